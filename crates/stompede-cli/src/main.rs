@@ -1,0 +1,2 @@
+//! The `stompede` command.
+fn main() {}

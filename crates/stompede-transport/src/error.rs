@@ -1,0 +1,109 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Why a transport could not be had, or ended.
+///
+/// Cheap to clone, so that everybody who waits on a connection learns the same cause.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    /// What was going on, in words for a person; never a secret.
+    context: Arc<str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What went wrong, for a program to decide on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The URL makes no sense: no scheme, no host, a port that is no number.
+    InvalidEndpoint,
+    /// No connector here speaks the URL's scheme.
+    UnsupportedScheme,
+    /// The host name could not be resolved.
+    NameNotFound,
+    /// The host is there, and nothing listens on the port.
+    Refused,
+    /// No route to the host or its network.
+    Unreachable,
+    /// The peer did not answer in time.
+    TimedOut,
+    /// The peer did not speak the transport's handshake: no HTTP, no WebSocket, half an answer.
+    Handshake,
+    /// An HTTP server answered the WebSocket upgrade with something else than 101.
+    UpgradeRefused {
+        /// The HTTP status code.
+        status: u16,
+    },
+    /// The upgrade was refused with 401: credentials are missing or wrong.
+    Unauthorized,
+    /// The upgrade was refused with 403: these credentials, or this origin, may not.
+    Forbidden,
+    /// The peer closed a WebSocket with a code that is not an orderly end.
+    Closed {
+        /// The WebSocket close code; 1006 if there was no close frame.
+        code: u16,
+    },
+    /// The connection broke: reset, aborted, or ended in the middle of a message.
+    Lost,
+    /// The peer broke the transport's own protocol, for example WebSocket framing.
+    Protocol,
+    /// A message is larger than a limit allows.
+    TooLarge,
+    /// Another I/O error; see the source.
+    Io,
+}
+
+impl TransportError {
+    /// An error of `kind`; `context` says in words what was going on. Keep secrets out of it.
+    pub fn new(kind: TransportErrorKind, context: impl Into<String>) -> Self {
+        Self { kind, context: context.into().into(), source: None }
+    }
+
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// An I/O error, its kind read off the operating system's.
+    pub fn from_io(error: io::Error, context: impl Into<String>) -> Self {
+        use TransportErrorKind as Kind;
+        let kind = match error.kind() {
+            io::ErrorKind::ConnectionRefused => Kind::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Kind::Unreachable,
+            io::ErrorKind::TimedOut => Kind::TimedOut,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => Kind::Lost,
+            _ => Kind::Io,
+        };
+        Self::new(kind, context).with_source(error)
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &TransportErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.context)?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

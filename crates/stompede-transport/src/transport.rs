@@ -1,0 +1,90 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::{Outbound, TransportError};
+
+/// A transport that its owner does not know by type.
+pub type BoxTransport = Box<dyn Transport + Send>;
+
+/// A connected pipe that carries one STOMP connection: chunks of bytes in, whole frames out.
+///
+/// # The contract
+///
+/// 1. **Inbound items are non-empty [`Bytes`]; their boundaries mean nothing.** An item may hold part of a
+///    frame, several frames, or only line ends.
+/// 2. **Each outbound item is exactly one encoded frame or one heart-beat** ([`Outbound`]). A message transport
+///    such as WebSocket sends it as one message; a stream transport writes its bytes in order, vectored, without
+///    copying the body. Many items may be started before one flush.
+/// 3. **`None` is an orderly close; an error is terminal and says why** (close code and reason, the HTTP answer
+///    to a refused upgrade, a reset). After either, every further call gives the same kind of answer and none
+///    panics. WebSocket ping, pong and close are the transport's own business.
+/// 4. **Back-pressure is honest.** [`poll_ready`](Self::poll_ready) is pending above a high-water mark; there is
+///    never an unbounded buffer.
+/// 5. **Reading goes on while a write is blocked.** A pending `poll_ready` or `poll_flush` must not keep
+///    [`poll_recv`](Self::poll_recv) from yielding what has arrived.
+///
+/// All methods are polled from one task. Each method that returns `Pending` has arranged for that task's waker to be
+/// woken when the same method may make progress; the reading side and the writing side are woken independently.
+/// Dropping a transport closes it at once, without an orderly goodbye.
+pub trait Transport {
+    /// Takes the next chunk that has arrived.
+    ///
+    /// `Ready(None)` means that the peer closed in order. What arrived before a close or an error is yielded first.
+    ///
+    /// # Errors
+    /// Terminal: the connection is gone, and the error says why.
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>>;
+
+    /// Waits until one more item may be started.
+    ///
+    /// # Errors
+    /// Terminal: nothing more can be sent.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>>;
+
+    /// Starts sending one frame or heart-beat; call it only after [`poll_ready`](Self::poll_ready) said `Ready(Ok)`.
+    ///
+    /// The bytes may stay in a buffer of the transport until [`poll_flush`](Self::poll_flush).
+    ///
+    /// # Errors
+    /// Terminal, except for [`TransportErrorKind::TooLarge`](crate::TransportErrorKind::TooLarge): then nothing
+    /// of the item was sent and the transport goes on.
+    fn start_send(&mut self, item: Outbound) -> Result<(), TransportError>;
+
+    /// Waits until everything started has been handed to the operating system (or to the peer, in memory).
+    ///
+    /// # Errors
+    /// Terminal: it is unknown how much of what was started has been sent.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>>;
+
+    /// Flushes, says goodbye where the transport has a word for it, and closes the sending side.
+    ///
+    /// A WebSocket transport sends its close frame; ready means that it was flushed. The peer's answer shows as the
+    /// end of [`poll_recv`](Self::poll_recv). How long to wait for it is the caller's decision.
+    ///
+    /// # Errors
+    /// Terminal, as with [`poll_flush`](Self::poll_flush).
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>>;
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        (**self).poll_recv(cx)
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        (**self).poll_ready(cx)
+    }
+
+    fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
+        (**self).start_send(item)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        (**self).poll_close(cx)
+    }
+}
