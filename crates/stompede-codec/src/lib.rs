@@ -1,1 +1,91 @@
-//! Under construction.
+//! The STOMP 1.0, 1.1 and 1.2 wire format: frames, an incremental decoder and an encoder, without I/O.
+//!
+//! A [`Decoder`] turns what a socket or a WebSocket delivers into [`Frame`]s, whatever the sizes it arrives in; an
+//! [`Encoder`] turns frames into octets. Neither knows a clock, a socket or a session: which frames make sense
+//! when is the business of the layer above.
+//!
+//! # Reading a stream
+//! Push what was received, then ask until there is nothing more. "Not yet" is `Ok(None)`.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use stompede_codec::{Command, DecodeError, Decoder, Item, Limits, Version};
+//!
+//! fn received(decoder: &mut Decoder, chunk: Bytes) -> Result<(), DecodeError> {
+//!     decoder.push(chunk);
+//!     while let Some(item) = decoder.next()? {
+//!         match item {
+//!             Item::Frame(frame) => println!("{frame}"),
+//!             Item::HeartBeat => println!("the peer is alive"),
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//!
+//! let mut decoder = Decoder::new(Limits::default());
+//! received(&mut decoder, Bytes::from_static(b"CONNECTED\nversion:1.1\n\n\0\nMESSAGE\nsub"))?;
+//! assert_eq!(decoder.version(), Some(Version::V1_1)); // taken from CONNECTED
+//! received(&mut decoder, Bytes::from_static(b"scription:0\n\nhello\0"))?;
+//! assert_eq!(decoder.buffered(), 0);
+//! # Ok::<(), DecodeError>(())
+//! ```
+//!
+//! # Writing a frame
+//! ```
+//! use bytes::BytesMut;
+//! use stompede_codec::{Command, EncodeErrorKind, Encoder, Frame, Version};
+//!
+//! let encoder = Encoder::new(Version::V1_2);
+//! let mut out = BytesMut::new();
+//! let frame = Frame::new(Command::Send).with_header("destination", "/queue/a").with_body("hello");
+//! encoder.encode(&frame, &mut out)?;
+//! assert_eq!(&out[..], b"SEND\ndestination:/queue/a\ncontent-length:5\n\nhello\0");
+//!
+//! // What a version cannot carry is refused and leaves `out` as it was.
+//! let old = Encoder::new(Version::V1_0);
+//! let refused = old.encode(&frame.with_header("note", "two\nlines"), &mut out).unwrap_err();
+//! assert_eq!(refused.kind(), EncodeErrorKind::LineBreakInHeader);
+//! assert_eq!(refused.header(), Some("note"));
+//! # Ok::<(), stompede_codec::EncodeError>(())
+//! ```
+//!
+//! # What a version changes
+//! | | 1.0 | 1.1 | 1.2 |
+//! |---|---|---|---|
+//! | line feed, `:` and `\` in headers | line feed refused, the others as they are | escaped | escaped |
+//! | carriage return in headers | refused | refused | escaped |
+//! | undefined escape received | literal text | error | error |
+//! | NACK, STOMP | refused when writing | yes | yes |
+//! | body on frames other than SEND, MESSAGE, ERROR | yes | refused when writing | refused when writing |
+//!
+//! CONNECT and CONNECTED are never escaped. NUL in a header is refused everywhere. Reading is more lenient than
+//! writing where brokers are known to be sloppy: see [`Decoder`].
+//!
+//! # Memory
+//! A frame that lies in one chunk shares it; only one that spans chunks is copied together. The price is that a
+//! small frame keeps its chunk alive: [`Frame::detach`] what has to wait. [`Limits`] bound what a peer can make the
+//! decoder hold; they are checked while reading, before room is made.
+//!
+//! # Features
+//! `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod command;
+mod decode;
+mod encode;
+mod error;
+mod frame;
+mod frame_ref;
+mod headers;
+mod version;
+
+pub use command::{Command, ParseCommandError};
+pub use decode::{Decoder, Item, Limits};
+pub use encode::{ContentLength, Encoder};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use frame::Frame;
+pub use frame_ref::FrameRef;
+pub use headers::{HeaderIter, Headers};
+pub use version::{ParseVersionError, Version};

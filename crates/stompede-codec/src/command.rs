@@ -1,0 +1,121 @@
+//! The commands of STOMP.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// What a frame asks for or reports: the first line of a frame.
+///
+/// Command names are case sensitive. STOMP 1.0 knows neither [`Command::Nack`] nor [`Command::Stomp`].
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the specifications name these and no more; matches should be total"
+)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Command {
+    /// `CONNECT`: a client opens a session.
+    Connect,
+    /// `STOMP`: the same as `CONNECT`, since 1.1.
+    Stomp,
+    /// `SEND`: a client sends a message to a destination.
+    Send,
+    /// `SUBSCRIBE`: a client asks for the messages of a destination.
+    Subscribe,
+    /// `UNSUBSCRIBE`: a client ends a subscription.
+    Unsubscribe,
+    /// `ACK`: a client has consumed a message.
+    Ack,
+    /// `NACK`: a client has not consumed a message, since 1.1.
+    Nack,
+    /// `BEGIN`: a client starts a transaction.
+    Begin,
+    /// `COMMIT`: a client carries a transaction out.
+    Commit,
+    /// `ABORT`: a client rolls a transaction back.
+    Abort,
+    /// `DISCONNECT`: a client ends its session.
+    Disconnect,
+    /// `CONNECTED`: a server accepts a session.
+    Connected,
+    /// `MESSAGE`: a server delivers a message.
+    Message,
+    /// `RECEIPT`: a server has processed a frame.
+    Receipt,
+    /// `ERROR`: a server reports a failure and ends the session.
+    Error,
+}
+
+impl Command {
+    /// Reads a command line without its line end; `None` if no specification knows it.
+    ///
+    /// ```
+    /// use stompede_codec::Command;
+    ///
+    /// assert_eq!(Command::parse(b"SEND"), Some(Command::Send));
+    /// assert_eq!(Command::parse(b"send"), None);
+    /// ```
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        Some(match line {
+            b"CONNECT" => Self::Connect,
+            b"STOMP" => Self::Stomp,
+            b"SEND" => Self::Send,
+            b"SUBSCRIBE" => Self::Subscribe,
+            b"UNSUBSCRIBE" => Self::Unsubscribe,
+            b"ACK" => Self::Ack,
+            b"NACK" => Self::Nack,
+            b"BEGIN" => Self::Begin,
+            b"COMMIT" => Self::Commit,
+            b"ABORT" => Self::Abort,
+            b"DISCONNECT" => Self::Disconnect,
+            b"CONNECTED" => Self::Connected,
+            b"MESSAGE" => Self::Message,
+            b"RECEIPT" => Self::Receipt,
+            b"ERROR" => Self::Error,
+            _ => return None,
+        })
+    }
+
+    /// The command as it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Stomp => "STOMP",
+            Self::Send => "SEND",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::Ack => "ACK",
+            Self::Nack => "NACK",
+            Self::Begin => "BEGIN",
+            Self::Commit => "COMMIT",
+            Self::Abort => "ABORT",
+            Self::Disconnect => "DISCONNECT",
+            Self::Connected => "CONNECTED",
+            Self::Message => "MESSAGE",
+            Self::Receipt => "RECEIPT",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// Whether STOMP 1.1 and 1.2 allow this frame a body.
+    pub(crate) const fn may_have_body(self) -> bool {
+        matches!(self, Self::Send | Self::Message | Self::Error)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Command {
+    type Err = ParseCommandError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.as_bytes()).ok_or(ParseCommandError(()))
+    }
+}
+
+/// A text is not the name of a STOMP command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a STOMP command; commands are written in capitals, such as SEND")]
+pub struct ParseCommandError(());

@@ -1,0 +1,176 @@
+//! An owned frame.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
+use core::str::Utf8Error;
+
+use bytes::Bytes;
+
+use crate::headers::{MASK, name};
+use crate::{Command, Headers};
+
+/// One STOMP frame: a command, headers and a body.
+///
+/// A decoded frame shares the bytes it was read from: cloning it copies no text and no body, and as long as it
+/// lives, so does the whole chunk it came in. [`Frame::detach`] cuts it loose.
+///
+/// `Debug` and `Display` show headers, except the values of those that carry secrets, and the first octets of
+/// the body.
+///
+/// ```
+/// use stompede_codec::{Command, Frame};
+///
+/// let frame = Frame::new(Command::Send).with_header("destination", "/queue/a").with_body("hello");
+/// assert_eq!(frame.header("destination").as_deref(), Some("/queue/a"));
+/// assert_eq!(frame.body_text(), Ok("hello"));
+/// assert_eq!(frame.to_string(), r#"SEND destination="/queue/a" body=5 B "hello""#);
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+pub struct Frame {
+    command: Command,
+    headers: Headers,
+    body: Bytes,
+}
+
+impl Frame {
+    /// A frame without headers and without a body.
+    pub const fn new(command: Command) -> Self {
+        Self { command, headers: Headers::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn from_parts(command: Command, headers: Headers, body: Bytes) -> Self {
+        Self { command, headers, body }
+    }
+
+    /// Adds a header behind the others, whether or not the name exists already.
+    #[must_use]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the body.
+    pub fn set_body(&mut self, body: impl Into<Bytes>) {
+        self.body = body.into();
+    }
+
+    /// The headers, to change them.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The command.
+    pub fn command(&self) -> Command {
+        self.command
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The value of the first header of that name.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get(name)
+    }
+
+    /// The body; empty if the frame has none. Cloning it shares it.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as UTF-8.
+    ///
+    /// # Errors
+    /// If the body is not UTF-8; the error says where.
+    pub fn body_text(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(&self.body)
+    }
+
+    /// The body as UTF-8, with U+FFFD in the place of what is not.
+    pub fn body_text_lossy(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// Takes the frame apart.
+    pub fn into_parts(self) -> (Command, Headers, Bytes) {
+        (self.command, self.headers, self.body)
+    }
+
+    /// A copy that shares no bytes with anything.
+    ///
+    /// A decoded frame of 100 octets keeps the whole chunk alive that it was read in, which may be 64 KiB;
+    /// detach what is small and has to wait.
+    #[must_use]
+    pub fn detach(self) -> Self {
+        Self {
+            command: self.command,
+            headers: self.headers.detached(),
+            body: Bytes::copy_from_slice(&self.body),
+        }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("command", &self.command)
+            .field("headers", &self.headers)
+            .field("body", &Abbreviated(&self.body))
+            .finish()
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self.command, self.headers.iter(), &self.body, f)
+    }
+}
+
+/// Writes a frame on one line.
+pub(crate) fn display<'a>(
+    command: Command,
+    headers: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    body: &[u8],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    f.write_str(command.as_str())?;
+    for (name, value) in headers {
+        let shown = if name::is_secret(&name) { MASK } else { &*value };
+        // The value is quoted and escaped: a line feed in it must not start a new line in a log.
+        write!(f, " {}={shown:?}", name.escape_debug())?;
+    }
+    if body.is_empty() { Ok(()) } else { write!(f, " body={:?}", Abbreviated(body)) }
+}
+
+/// A body as its length and its first octets.
+pub(crate) struct Abbreviated<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Abbreviated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.0[..self.0.len().min(BODY_SHOWN)];
+        let cut = shown.len() < self.0.len();
+        write!(f, "{} B ", self.0.len())?;
+        match core::str::from_utf8(shown) {
+            Ok(text) => write!(f, "{text:?}")?,
+            // The last character is only cut off.
+            Err(error) if cut && error.error_len().is_none() => {
+                let text = String::from_utf8_lossy(&shown[..error.valid_up_to()]);
+                write!(f, "{text:?}")?;
+            }
+            Err(_) => write!(f, "\"{}\"", shown.escape_ascii())?,
+        }
+        f.write_str(if cut { "…" } else { "" })
+    }
+}
+
+/// Octets of a body that are shown: enough to recognise a message, short enough for one line of a log.
+const BODY_SHOWN: usize = 64;

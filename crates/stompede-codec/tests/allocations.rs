@@ -1,0 +1,82 @@
+//! How often the decoder asks for memory. One test only: the count is that of the whole process.
+
+use std::alloc::System;
+
+use bytes::{Bytes, BytesMut};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stompede_codec::{Command, Decoder, Encoder, Frame, Item, Limits, Version};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn memory_is_asked_for_once_a_frame_and_never_ahead_of_the_octets() {
+    a_frame_in_one_chunk_takes_one_allocation();
+    a_body_that_spans_chunks_is_copied_once();
+    an_announced_length_reserves_little();
+    single_octets_cost_no_more_than_their_number();
+}
+
+fn a_frame_in_one_chunk_takes_one_allocation() {
+    let frame = (0..16)
+        .fold(Frame::new(Command::Message), |frame, n| frame.with_header(format!("key-{n}"), "value"))
+        .with_body(vec![b'x'; 1000]);
+    let mut wire = BytesMut::new();
+    for _ in 0..100 {
+        Encoder::new(Version::V1_2).encode(&frame, &mut wire).expect("1.2 carries it");
+    }
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.set_version(Version::V1_2);
+    let chunk = wire.freeze();
+    let _shared = chunk.clone();
+    let mut frames = Vec::with_capacity(100);
+    let region = Region::new(ALLOCATOR);
+    decoder.push(chunk);
+    while let Ok(Some(Item::Frame(frame))) = decoder.next() {
+        frames.push(frame);
+    }
+    let change = region.change();
+    assert_eq!(frames.len(), 100);
+    assert_eq!(change.allocations + change.reallocations, 100);
+}
+
+fn a_body_that_spans_chunks_is_copied_once() {
+    const BODY: usize = 60 * 1024;
+    let head = format!("MESSAGE\ncontent-length:{BODY}\n\n");
+    let wire = Bytes::from([head.as_bytes(), &[b'x'; BODY], b"\0next"].concat());
+    let mut decoder = Decoder::new(Limits::default());
+    let region = Region::new(ALLOCATOR);
+    for at in (0..wire.len()).step_by(4096) {
+        decoder.push(wire.slice(at..wire.len().min(at + 4096)));
+        let _ = decoder.next();
+    }
+    let change = region.change();
+    // The joined octets; besides, small things: reference counts, an index, the part of the next frame.
+    assert!(change.bytes_allocated < wire.len() + 8192, "{change:?}");
+    assert!(change.allocations + change.reallocations < 10, "{change:?}");
+}
+
+fn an_announced_length_reserves_little() {
+    let mut decoder = Decoder::new(Limits::default());
+    let region = Region::new(ALLOCATOR);
+    decoder.push(Bytes::from_static(b"SEND\ncontent-length:16777216\n\nx"));
+    assert_eq!(decoder.next(), Ok(None));
+    decoder.push(Bytes::from_static(b"y"));
+    assert_eq!(decoder.next(), Ok(None));
+    assert!(region.change().bytes_allocated <= 66 * 1024, "{:?}", region.change());
+}
+
+fn single_octets_cost_no_more_than_their_number() {
+    const BODY: usize = 200_000;
+    let wire = Bytes::from([&b"MESSAGE\nkey:value\n\n"[..], &[b'x'; BODY], b"\0"].concat());
+    let mut decoder = Decoder::new(Limits::default());
+    let region = Region::new(ALLOCATOR);
+    let mut frames = 0;
+    for at in 0..wire.len() {
+        decoder.push(wire.slice(at..=at));
+        frames += usize::from(matches!(decoder.next(), Ok(Some(_))));
+    }
+    assert_eq!(frames, 1);
+    let change = region.change();
+    assert!(change.allocations + change.reallocations < 50, "{change:?}");
+}
