@@ -3,6 +3,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 /// Why a transport could not be had, or ended.
 ///
 /// Cheap to clone, so that everybody who waits on a connection learns the same cause.
@@ -12,6 +14,19 @@ pub struct TransportError {
     /// What was going on, in words for a person; never a secret.
     context: Arc<str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    response: Option<Arc<HttpResponse>>,
+}
+
+/// What an HTTP server answered instead of upgrading the connection.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// The header fields in the order they came, names as they were written.
+    pub headers: Vec<(String, Bytes)>,
+    /// The beginning of the body, at most 4 KiB.
+    pub body: Bytes,
 }
 
 /// What went wrong, for a program to decide on.
@@ -20,6 +35,8 @@ pub struct TransportError {
 pub enum TransportErrorKind {
     /// The URL makes no sense: no scheme, no host, a port that is no number.
     InvalidEndpoint,
+    /// A setting makes no sense, for example a header field that HTTP does not allow.
+    InvalidSetting,
     /// No connector here speaks the URL's scheme.
     UnsupportedScheme,
     /// The host name could not be resolved.
@@ -52,6 +69,8 @@ pub enum TransportErrorKind {
     Protocol,
     /// A message is larger than a limit allows.
     TooLarge,
+    /// A message is not UTF-8 and the transport was told to send text only.
+    NotText,
     /// Another I/O error; see the source.
     Io,
 }
@@ -59,7 +78,7 @@ pub enum TransportErrorKind {
 impl TransportError {
     /// An error of `kind`; `context` says in words what was going on. Keep secrets out of it.
     pub fn new(kind: TransportErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into().into(), source: None }
+        Self { kind, context: context.into().into(), source: None, response: None }
     }
 
     /// The same error with what caused it.
@@ -69,12 +88,22 @@ impl TransportError {
         self
     }
 
+    /// The same error with what the HTTP server answered.
+    #[must_use]
+    pub fn with_response(mut self, response: HttpResponse) -> Self {
+        self.response = Some(Arc::new(response));
+        self
+    }
+
     /// An I/O error, its kind read off the operating system's.
     pub fn from_io(error: io::Error, context: impl Into<String>) -> Self {
         use TransportErrorKind as Kind;
         let kind = match error.kind() {
             io::ErrorKind::ConnectionRefused => Kind::Refused,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Kind::Unreachable,
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable => Kind::Unreachable,
             io::ErrorKind::TimedOut => Kind::TimedOut,
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -89,6 +118,26 @@ impl TransportError {
     /// What went wrong.
     pub fn kind(&self) -> &TransportErrorKind {
         &self.kind
+    }
+
+    /// What an HTTP server answered, if the WebSocket upgrade was refused.
+    pub fn response(&self) -> Option<&HttpResponse> {
+        self.response.as_deref()
+    }
+}
+
+impl From<io::Error> for TransportError {
+    /// For `?` in a connector of one's own; [`TransportError::from_io`] has room for what was going on.
+    fn from(error: io::Error) -> Self {
+        Self::from_io(error, "the connection failed")
+    }
+}
+
+impl HttpResponse {
+    /// The first header field of that name, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let entry = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        entry.map(|(_, value)| value.as_ref())
     }
 }
 

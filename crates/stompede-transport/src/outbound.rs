@@ -1,6 +1,7 @@
+use std::fmt;
 use std::io::IoSlice;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// One encoded frame, or one heart-beat, on its way out.
 ///
@@ -8,13 +9,13 @@ use bytes::{Buf, Bytes};
 /// whose body was kept apart), so that a large body goes to a vectored write without being copied.
 ///
 /// ```
-/// use bytes::{Buf, Bytes};
+/// use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// use stompede_transport::Outbound;
 ///
 /// let mut item = Outbound::split(Bytes::from_static(b"SEND\ndestination:/queue/a\n\n"), Bytes::from_static(b"hi"));
 /// assert_eq!(item.copy_to_bytes(item.remaining()), "SEND\ndestination:/queue/a\n\nhi\0");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outbound {
     head: Bytes,
     body: Bytes,
@@ -55,6 +56,18 @@ impl Outbound {
     }
 }
 
+/// Lengths only: CONNECT travels in here, and with it a passcode.
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("head", &self.head.len())
+            .field("body", &self.body.len())
+            .field("tail", &self.tail.len())
+            .field("heart_beat", &self.heart_beat)
+            .finish()
+    }
+}
+
 impl Buf for Outbound {
     fn remaining(&self) -> usize {
         self.head.len() + self.body.len() + self.tail.len()
@@ -80,5 +93,67 @@ impl Buf for Outbound {
             filled += 1;
         }
         filled
+    }
+
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        // Within one part nothing needs to be copied.
+        if len <= self.head.len() {
+            return self.head.split_to(len);
+        }
+        if self.head.is_empty() && len <= self.body.len() {
+            return self.body.split_to(len);
+        }
+        let mut joined = BytesMut::with_capacity(len);
+        joined.put(self.take(len));
+        joined.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split() -> Outbound {
+        Outbound::split(Bytes::from_static(b"head"), Bytes::from_static(b"body"))
+    }
+
+    fn slices(item: &Outbound) -> Vec<Vec<u8>> {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let filled = item.chunks_vectored(&mut slices);
+        slices[..filled].iter().map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_split_frame_reads_as_head_body_and_nul_however_it_is_advanced() {
+        for at in 0..=9 {
+            let mut item = split();
+            item.advance(at);
+            assert_eq!(item.remaining(), 9 - at);
+            assert_eq!(slices(&item).concat(), b"headbody\0"[at..]);
+            assert_eq!(item.clone().into_bytes(), b"headbody\0"[at..]);
+            for taken in 0..=item.remaining() {
+                let mut item = item.clone();
+                assert_eq!(item.copy_to_bytes(taken), b"headbody\0"[at..at + taken]);
+                assert_eq!(item.into_bytes(), b"headbody\0"[at + taken..]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_body_is_shared_not_copied() {
+        let body = Bytes::from(vec![7; 100_000]);
+        let mut item = Outbound::split(Bytes::from_static(b"head"), body.clone());
+        item.advance(4);
+        assert_eq!(item.chunk().as_ptr(), body.as_ptr());
+        assert_eq!(item.copy_to_bytes(body.len()).as_ptr(), body.as_ptr());
+        assert_eq!(item.into_bytes(), "\0");
+    }
+
+    #[test]
+    fn a_whole_frame_comes_back_as_the_same_bytes() {
+        let frame = Bytes::from(b"RECEIPT\n\n\0".to_vec());
+        assert_eq!(Outbound::whole(frame.clone()).into_bytes().as_ptr(), frame.as_ptr());
+        assert!(!Outbound::whole(frame).is_heart_beat());
+        assert!(Outbound::heart_beat().is_heart_beat());
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,8 +22,9 @@ pub type BoxTransport = Box<dyn Transport + Send>;
 ///    panics. WebSocket ping, pong and close are the transport's own business.
 /// 4. **Back-pressure is honest.** [`poll_ready`](Self::poll_ready) is pending above a high-water mark; there is
 ///    never an unbounded buffer.
-/// 5. **Reading goes on while a write is blocked.** A pending `poll_ready` or `poll_flush` must not keep
-///    [`poll_recv`](Self::poll_recv) from yielding what has arrived.
+/// 5. **Reading goes on while a write is blocked, and after one has failed.** A pending `poll_ready` or `poll_flush`
+///    must not keep [`poll_recv`](Self::poll_recv) from yielding what has arrived; nor must a failed one: a broker
+///    that hangs up often says why in its last frame.
 ///
 /// All methods are polled from one task. Each method that returns `Pending` has arranged for that task's waker to be
 /// woken when the same method may make progress; the reading side and the writing side are woken independently.
@@ -47,8 +49,8 @@ pub trait Transport {
     /// The bytes may stay in a buffer of the transport until [`poll_flush`](Self::poll_flush).
     ///
     /// # Errors
-    /// Terminal, except for [`TransportErrorKind::TooLarge`](crate::TransportErrorKind::TooLarge): then nothing
-    /// of the item was sent and the transport goes on.
+    /// Terminal, except for [`TooLarge`](crate::TransportErrorKind::TooLarge) and
+    /// [`NotText`](crate::TransportErrorKind::NotText): then nothing of the item was sent and the transport goes on.
     fn start_send(&mut self, item: Outbound) -> Result<(), TransportError>;
 
     /// Waits until everything started has been handed to the operating system (or to the peer, in memory).
@@ -65,6 +67,39 @@ pub trait Transport {
     /// # Errors
     /// Terminal, as with [`poll_flush`](Self::poll_flush).
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>>;
+
+    /// What the peer said when it closed, if the transport has words for that, orderly or not.
+    ///
+    /// Worth logging after an orderly end too: RabbitMQ ends a failed connection with 1000 and "STOMP died".
+    fn close_reason(&self) -> Option<&CloseReason> {
+        None
+    }
+}
+
+/// The code and words that a peer closed a connection with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CloseReason {
+    /// The WebSocket close code.
+    pub code: u16,
+    /// The peer's words, often none. A WebSocket leaves room for 123 bytes.
+    pub reason: Box<str>,
+}
+
+impl CloseReason {
+    /// A code and its words.
+    pub fn new(code: u16, reason: impl Into<Box<str>>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.reason {
+            "" => write!(f, "code {}", self.code),
+            reason => write!(f, "code {}: {reason:?}", self.code),
+        }
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -86,5 +121,9 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         (**self).poll_close(cx)
+    }
+
+    fn close_reason(&self) -> Option<&CloseReason> {
+        (**self).close_reason()
     }
 }

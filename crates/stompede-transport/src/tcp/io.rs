@@ -1,0 +1,246 @@
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::{Outbound, Transport, TransportError, TransportErrorKind};
+
+/// What is read into, and split into chunks.
+///
+/// A chunk that is held keeps its whole block in memory, so the block must not be much larger than what a reader holds
+/// at a time; a block per read would cost an allocation each.
+const READ_BLOCK: usize = 64 * 1024;
+
+/// The most that one read takes: a quarter of a block, so that a flood hands over control four times a block.
+const READ_MAX: usize = 16 * 1024;
+
+/// With less room than this left, a new block is begun: reading into the last few bytes costs a system call each.
+const READ_MIN: usize = READ_BLOCK / 8;
+
+/// Above this, nothing more is taken until some was written.
+///
+/// A socket's send buffer takes about this much at once; more would only wait longer.
+const HIGH_WATER: usize = 128 * 1024;
+
+/// Items of at most this size are copied together: a system call takes longer over many slices than over one.
+const COPY_MAX: usize = 1024;
+
+/// How many pieces one vectored write takes: more than 20 items at up to three pieces each.
+const SLICES: usize = 64;
+
+/// Makes a transport of any byte stream, for use in a [`Connector`](crate::Connector) of one's own.
+///
+/// What stands ready in buffers of `io` when the transport is dropped is lost; [`Transport::poll_close`] flushes first.
+///
+/// ```
+/// use stompede_transport::{Connector, Endpoint, from_io};
+/// use tokio::net::TcpStream;
+///
+/// fn assert_connector(_: impl Connector) {}
+///
+/// assert_connector(|endpoint: Endpoint| async move {
+///     Ok(from_io(TcpStream::connect(endpoint.authority()).await?))
+/// });
+/// ```
+pub fn from_io<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> IoTransport<IO> {
+    IoTransport {
+        io,
+        block: BytesMut::new(),
+        received: Received::Open,
+        queue: VecDeque::new(),
+        small: BytesMut::new(),
+        queued: 0,
+        sending: Sending::Open,
+    }
+}
+
+/// A [`Transport`] over a byte stream.
+///
+/// The end of the stream is an orderly close. Frames are written as they are, bodies uncopied; frames of up to 1 KiB
+/// are put together first. At most 128 KiB and one frame wait to be written.
+#[derive(Debug)]
+pub struct IoTransport<IO> {
+    io: IO,
+    block: BytesMut,
+    received: Received,
+    /// What waits to be written, before what is in `small`.
+    queue: VecDeque<Outbound>,
+    /// Small items copied together.
+    small: BytesMut,
+    /// What `queue` and `small` take, overhead included.
+    queued: usize,
+    sending: Sending,
+}
+
+#[derive(Debug)]
+enum Received {
+    Open,
+    Ended,
+    Failed(TransportError),
+}
+
+#[derive(Debug)]
+enum Sending {
+    Open,
+    Closing,
+    Closed,
+    Failed(TransportError),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
+    /// The stream below.
+    pub fn get_ref(&self) -> &IO {
+        &self.io
+    }
+
+    fn fail_sending(&mut self, error: io::Error) -> TransportError {
+        let error = TransportError::from_io(error, "the connection broke while sending");
+        self.sending = Sending::Failed(error.clone());
+        self.queue = VecDeque::new();
+        self.small = BytesMut::new();
+        error
+    }
+
+    fn check_open(&self) -> Result<(), TransportError> {
+        match &self.sending {
+            Sending::Open => Ok(()),
+            Sending::Closing | Sending::Closed => {
+                Err(TransportError::new(TransportErrorKind::Lost, "this side has closed the connection"))
+            }
+            Sending::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Writes until nothing waits.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.queue_small();
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut filled = 0;
+            for item in &self.queue {
+                if filled == SLICES {
+                    break;
+                }
+                filled += item.chunks_vectored(&mut slices[filled..]);
+            }
+            match ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled])) {
+                Ok(0) => return Poll::Ready(Err(self.fail_sending(io::ErrorKind::WriteZero.into()))),
+                Ok(written) => self.forget(written),
+                Err(error) => return Poll::Ready(Err(self.fail_sending(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes `written` bytes off the queue.
+    fn forget(&mut self, mut written: usize) {
+        while let Some(item) = self.queue.front_mut() {
+            let part = written.min(item.remaining());
+            item.advance(part);
+            written -= part;
+            self.queued -= part;
+            if item.has_remaining() {
+                return;
+            }
+            self.queue.pop_front();
+            self.queued -= size_of::<Outbound>();
+        }
+    }
+
+    /// Moves what is in `small` behind what waits already.
+    fn queue_small(&mut self) {
+        if !self.small.is_empty() {
+            let frames = self.small.split().freeze();
+            self.queue.push_back(Outbound::whole(frames));
+            self.queued += size_of::<Outbound>();
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        match &self.received {
+            Received::Open => {}
+            Received::Ended => return Poll::Ready(None),
+            Received::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
+        }
+        if self.block.capacity() < READ_MIN {
+            // Takes the old block again if all of its chunks have been dropped.
+            self.block.reserve(READ_BLOCK);
+        }
+        let mut room = (&mut self.block).limit(READ_MAX);
+        let outcome = ready!(pin!(self.io.read_buf(&mut room)).poll(cx));
+        Poll::Ready(match outcome {
+            Ok(0) => {
+                self.received = Received::Ended;
+                None
+            }
+            Ok(_) => Some(Ok(self.block.split().freeze())),
+            Err(error) => {
+                let error = TransportError::from_io(error, "the connection broke while receiving");
+                self.received = Received::Failed(error.clone());
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.check_open()?;
+        if self.queued < HIGH_WATER {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_write_out(cx) {
+            Poll::Pending if self.queued < HIGH_WATER => Poll::Ready(Ok(())),
+            outcome => outcome,
+        }
+    }
+
+    fn start_send(&mut self, mut item: Outbound) -> Result<(), TransportError> {
+        self.check_open()?;
+        let len = item.remaining();
+        self.queued += len;
+        if len <= COPY_MAX {
+            while item.has_remaining() {
+                self.small.extend_from_slice(item.chunk());
+                item.advance(item.chunk().len());
+            }
+        } else {
+            self.queue_small();
+            self.queue.push_back(item);
+            self.queued += size_of::<Outbound>();
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        match &self.sending {
+            Sending::Open | Sending::Closing => {}
+            Sending::Closed => return Poll::Ready(Ok(())),
+            Sending::Failed(error) => return Poll::Ready(Err(error.clone())),
+        }
+        ready!(self.poll_write_out(cx))?;
+        let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.fail_sending(error)))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        if let Sending::Open = self.sending {
+            self.sending = Sending::Closing;
+        }
+        ready!(self.poll_flush(cx))?;
+        if let Sending::Closing = self.sending {
+            match ready!(Pin::new(&mut self.io).poll_shutdown(cx)) {
+                // The peer was faster: what we wanted is so already.
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => {
+                    return Poll::Ready(Err(self.fail_sending(error)));
+                }
+                _ => self.sending = Sending::Closed,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

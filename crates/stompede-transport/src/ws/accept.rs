@@ -1,0 +1,217 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use httparse::{EMPTY_HEADER, Header, Request};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::Role;
+
+use super::http::{self, HeadError, MAX_FIELDS, read_head};
+use super::transport::{Settings, WsTransport};
+use super::{DEFAULT_MAX_MESSAGE, WsMessageKind};
+use crate::{BoxTransport, TransportError, TransportErrorKind as Kind};
+
+/// What a server can choose from, best first.
+const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+
+/// How to accept WebSocket connections, and how to speak to them.
+#[derive(Clone, Debug)]
+pub struct AcceptConfig {
+    path: Option<Box<str>>,
+    message_kind: WsMessageKind,
+    max_message: usize,
+}
+
+impl AcceptConfig {
+    /// The defaults: any path, [`Auto`](WsMessageKind::Auto) messages of up to
+    /// [`DEFAULT_MAX_MESSAGE`](crate::ws::DEFAULT_MAX_MESSAGE) bytes.
+    pub fn new() -> Self {
+        Self { path: None, message_kind: WsMessageKind::default(), max_message: DEFAULT_MAX_MESSAGE }
+    }
+
+    /// Accepts only this path, compared byte by byte and without its query; others get a 404.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<Box<str>>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// How STOMP frames are sent.
+    #[must_use]
+    pub fn message_kind(mut self, kind: WsMessageKind) -> Self {
+        self.message_kind = kind;
+        self
+    }
+
+    /// The longest message in bytes, either way.
+    #[must_use]
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+}
+
+impl Default for AcceptConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Answers the WebSocket upgrade on an accepted TCP connection, and sets `TCP_NODELAY`.
+///
+/// The highest of `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers is chosen, none if it offers none of
+/// them. The `Origin` is not checked, so any web page may connect: check credentials. The caller bounds the time.
+///
+/// # Errors
+/// - [`UpgradeRefused`](Kind::UpgradeRefused) if the client was sent an HTTP error status.
+/// - [`Handshake`](Kind::Handshake) if it closed before the end of its request.
+/// - What reading and writing fail with.
+///
+/// # Cancel safety
+/// Dropping the future drops the connection.
+pub async fn accept_ws(stream: TcpStream, config: &AcceptConfig) -> Result<BoxTransport, TransportError> {
+    // Only tuning: a system that refuses it is no reason to fail.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(accept_ws_over(stream, config).await?))
+}
+
+/// Answers the WebSocket upgrade on any byte stream; see [`accept_ws`].
+///
+/// # Errors
+/// As [`accept_ws`].
+///
+/// # Cancel safety
+/// Dropping the future drops the stream.
+pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
+    mut io: IO,
+    config: &AcceptConfig,
+) -> Result<WsTransport<IO>, TransportError> {
+    let (head, rest) = match read_head(&mut io, begins_like_a_request).await {
+        Ok(read) => read,
+        Err(HeadError::NotHttp) => return Err(refuse(io, &Refusal::NOT_HTTP).await),
+        Err(HeadError::TooLong) => return Err(refuse(io, &Refusal::TOO_LONG).await),
+        Err(HeadError::Closed { .. }) => {
+            let context = "the client closed the connection before the end of its HTTP request";
+            return Err(TransportError::new(Kind::Handshake, context));
+        }
+        Err(HeadError::Io(error)) => return Err(broken(error)),
+    };
+    let (accept_key, subprotocol) = match judge(&head, config) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return Err(refuse(io, &refusal).await),
+    };
+    let named = subprotocol.map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept_key}\r\n{named}\r\n"
+    );
+    write(&mut io, &answer).await.map_err(broken)?;
+    let settings = Settings {
+        role: Role::Server,
+        kind: config.message_kind,
+        max_message: config.max_message,
+        subprotocol: subprotocol.map(Box::from),
+    };
+    Ok(WsTransport::new(io, rest.freeze(), settings))
+}
+
+/// An answer other than 101.
+struct Refusal {
+    status: u16,
+    phrase: &'static str,
+    /// A header field that goes with the status, line end included.
+    field: &'static str,
+    body: &'static str,
+}
+
+impl Refusal {
+    const NOT_HTTP: Self = Self::new(400, "Bad Request", "", "This port speaks STOMP over WebSocket only.");
+    const TOO_LONG: Self = Self::new(431, "Request Header Fields Too Large", "", "The request is too long.");
+    const METHOD: Self = Self::new(405, "Method Not Allowed", "Allow: GET\r\n", "Only GET is allowed.");
+    const HTTP_VERSION: Self = Self::new(400, "Bad Request", "", "WebSocket needs HTTP/1.1.");
+    const PATH: Self = Self::new(404, "Not Found", "", "There is no STOMP endpoint here.");
+    const NO_UPGRADE: Self = Self::new(
+        426,
+        "Upgrade Required",
+        "Upgrade: websocket\r\n",
+        "This is a STOMP endpoint over WebSocket, not a web page.",
+    );
+    const WS_VERSION: Self = Self::new(
+        426,
+        "Upgrade Required",
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "Only version 13 of the WebSocket protocol is spoken here.",
+    );
+    const KEY: Self = Self::new(400, "Bad Request", "", "The Sec-WebSocket-Key is missing or malformed.");
+
+    const fn new(status: u16, phrase: &'static str, field: &'static str, body: &'static str) -> Self {
+        Self { status, phrase, field, body }
+    }
+}
+
+/// The accept key and the subprotocol to answer with.
+fn judge(head: &[u8], config: &AcceptConfig) -> Result<(String, Option<&'static str>), Refusal> {
+    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+    let mut request = Request::new(&mut fields);
+    match request.parse(head) {
+        Ok(_) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TOO_LONG),
+        Err(_) => return Err(Refusal::NOT_HTTP),
+    }
+    if request.method != Some("GET") {
+        return Err(Refusal::METHOD);
+    }
+    if request.version != Some(1) {
+        return Err(Refusal::HTTP_VERSION);
+    }
+    let path = request.path.unwrap_or_default().split('?').next();
+    if config.path.is_some() && config.path.as_deref() != path {
+        return Err(Refusal::PATH);
+    }
+    let fields: &[Header<'_>] = request.headers;
+    let has = |name, token| http::list(fields, name).any(|entry| entry.eq_ignore_ascii_case(token));
+    if !has("upgrade", "websocket") || !has("connection", "upgrade") {
+        return Err(Refusal::NO_UPGRADE);
+    }
+    if http::values(fields, "sec-websocket-version").next() != Some(b"13") {
+        return Err(Refusal::WS_VERSION);
+    }
+    let mut keys = http::values(fields, "sec-websocket-key");
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return Err(Refusal::KEY);
+    };
+    if !BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
+        return Err(Refusal::KEY);
+    }
+    let subprotocol = SUBPROTOCOLS.into_iter().find(|&known| has("sec-websocket-protocol", known));
+    Ok((derive_accept_key(key), subprotocol))
+}
+
+/// A method, or the beginning of one: TLS and binary protocols begin otherwise.
+fn begins_like_a_request(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_uppercase)
+}
+
+/// Answers, and hangs up when `io` is dropped.
+async fn refuse<IO: AsyncWrite + Unpin>(mut io: IO, refusal: &Refusal) -> TransportError {
+    let Refusal { status, phrase, field, body } = *refusal;
+    let answer = format!(
+        "HTTP/1.1 {status} {phrase}\r\n{field}Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\n\r\n{body}\n",
+        body.len() + 1
+    );
+    // The refusal is the news, whether it got through or not.
+    let _ = write(&mut io, &answer).await;
+    let _ = io.shutdown().await;
+    let context = format!("a client's WebSocket upgrade was refused with HTTP status {status}: {body}");
+    TransportError::new(Kind::UpgradeRefused { status }, context)
+}
+
+async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, answer: &str) -> std::io::Result<()> {
+    io.write_all(answer.as_bytes()).await?;
+    io.flush().await
+}
+
+fn broken(error: std::io::Error) -> TransportError {
+    TransportError::from_io(error, "the connection broke during the WebSocket upgrade")
+}
