@@ -1,1 +1,44 @@
-//! Under construction.
+//! A STOMP session: what a client does between "connect" and "disconnect".
+//!
+//! [`protocol`] decides everything and touches nothing: no socket, no clock, no task. It builds without tokio
+//! (`default-features = false`) and can be driven by hand. The feature `tokio` (on by default) adds a driver that
+//! carries its decisions out, and the handles that applications hold: [`Session`], [`Subscription`], [`Message`].
+//!
+//! Most applications want the facade crate `stompede` instead, which adds URLs, named listeners and typed bodies.
+
+mod config;
+mod error;
+pub mod protocol;
+
+#[cfg(feature = "tokio")]
+mod driver;
+#[cfg(feature = "tokio")]
+mod handle;
+#[cfg(feature = "tokio")]
+mod message;
+#[cfg(feature = "tokio")]
+mod receipt;
+#[cfg(feature = "tokio")]
+mod rt;
+#[cfg(feature = "tokio")]
+mod send;
+#[cfg(feature = "tokio")]
+mod state;
+#[cfg(feature = "tokio")]
+mod subscription;
+
+pub use config::{AckMode, Config};
+pub use error::{Error, ErrorKind, Recovery};
+
+#[cfg(feature = "tokio")]
+pub use driver::Observer;
+#[cfg(feature = "tokio")]
+pub use handle::Session;
+#[cfg(feature = "tokio")]
+pub use message::Message;
+#[cfg(feature = "tokio")]
+pub use send::{Confirmed, SendBuilder, SendError, SendFuture, Unsent};
+#[cfg(feature = "tokio")]
+pub use state::SessionState;
+#[cfg(feature = "tokio")]
+pub use subscription::{SubscribeBuilder, Subscription};

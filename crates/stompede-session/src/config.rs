@@ -1,0 +1,171 @@
+use std::fmt;
+use std::time::Duration;
+
+use stompede_codec::{Command, Encoder, Frame, Limits, Version};
+use stompede_transport::Endpoint;
+
+use crate::{Error, ErrorKind};
+
+/// Everything a session is told before it begins.
+///
+/// Plain data: set the fields that matter and leave the rest. Nonsense is reported when the session connects.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where the broker is.
+    pub endpoint: Endpoint,
+    /// The `login` header of CONNECT. From the endpoint's credentials unless set.
+    pub login: Option<String>,
+    /// The `passcode` header of CONNECT. From the endpoint's credentials unless set.
+    pub passcode: Option<String>,
+    /// The `host` header of CONNECT: the virtual host. The endpoint's host name unless set.
+    ///
+    /// RabbitMQ's usual virtual host is `/`.
+    pub host: Option<String>,
+    /// The versions to offer. All three unless set.
+    pub versions: Vec<Version>,
+    /// More headers for CONNECT, in this order.
+    pub headers: Vec<(String, String)>,
+    /// What a frame from the broker may measure.
+    pub limits: Limits,
+    /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set.
+    pub connect_timeout: Duration,
+    /// Time from the open connection to CONNECTED. 10 s unless set.
+    pub handshake_timeout: Duration,
+    /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
+    pub receipt_timeout: Duration,
+    /// Time for `disconnect()`: receipts in flight, DISCONNECT and its RECEIPT. 10 s unless set.
+    pub disconnect_timeout: Duration,
+}
+
+/// How messages of a subscription are acknowledged (STOMP 1.2, section SUBSCRIBE, header `ack`).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "the specification names three and no more")]
+pub enum AckMode {
+    /// The broker regards a message as consumed once it is sent. A message may be lost with the connection.
+    #[default]
+    Auto,
+    /// An acknowledgement covers the message and, from STOMP 1.1 on, all earlier ones of the subscription.
+    Client,
+    /// An acknowledgement covers one message. Not in STOMP 1.0.
+    ClientIndividual,
+}
+
+impl AckMode {
+    /// The value of the `ack` header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Client => "client",
+            Self::ClientIndividual => "client-individual",
+        }
+    }
+}
+
+impl Config {
+    /// The default settings for `endpoint`.
+    pub fn new(endpoint: Endpoint) -> Self {
+        let credentials = endpoint.credentials();
+        let login = credentials.map(|credentials| credentials.login().to_owned());
+        let passcode = credentials.and_then(|credentials| credentials.passcode()).map(str::to_owned);
+        Self {
+            endpoint,
+            login,
+            passcode,
+            host: None,
+            versions: Version::ALL.to_vec(),
+            headers: Vec::new(),
+            limits: Limits::default(),
+            connect_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            receipt_timeout: Duration::from_secs(30),
+            disconnect_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The default settings for the broker at `url`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if the URL makes no sense.
+    pub fn for_url(url: &str) -> Result<Self, Error> {
+        match Endpoint::parse(url) {
+            Ok(endpoint) => Ok(Self::new(endpoint)),
+            Err(error) => {
+                Err(Error::with_transport(ErrorKind::InvalidArgument, "the URL makes no sense", error))
+            }
+        }
+    }
+
+    /// Checks what can be checked without a broker.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`], naming the setting.
+    pub fn validate(&self) -> Result<(), Error> {
+        if self.versions.is_empty() {
+            return Err(Error::invalid("versions: offer at least one STOMP version"));
+        }
+        let limits = [
+            ("connect_timeout", self.connect_timeout),
+            ("handshake_timeout", self.handshake_timeout),
+            ("receipt_timeout", self.receipt_timeout),
+            ("disconnect_timeout", self.disconnect_timeout),
+        ];
+        for (name, limit) in limits {
+            if limit.is_zero() {
+                return Err(Error::invalid(format!(
+                    "{name}: a time limit of zero cannot be kept; give it some time"
+                )));
+            }
+        }
+        let connect = self.connect_frame();
+        let mut scratch = bytes::BytesMut::new();
+        Encoder::new(self.highest_version())
+            .encode(&connect, &mut scratch)
+            .map_err(|error| Error::invalid_because("a header of CONNECT cannot be written", error))
+    }
+
+    pub(crate) fn highest_version(&self) -> Version {
+        self.versions.iter().copied().max().unwrap_or_default()
+    }
+
+    /// The CONNECT frame (STOMP 1.2, section "Connecting").
+    pub(crate) fn connect_frame(&self) -> Frame {
+        let mut offered = self.versions.clone();
+        offered.sort_unstable();
+        offered.dedup();
+        let offered: Vec<_> = offered.into_iter().map(Version::as_str).collect();
+        let mut frame = Frame::new(Command::Connect)
+            .with_header("accept-version", offered.join(","))
+            .with_header("host", self.host.as_deref().unwrap_or(self.endpoint.host()));
+        if let Some(login) = &self.login {
+            frame = frame.with_header("login", login);
+        }
+        if let Some(passcode) = &self.passcode {
+            frame = frame.with_header("passcode", passcode);
+        }
+        for (name, value) in &self.headers {
+            frame = frame.with_header(name, value);
+        }
+        frame
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Header values stay out: tokens travel in them.
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Config")
+            .field("endpoint", &self.endpoint)
+            .field("login", &self.login)
+            .field("passcode", &self.passcode.as_ref().map(|_| "***"))
+            .field("host", &self.host)
+            .field("versions", &self.versions)
+            .field("headers", &headers)
+            .field("limits", &self.limits)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("receipt_timeout", &self.receipt_timeout)
+            .field("disconnect_timeout", &self.disconnect_timeout)
+            .finish()
+    }
+}

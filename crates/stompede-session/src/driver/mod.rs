@@ -1,0 +1,302 @@
+//! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
+
+mod delivery;
+mod shared;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use stompede_transport::{BoxTransport, Connecting, Connector, Transport, TransportError};
+
+use self::delivery::End;
+pub(crate) use self::delivery::{Delivery, End as DeliveryEnd};
+use self::shared::Core;
+pub(crate) use self::shared::Shared;
+use crate::protocol::{Event, Input, Machine, Output};
+use crate::{Config, Error, Message, SessionState, rt};
+
+/// Is told what happens in a session, in order.
+///
+/// It is called by the driver itself, so it must not block; it may call any method of the session. Messages of
+/// subscriptions go to their consumers and are not repeated here.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on_event(&self, event: &Event);
+}
+
+/// Starts the task that drives one session. It ends when the session ends.
+pub(crate) fn start(
+    config: Config,
+    connector: Arc<dyn Connector>,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Arc<Shared>, Error> {
+    let mut machine = Machine::new(config)?;
+    machine.start(rt::now());
+    let shared = Arc::new(Shared::new(machine));
+    let driver = Driver { shared: shared.clone(), connector, observer, link: Link::Down, timer: None };
+    rt::spawn(driver)?;
+    Ok(shared)
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    connector: Arc<dyn Connector>,
+    observer: Option<Arc<dyn Observer>>,
+    link: Link,
+    timer: Option<Pin<Box<rt::Sleep>>>,
+}
+
+enum Link {
+    Down,
+    Dialing(Connecting),
+    Up { transport: BoxTransport, closing: bool, unflushed: bool },
+}
+
+/// What a locked look at the protocol brought up, to be carried out without the lock.
+#[derive(Default)]
+struct Turn {
+    outputs: Vec<Output>,
+    wakers: Vec<Waker>,
+    deadline: Option<Instant>,
+    more: bool,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    /// One turn: dial, read, write, timer. None of them waits for another.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Registered first: whatever a handle does from here on wakes this task.
+        this.shared.lock().driver = Some(cx.waker().clone());
+        this.drain();
+        this.poll_dial(cx);
+        let mut busy = this.poll_read(cx);
+        busy |= this.poll_write(cx);
+        this.poll_timer(cx);
+        if let (Link::Down, Some(cause)) = (&this.link, this.shared.lock().machine.closed()) {
+            let cause = cause.cloned();
+            tracing::debug!(?cause, "session ended");
+            return Poll::Ready(());
+        }
+        if busy {
+            // There is more to do, but others want their turn first.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Driver {
+    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+        while let Link::Dialing(attempt) = &mut self.link {
+            let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return };
+            let now = rt::now();
+            let input = match outcome {
+                Ok(transport) => {
+                    self.link = Link::Up { transport, closing: false, unflushed: false };
+                    Input::Opened { now }
+                }
+                Err(error) => {
+                    self.link = Link::Down;
+                    Input::DialFailed { now, error }
+                }
+            };
+            self.feed(input);
+        }
+    }
+
+    /// Reads what there is, up to a budget; `true` if the budget was what ended it.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..READ_BUDGET {
+            let Link::Up { transport, .. } = &mut self.link else { return false };
+            if self.shared.overflow.is_full() {
+                return false;
+            }
+            match transport.poll_recv(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(bytes))) => self.feed(Input::Received { now: rt::now(), bytes }),
+                Poll::Ready(None) => self.on_cut(None),
+                Poll::Ready(Some(Err(error))) => self.on_cut(Some(error)),
+            }
+        }
+        true
+    }
+
+    /// Writes while the transport has room, up to a budget; `true` if the budget was what ended it.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.try_write(cx) {
+            Ok(busy) => busy,
+            Err(error) => {
+                // The broker's last words may have arrived before it hung up: an ERROR says more than a broken pipe.
+                while let Link::Up { transport, .. } = &mut self.link {
+                    match transport.poll_recv(cx) {
+                        Poll::Ready(Some(Ok(bytes))) => self.feed(Input::Received { now: rt::now(), bytes }),
+                        _ => break,
+                    }
+                }
+                self.on_cut(Some(error));
+                false
+            }
+        }
+    }
+
+    fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
+        let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
+        let mut budget = WRITE_BUDGET;
+        while budget > 0 {
+            if transport.poll_ready(cx)?.is_pending() {
+                break;
+            }
+            let Some(item) = self.shared.lock().machine.poll_transmit() else { break };
+            transport.start_send(item)?;
+            *unflushed = true;
+            budget -= 1;
+        }
+        if *unflushed && transport.poll_flush(cx)?.is_ready() {
+            *unflushed = false;
+            let mut core = self.shared.lock();
+            core.flushed = core.machine.transmitted();
+            let wakers = std::mem::take(&mut core.writers);
+            drop(core);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+        if *closing && !*unflushed {
+            // Ready or not: how long to wait for the peer's own close is the protocol's timer.
+            let _ = transport.poll_close(cx)?;
+        }
+        Ok(budget == 0)
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+        while let Some(timer) = &mut self.timer {
+            if timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.timer = None;
+            self.feed(Input::Timer { now: rt::now() });
+        }
+    }
+
+    /// The connection has ended.
+    fn on_cut(&mut self, error: Option<TransportError>) {
+        self.link = Link::Down;
+        self.feed(Input::Closed { now: rt::now(), error });
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.shared.lock().machine.handle_input(input);
+        self.drain();
+    }
+
+    /// Carries out what the protocol has to say, some at a time so that the lock is never held for long.
+    fn drain(&mut self) {
+        loop {
+            let turn = Turn::take(&self.shared);
+            turn.wakers.into_iter().for_each(Waker::wake);
+            for output in turn.outputs {
+                self.carry_out(output);
+            }
+            if !turn.more {
+                return self.set_timer(turn.deadline);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Dial(endpoint) => {
+                tracing::debug!(%endpoint, "connecting");
+                self.link = Link::Dialing(self.connector.connect(endpoint));
+            }
+            Output::Close => {
+                if let Link::Up { closing, .. } = &mut self.link {
+                    *closing = true;
+                }
+            }
+            Output::Abandon => {
+                if let Link::Up { mut transport, .. } = std::mem::replace(&mut self.link, Link::Down) {
+                    // A goodbye if it can be said without waiting. Dropping the transport closes it either way.
+                    let _ = transport.poll_close(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+            Output::Event(event) => self.announce(&event),
+            Output::Wait(_) => {}
+        }
+    }
+
+    fn announce(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer.on_event(event);
+        }
+        match event {
+            Event::Connected(peer) => {
+                tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
+                self.shared.state.send_replace(SessionState::Connected(peer.clone()));
+            }
+            Event::Closed(cause) => {
+                self.shared.state.send_replace(SessionState::Closed(cause.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn set_timer(&mut self, deadline: Option<Instant>) {
+        match (&mut self.timer, deadline) {
+            (timer, None) => *timer = None,
+            (Some(timer), Some(deadline)) if timer.deadline() == deadline.into() => {}
+            (Some(timer), Some(deadline)) => timer.as_mut().reset(deadline.into()),
+            (timer, Some(deadline)) => *timer = Some(Box::pin(rt::sleep_until(deadline))),
+        }
+    }
+}
+
+impl Turn {
+    fn take(shared: &Arc<Shared>) -> Self {
+        let mut turn = Self { more: true, ..Self::default() };
+        let mut core = shared.lock();
+        for _ in 0..OUTPUT_BUDGET {
+            match core.machine.poll_output() {
+                Output::Wait(deadline) => {
+                    turn.deadline = deadline;
+                    turn.more = false;
+                    break;
+                }
+                Output::Event(Event::Message { subscription, frame }) => {
+                    let Some(consumer) = core.consumers.get(&subscription) else { continue };
+                    let settles_on = consumer.settles.then(|| (shared.clone(), core.machine.epoch()));
+                    let message = Message::new(frame, subscription, settles_on);
+                    turn.wakers.extend(consumer.delivery.push(message));
+                }
+                Output::Event(Event::Closed(cause)) => {
+                    turn.close(&mut core, cause.clone());
+                    turn.outputs.push(Output::Event(Event::Closed(cause)));
+                }
+                output => turn.outputs.push(output),
+            }
+        }
+        turn.wakers.append(&mut core.machine.take_wakers());
+        turn
+    }
+
+    /// Nobody waits beyond the end of the session.
+    fn close(&mut self, core: &mut Core, cause: Option<Error>) {
+        let end = cause.map_or(End::Clean, End::Failed);
+        for (_, consumer) in core.consumers.drain() {
+            self.wakers.extend(consumer.delivery.end(end.clone()));
+        }
+        self.wakers.append(&mut core.writers);
+    }
+}
+
+/// Chunks read in one turn. With chunks of 16 KiB this is half a megabyte before writes and timers have their turn.
+const READ_BUDGET: usize = 32;
+
+/// Frames written in one turn.
+const WRITE_BUDGET: usize = 256;
+
+/// Outputs taken under one lock.
+const OUTPUT_BUDGET: usize = 256;

@@ -1,0 +1,30 @@
+//! The one place that knows which runtime there is: clock, tasks and timers.
+
+use std::future::Future;
+use std::time::Instant;
+
+pub(crate) use tokio::time::Sleep;
+
+use crate::Error;
+
+/// Reads the clock. Under tokio's paused time this is the paused time.
+#[allow(clippy::disallowed_methods, reason = "this is the driver's clock")]
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
+    tokio::time::sleep_until(deadline.into())
+}
+
+/// The runtime we are in, or an error that says that there is none.
+pub(crate) fn current() -> Result<tokio::runtime::Handle, Error> {
+    tokio::runtime::Handle::try_current()
+        .map_err(|error| Error::invalid_because("connect from within a tokio runtime", error))
+}
+
+/// Starts a task, or says that there is no runtime to start it on.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    current()?.spawn(task);
+    Ok(())
+}

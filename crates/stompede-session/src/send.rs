@@ -1,0 +1,269 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use stompede_codec::{Command, Frame};
+
+use crate::driver::Shared;
+use crate::protocol::{Outcome, ReceiptId};
+use crate::receipt::Receipt;
+use crate::{Error, ErrorKind, Session, rt};
+
+/// A SEND in the making; made by [`Session::send`].
+///
+/// `.await` hands it over, [`confirm`](Self::confirm) also waits for the broker's RECEIPT.
+#[must_use = "nothing is sent until it is awaited"]
+pub struct SendBuilder<'a> {
+    session: &'a Session,
+    frame: Frame,
+    deadline: Option<Duration>,
+    /// What went wrong while it was made; reported when it is sent.
+    error: Option<Error>,
+}
+
+/// The broker's RECEIPT for a frame has arrived.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Confirmed;
+
+/// What became of a message that was not confirmed.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "the three truths beside Confirmed; callers handle each")]
+pub enum SendError {
+    /// The broker answered with an ERROR for this very frame: it was not accepted.
+    Rejected(Error),
+    /// The frame was never written; here it is again, with the reason.
+    NotSent(Box<Unsent>),
+    /// The frame was written, and the connection or the time ended before its RECEIPT: the broker may have it.
+    Unknown(Error),
+}
+
+/// A frame that was not sent, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unsent {
+    /// The frame as it was to be sent.
+    pub frame: Frame,
+    /// Why it was not.
+    pub cause: Error,
+}
+
+impl<'a> SendBuilder<'a> {
+    pub(crate) fn new(session: &'a Session, destination: &str) -> Self {
+        let error = destination
+            .is_empty()
+            .then(|| Error::invalid("a message needs a destination, and this one is empty"));
+        let frame = Frame::new(Command::Send).with_header("destination", destination);
+        Self { session, frame, deadline: None, error }
+    }
+
+    pub(crate) fn raw(session: &'a Session, frame: Frame) -> Self {
+        Self { session, frame, deadline: None, error: None }
+    }
+
+    /// Adds a header. Repeated headers are kept in order; the first one counts.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.frame.headers_mut().push(name, value);
+        self
+    }
+
+    /// Sets the body: any bytes. Sets no `content-type`.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.frame.set_body(body);
+        self
+    }
+
+    /// Sets a text body, and `content-type: text/plain` unless there is a `content-type` already.
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.content_type("text/plain").body(text.into())
+    }
+
+    /// Sets a JSON body, and `content-type: application/json` unless there is a `content-type` already.
+    ///
+    /// A value that has no JSON form is reported when the message is sent.
+    #[cfg(feature = "json")]
+    pub fn json(mut self, value: &(impl serde::Serialize + ?Sized)) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => self.content_type("application/json").body(json),
+            Err(error) => {
+                self.error.get_or_insert(Error::invalid_because("the body has no JSON form", error));
+                self
+            }
+        }
+    }
+
+    /// Limits the wait for room and for the RECEIPT; the session's `receipt_timeout` unless set.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(within);
+        self
+    }
+
+    /// Sends the message and waits for the broker's RECEIPT.
+    ///
+    /// # Errors
+    /// [`SendError`] says whether the broker refused the message, whether it was never sent, or whether that
+    /// cannot be known.
+    ///
+    /// # Cancel safety
+    /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
+    /// the message is sent and only the confirmation is lost.
+    pub async fn confirm(self) -> Result<Confirmed, SendError> {
+        let mut hand_over = self.into_hand_over(true);
+        let Some(id) = (&mut hand_over).await? else { return Ok(Confirmed) };
+        match Receipt::new(hand_over.shared.clone(), id).await {
+            Some(Outcome::Confirmed) | None => Ok(Confirmed),
+            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
+            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
+            Some(Outcome::NotSent(cause)) => Err(hand_over.not_sent(cause)),
+        }
+    }
+
+    fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
+        let within = self.deadline.unwrap_or(self.session.receipt_timeout());
+        HandOver {
+            shared: self.session.shared(),
+            frame: self.frame,
+            want_receipt,
+            within,
+            error: self.error,
+            timer: None,
+        }
+    }
+
+    fn content_type(mut self, content_type: &str) -> Self {
+        if !self.frame.headers().contains("content-type") {
+            self.frame.headers_mut().push("content-type", content_type);
+        }
+        self
+    }
+}
+
+/// Hands a frame to the session; made by awaiting a [`SendBuilder`].
+///
+/// It waits only while the session's queue is full.
+///
+/// # Errors
+/// [`SendError::NotSent`] gives the frame back.
+///
+/// # Cancel safety
+/// Dropped before it is ready, nothing is sent.
+#[must_use = "nothing is sent until it is awaited"]
+pub struct SendFuture<'a>(HandOver<'a>);
+
+impl<'a> IntoFuture for SendBuilder<'a> {
+    type Output = Result<(), SendError>;
+    type IntoFuture = SendFuture<'a>;
+
+    fn into_future(self) -> SendFuture<'a> {
+        SendFuture(self.into_hand_over(false))
+    }
+}
+
+impl Future for SendFuture<'_> {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(|_| ())
+    }
+}
+
+/// Waits for room in the queue, then encodes the frame into it.
+struct HandOver<'a> {
+    shared: &'a Arc<Shared>,
+    frame: Frame,
+    want_receipt: bool,
+    within: Duration,
+    error: Option<Error>,
+    /// Only there while the queue is full: a clock for each message would be dear.
+    timer: Option<Pin<Box<rt::Sleep>>>,
+}
+
+impl Future for HandOver<'_> {
+    type Output = Result<Option<ReceiptId>, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Err(this.not_sent(error)));
+        }
+        let (frame, want_receipt, within) = (&mut this.frame, this.want_receipt, this.within);
+        let handed = this.shared.poll_with_room(cx, |machine| {
+            if !want_receipt {
+                return machine.send(frame).map(|()| None);
+            }
+            machine.send_with_receipt(frame, rt::now().checked_add(within)).map(Some)
+        });
+        match handed {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(|error| this.not_sent(error))),
+            Poll::Pending => this.poll_timer(cx).map(Err),
+        }
+    }
+}
+
+impl HandOver<'_> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<SendError> {
+        if self.timer.is_none() {
+            self.timer = rt::now().checked_add(self.within).map(|until| Box::pin(rt::sleep_until(until)));
+        }
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let text = format!("the connection took no more bytes within {:?}", self.within);
+        Poll::Ready(self.not_sent(Error::new(ErrorKind::WriteTimedOut, text)))
+    }
+
+    fn not_sent(&mut self, cause: Error) -> SendError {
+        let frame = std::mem::replace(&mut self.frame, Frame::new(Command::Send));
+        SendError::NotSent(Box::new(Unsent { frame, cause }))
+    }
+}
+
+impl SendError {
+    /// Why the message was not confirmed.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Self::Rejected(error) | Self::Unknown(error) => error,
+            Self::NotSent(unsent) => &unsent.cause,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Rejected(_) => "the broker refused the message",
+            Self::NotSent(_) => "the message was not sent",
+            Self::Unknown(_) => "whether the broker has the message is unknown",
+        };
+        write!(f, "{what}: {}", self.cause())
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.cause())
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        error.cause().clone()
+    }
+}
+
+impl fmt::Debug for SendBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendBuilder").field("frame", &self.frame).field("deadline", &self.deadline).finish()
+    }
+}
+
+impl fmt::Debug for SendFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendFuture").field("frame", &self.0.frame).finish()
+    }
+}

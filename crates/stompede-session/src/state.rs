@@ -1,0 +1,16 @@
+use std::sync::Arc;
+
+use crate::Error;
+use crate::protocol::Connected;
+
+/// Where a session stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SessionState {
+    /// The connection is being opened, or CONNECTED is awaited.
+    Connecting,
+    /// Frames can be sent.
+    Connected(Arc<Connected>),
+    /// The session is over: cleanly, or for this reason.
+    Closed(Option<Error>),
+}

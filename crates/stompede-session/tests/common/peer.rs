@@ -1,0 +1,121 @@
+//! A scripted broker at the other end of a memory transport.
+
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
+use stompede_session::{Config, Error, Session};
+use stompede_transport::memory::{self, MemoryTransport};
+use stompede_transport::{Endpoint, Outbound, Transport, TransportError, TransportErrorKind};
+
+/// The broker's end.
+pub(crate) struct Peer {
+    transport: MemoryTransport,
+    decoder: Decoder,
+}
+
+impl Peer {
+    /// Two ends that are connected; each direction holds about `capacity` bytes.
+    pub(crate) fn pair(capacity: usize) -> (MemoryTransport, Self) {
+        let (ours, theirs) = memory::pair(capacity);
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.set_version(Version::V1_2);
+        (ours, Self { transport: theirs, decoder })
+    }
+
+    /// A session that is logged in with STOMP 1.2, and the broker's end of it.
+    pub(crate) async fn session(capacity: usize) -> (Session, Self) {
+        let (ours, mut peer) = Self::pair(capacity);
+        let (session, ()) = tokio::join!(connect(super::config(), ours), peer.welcome());
+        (session.expect("connected"), peer)
+    }
+
+    /// Answers CONNECT.
+    pub(crate) async fn welcome(&mut self) {
+        assert_eq!(self.frame().await.command(), Command::Connect);
+        self.say("CONNECTED\nversion:1.2\n\n\0").await;
+    }
+
+    /// The next frame that the session wrote.
+    pub(crate) async fn frame(&mut self) -> Frame {
+        self.try_frame().await.expect("a frame before the end")
+    }
+
+    /// The next frame, or `None` if the session closed in order or hung up.
+    pub(crate) async fn try_frame(&mut self) -> Option<Frame> {
+        loop {
+            match self.decoder.next().expect("what the session writes is STOMP") {
+                Some(Item::Frame(frame)) => return Some(frame),
+                Some(Item::HeartBeat) => continue,
+                None => {}
+            }
+            match poll_fn(|cx| self.transport.poll_recv(cx)).await {
+                Some(Ok(bytes)) => self.decoder.push(bytes),
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) async fn say(&mut self, wire: impl Into<String>) {
+        self.try_say(wire).await.expect("the session listens");
+    }
+
+    /// Writes bytes as they are, unless the session has gone.
+    pub(crate) async fn try_say(&mut self, wire: impl Into<String>) -> Result<(), TransportError> {
+        poll_fn(|cx| self.transport.poll_ready(cx)).await?;
+        self.transport.start_send(Outbound::whole(BytesMut::from(wire.into().as_bytes()).freeze()))
+    }
+
+    pub(crate) async fn message(&mut self, subscription: &str, body: &str) {
+        let ack = &body[..body.len().min(8)];
+        self.say(format!("MESSAGE\nsubscription:{subscription}\nmessage-id:1\nack:{ack}\n\n{body}\0")).await;
+    }
+
+    pub(crate) async fn receipt(&mut self, of: &Frame) {
+        self.say(format!("RECEIPT\nreceipt-id:{}\n\n\0", super::header(of, "receipt"))).await;
+    }
+
+    /// Closes in order.
+    pub(crate) async fn close(&mut self) {
+        poll_fn(|cx| self.transport.poll_close(cx)).await.expect("the session listens");
+    }
+
+    /// Confirms DISCONNECT and closes.
+    pub(crate) async fn goodbye(&mut self) {
+        let disconnect = self.frame().await;
+        assert_eq!(disconnect.command(), Command::Disconnect);
+        self.receipt(&disconnect).await;
+        self.close().await;
+    }
+}
+
+/// Connects over this end.
+pub(crate) async fn connect(config: Config, ours: MemoryTransport) -> Result<Session, Error> {
+    let ours = Arc::new(Mutex::new(Some(ours)));
+    Session::connect(config, move |_: Endpoint| {
+        let ours = ours.lock().expect("no panic").take();
+        async move { ours.ok_or_else(|| TransportError::new(TransportErrorKind::Refused, "one connection only")) }
+    })
+    .await
+}
+
+/// Waits until only the test itself is left, and fails if a task stays behind.
+pub(crate) async fn no_task_is_left() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for _ in 0..1000 {
+        if metrics.num_alive_tasks() == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(metrics.num_alive_tasks(), 0, "tasks are left behind");
+}
+
+/// A body of this many bytes.
+pub(crate) fn body(bytes: usize) -> Bytes {
+    Bytes::from(vec![b'x'; bytes])
+}
