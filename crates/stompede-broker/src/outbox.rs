@@ -1,0 +1,104 @@
+//! What waits to be written to one connection.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use bytes::{Buf, BytesMut};
+use stompede_codec::{EncodeError, Encoder, Frame, Version};
+use stompede_transport::Outbound;
+
+/// Filled by whoever has something for the connection, emptied by the connection's task.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Outbound>,
+    bytes: usize,
+    /// The connection's task while it sleeps.
+    waker: Option<Waker>,
+    /// Nothing more is taken, and the connection is to end behind what is queued.
+    ending: bool,
+    /// The queues had more for this connection than would fit.
+    starved: bool,
+}
+
+impl Outbox {
+    /// Queues a frame in the form of `version`.
+    pub(crate) fn push(&self, version: Version, frame: &Frame) -> Result<(), EncodeError> {
+        let item = encode(version, frame)?;
+        let mut inner = self.lock();
+        if !inner.ending {
+            inner.bytes += item.remaining();
+            inner.queue.push_back(item);
+        }
+        Self::wake(inner);
+        Ok(())
+    }
+
+    /// Lets the connection end once what is queued has been written.
+    pub(crate) fn end(&self) {
+        let mut inner = self.lock();
+        inner.ending = true;
+        Self::wake(inner);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.lock().ending
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Notes that a queue had more for this connection.
+    pub(crate) fn starve(&self) {
+        self.lock().starved = true;
+    }
+
+    /// Takes the next frame; arranges for a wake-up if there is none.
+    pub(crate) fn poll_pop(&self, cx: &Context<'_>) -> Option<Outbound> {
+        let mut inner = self.lock();
+        let Some(item) = inner.queue.pop_front() else {
+            inner.waker = Some(cx.waker().clone());
+            return None;
+        };
+        inner.bytes -= item.remaining();
+        Some(item)
+    }
+
+    /// Whether the connection has room again for what the queues had more; tells so once.
+    pub(crate) fn is_fed_again(&self, max_bytes: usize) -> bool {
+        let mut inner = self.lock();
+        let again = inner.starved && inner.bytes < max_bytes / 2;
+        inner.starved &= !again;
+        again
+    }
+
+    fn wake(mut inner: MutexGuard<'_, Inner>) {
+        let waker = inner.waker.take();
+        drop(inner);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn encode(version: Version, frame: &Frame) -> Result<Outbound, EncodeError> {
+    let mut bytes = BytesMut::new();
+    let encoder = Encoder::new(version);
+    if frame.body().len() > LARGE_BODY {
+        encoder.encode_head(frame, &mut bytes)?;
+        return Ok(Outbound::split(bytes.freeze(), frame.body().clone()));
+    }
+    encoder.encode(frame, &mut bytes)?;
+    Ok(Outbound::whole(bytes.freeze()))
+}
+
+/// Bodies above this many bytes are shared with the message they came in instead of being copied.
+const LARGE_BODY: usize = 4 * 1024;

@@ -1,0 +1,273 @@
+//! What each client frame asks for, and whether it may.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use stompede_codec::{Command, Frame, Version};
+
+use crate::BrokerLimits;
+use crate::outbox::Outbox;
+use crate::router::{Ack, ConnectionId, Refusal, Router, Stored};
+
+/// The logins that are let in; none means that anybody is.
+#[derive(Debug, Default)]
+pub(crate) struct Logins(pub(crate) HashMap<String, String>);
+
+/// One client that has said CONNECT.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    router: Arc<Mutex<Router>>,
+    limits: Arc<BrokerLimits>,
+    id: ConnectionId,
+    version: Version,
+    transactions: HashMap<Box<str>, Vec<Operation>>,
+    /// Frames and bytes in all open transactions.
+    pending: (usize, usize),
+}
+
+/// What a transaction does once it is committed.
+#[derive(Debug)]
+enum Operation {
+    Send(String, Stored),
+    Settle(Frame, bool),
+}
+
+/// What CONNECT came to.
+pub(crate) struct Welcome {
+    pub(crate) version: Version,
+    pub(crate) connected: Frame,
+}
+
+/// Judges a CONNECT or STOMP frame.
+pub(crate) fn welcome(connect: &Frame, logins: &Logins, session: u64) -> Result<Welcome, (Refusal, bool)> {
+    let version = choose_version(connect).map_err(|refusal| (refusal, true))?;
+    check_heart_beat(connect).map_err(|refusal| (refusal, false))?;
+    if !logins.0.is_empty() {
+        let login = connect.header("login").unwrap_or_default();
+        let passcode = connect.header("passcode").unwrap_or_default();
+        if logins.0.get(&*login).is_none_or(|right| *right != *passcode) {
+            let text = format!("login {login:?} or its passcode is wrong");
+            return Err((Refusal::new("login refused", text), false));
+        }
+    }
+    let mut connected = Frame::new(Command::Connected);
+    if version > Version::V1_0 {
+        let server = concat!("stompede-broker/", env!("CARGO_PKG_VERSION"));
+        connected = connected
+            .with_header("version", version.as_str())
+            .with_header("server", server)
+            .with_header("heart-beat", "0,0");
+    }
+    Ok(Welcome { version, connected: connected.with_header("session", format!("session-{session}")) })
+}
+
+/// The highest version that both speak; no `accept-version` means a client of 1.0.
+fn choose_version(connect: &Frame) -> Result<Version, Refusal> {
+    let Some(accepted) = connect.header("accept-version") else { return Ok(Version::V1_0) };
+    let common =
+        Version::ALL.into_iter().rev().find(|ours| accepted.split(',').any(|one| one == ours.as_str()));
+    common.ok_or_else(|| Refusal::new("version mismatch", "supported versions are 1.0,1.1,1.2"))
+}
+
+fn check_heart_beat(connect: &Frame) -> Result<(), Refusal> {
+    let Some(text) = connect.header("heart-beat") else { return Ok(()) };
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once(',') {
+        Some((sends, wants)) if is_number(sends) && is_number(wants) => Ok(()),
+        _ => Err(Refusal::new(
+            "bad heart-beat",
+            format!("heart-beat is two numbers with a comma, not {text:?}"),
+        )),
+    }
+}
+
+impl Requests {
+    pub(crate) fn new(
+        router: Arc<Mutex<Router>>,
+        limits: Arc<BrokerLimits>,
+        version: Version,
+        outbox: Arc<Outbox>,
+    ) -> Self {
+        let id = lock(&router).connect(version, outbox);
+        Self { router, limits, id, version, transactions: HashMap::new(), pending: (0, 0) }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// There is room again for what queues have.
+    pub(crate) fn feed(&self) {
+        lock(&self.router).feed(self.id);
+    }
+
+    /// Does what a frame asks for. The caller sends the RECEIPT, or the ERROR and the end.
+    pub(crate) fn handle(&mut self, frame: Frame) -> Result<(), Refusal> {
+        match frame.command() {
+            Command::Send => self.send(frame),
+            Command::Subscribe => self.subscribe(&frame),
+            Command::Unsubscribe => self.unsubscribe(&frame),
+            Command::Ack => self.settle(frame, true),
+            Command::Nack if self.version == Version::V1_0 => {
+                Err(Refusal::new("unknown command", "there is no NACK in STOMP 1.0"))
+            }
+            Command::Nack => self.settle(frame, false),
+            Command::Begin => self.begin(&frame),
+            Command::Commit => self.commit(&frame),
+            Command::Abort => self.end_transaction(&frame).map(drop),
+            Command::Disconnect => Ok(()),
+            Command::Connect | Command::Stomp => {
+                Err(Refusal::new("connected already", "CONNECT may be sent once on a connection"))
+            }
+            other => Err(Refusal::new("unknown command", format!("{other} is for servers to send"))),
+        }
+    }
+
+    fn send(&mut self, frame: Frame) -> Result<(), Refusal> {
+        let destination = required(&frame, "destination")?;
+        let transaction = frame.header("transaction").map(String::from);
+        let message = Stored::new(frame);
+        match transaction {
+            Some(transaction) => {
+                let bytes = message.len();
+                self.postpone(&transaction, Operation::Send(destination, message), bytes)
+            }
+            None => lock(&self.router).send(&destination, message),
+        }
+    }
+
+    fn settle(&mut self, frame: Frame, accept: bool) -> Result<(), Refusal> {
+        match frame.header("transaction").map(String::from) {
+            Some(transaction) => self.postpone(&transaction, Operation::Settle(frame.detach(), accept), 0),
+            None => lock(&self.router).settle(self.id, &frame, accept),
+        }
+    }
+
+    fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
+        let destination = required(frame, "destination")?;
+        let wire_id = match self.version {
+            Version::V1_0 => frame.header("id").map(String::from),
+            Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
+        };
+        let ack = match frame.header("ack").as_deref() {
+            None | Some("auto") => Ack::Auto,
+            Some("client") => Ack::Client,
+            Some("client-individual") if self.version > Version::V1_0 => Ack::ClientIndividual,
+            Some(other) => {
+                let text = format!("STOMP {} has no ack mode {other:?}", self.version);
+                return Err(Refusal::new("bad ack mode", text));
+            }
+        };
+        if frame.headers().contains("selector") {
+            return Err(Refusal::new("selectors are not supported", "subscribe without a selector"));
+        }
+        let prefetch = match frame.header("prefetch-count") {
+            None => None,
+            Some(text) => match text.parse() {
+                Ok(count) if count > 0 => Some(count),
+                _ => return Err(Refusal::new("bad prefetch-count", format!("{text:?} is no count above 0"))),
+            },
+        };
+        lock(&self.router).subscribe(self.id, wire_id.as_deref(), &destination, ack, prefetch)
+    }
+
+    /// By id; in STOMP 1.0 by destination where no id was given.
+    fn unsubscribe(&self, frame: &Frame) -> Result<(), Refusal> {
+        let id = frame.header("id");
+        let destination = match (&id, self.version) {
+            (None, Version::V1_0) => required(frame, "destination")?,
+            (None, _) => return Err(missing(frame, "id")),
+            (Some(_), _) => String::new(),
+        };
+        lock(&self.router).unsubscribe(self.id, id.as_deref(), &destination)
+    }
+
+    fn begin(&mut self, frame: &Frame) -> Result<(), Refusal> {
+        let id = required(frame, "transaction")?;
+        if self.transactions.contains_key(id.as_str()) {
+            return Err(Refusal::new(
+                "transaction is open",
+                format!("there is a transaction {id:?} already"),
+            ));
+        }
+        self.check_pending(1, 0)?;
+        self.pending.0 += 1;
+        self.transactions.insert(id.into_boxed_str(), Vec::new());
+        Ok(())
+    }
+
+    fn commit(&mut self, frame: &Frame) -> Result<(), Refusal> {
+        let operations = self.end_transaction(frame)?;
+        let mut router = lock(&self.router);
+        for operation in operations {
+            match operation {
+                Operation::Send(destination, message) => router.send(&destination, message)?,
+                Operation::Settle(frame, accept) => router.settle(self.id, &frame, accept)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn postpone(&mut self, id: &str, operation: Operation, bytes: usize) -> Result<(), Refusal> {
+        self.check_pending(1, bytes)?;
+        let Some(operations) = self.transactions.get_mut(id) else { return Err(no_transaction(id)) };
+        operations.push(operation);
+        self.pending.0 += 1;
+        self.pending.1 += bytes;
+        Ok(())
+    }
+
+    fn end_transaction(&mut self, frame: &Frame) -> Result<Vec<Operation>, Refusal> {
+        let id = required(frame, "transaction")?;
+        let operations = self.transactions.remove(id.as_str()).ok_or_else(|| no_transaction(&id))?;
+        let bytes: usize = operations
+            .iter()
+            .map(|operation| match operation {
+                Operation::Send(_, message) => message.len(),
+                Operation::Settle(..) => 0,
+            })
+            .sum();
+        self.pending.0 -= 1 + operations.len();
+        self.pending.1 -= bytes;
+        Ok(operations)
+    }
+
+    fn check_pending(&self, frames: usize, bytes: usize) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        if self.pending.0 + frames > limits.max_transaction_frames {
+            let text = format!("open transactions may hold {} frames", limits.max_transaction_frames);
+            return Err(Refusal::new("transaction is too large", text));
+        }
+        if self.pending.1 + bytes > limits.max_transaction_bytes {
+            let text = format!("open transactions may hold {} bytes", limits.max_transaction_bytes);
+            return Err(Refusal::new("transaction is too large", text));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Requests {
+    /// However the connection ended: what it has not settled goes back, what it has not committed is forgotten.
+    fn drop(&mut self) {
+        lock(&self.router).disconnect(self.id);
+    }
+}
+
+fn required(frame: &Frame, name: &'static str) -> Result<String, Refusal> {
+    match frame.header(name) {
+        Some(value) if !value.is_empty() => Ok(value.into_owned()),
+        _ => Err(missing(frame, name)),
+    }
+}
+
+fn missing(frame: &Frame, name: &str) -> Refusal {
+    Refusal::new("missing header", format!("{} needs the header {name}", frame.command()))
+}
+
+fn no_transaction(id: &str) -> Refusal {
+    Refusal::new("no such transaction", format!("there is no open transaction {id:?}"))
+}
+
+pub(crate) fn lock(router: &Mutex<Router>) -> MutexGuard<'_, Router> {
+    router.lock().unwrap_or_else(PoisonError::into_inner)
+}

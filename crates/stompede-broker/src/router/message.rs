@@ -1,0 +1,83 @@
+//! A message as it is kept, and as each subscriber gets it.
+
+use bytes::Bytes;
+use stompede_codec::{Command, Frame, Headers, Version};
+
+use super::queue::Queued;
+use super::subscriber::{Ack, Subscriber};
+
+/// A message that was sent.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// Counts messages; queues keep this order, and `message-id` is made of it.
+    pub(super) number: u64,
+    /// The sender's headers that go on to subscribers.
+    headers: Headers,
+    pub(super) body: Bytes,
+}
+
+impl Stored {
+    /// What a SEND frame brings.
+    pub(crate) fn new(send: Frame) -> Self {
+        // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
+        let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
+        let (_, headers, body) = send.into_parts();
+        let headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
+        Self { number: 0, headers, body }
+    }
+
+    /// Bytes of the body.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl Queued {
+    /// The MESSAGE frame for one subscriber.
+    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, ack_id: u64) -> Frame {
+        let message = &self.message;
+        let mut frame = Frame::new(Command::Message)
+            .with_header("destination", &*subscriber.destination)
+            .with_header("message-id", message.number.to_string());
+        if let Some(id) = &subscriber.wire_id {
+            frame = frame.with_header("subscription", id);
+        }
+        if version == Version::V1_2 && subscriber.ack != Ack::Auto {
+            frame = frame.with_header("ack", ack_id.to_string());
+        }
+        if self.redelivered {
+            frame = frame.with_header("redelivered", "true");
+        }
+        for (name, value) in &message.headers {
+            if carries(version, &name, &value) {
+                frame.headers_mut().push(name, value);
+            }
+        }
+        frame.with_body(message.body.clone())
+    }
+}
+
+/// Whether a header can be written in a version. A subscriber with an old one gets the message without the header.
+fn carries(version: Version, name: &str, value: &str) -> bool {
+    let has = |c| name.contains(c) || value.contains(c);
+    match version {
+        Version::V1_0 => !has('\n') && !has('\r') && !name.contains(':'),
+        Version::V1_1 => !has('\r'),
+        Version::V1_2 => true,
+    }
+}
+
+/// Headers of a SEND that are about the SEND itself, and those that a broker sets on MESSAGE.
+const OURS: [&str; 8] = [
+    "destination",
+    "receipt",
+    "transaction",
+    "content-length",
+    "message-id",
+    "subscription",
+    "ack",
+    "redelivered",
+];
+
+/// Bodies of more bytes than this stay in the buffer they came in, which is mostly theirs.
+const SHARE_FROM: usize = 8 * 1024;
