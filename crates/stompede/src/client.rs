@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use stompede_session::protocol::{Connected, SubscriptionId};
+use stompede_session::{Error, SendBuilder, Session, SessionState};
+use tokio::sync::watch;
+
+use crate::dispatch::Dispatch;
+use crate::{ClientBuilder, Frame, SubscribeBuilder};
+
+/// A connected STOMP client.
+///
+/// Cheap to clone; clones share the connection. When the last clone and the last [`Subscription`](crate::Subscription)
+/// are dropped, the session ends in order.
+#[derive(Clone, Debug)]
+pub struct Client {
+    session: Session,
+    dispatch: Arc<Dispatch>,
+}
+
+impl Client {
+    /// Starts the settings of a client for the broker at `url`, for example `ws://localhost:15674/ws` or
+    /// `tcp://localhost:61613`.
+    pub fn builder(url: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(url.as_ref())
+    }
+
+    pub(crate) fn new(session: Session, dispatch: Arc<Dispatch>) -> Self {
+        Self { session, dispatch }
+    }
+
+    /// Starts a message to `destination`: `.await` hands it over, [`confirm`](SendBuilder::confirm) also waits for the
+    /// broker's RECEIPT.
+    pub fn send(&self, destination: impl AsRef<str>) -> SendBuilder<'_> {
+        self.session.send(destination)
+    }
+
+    /// Starts sending a frame as it is, for what nobody foresaw.
+    pub fn send_frame(&self, frame: Frame) -> SendBuilder<'_> {
+        self.session.send_frame(frame)
+    }
+
+    /// Starts a subscription to `destination`: `.await` gives its messages as a stream,
+    /// [`listen`](SubscribeBuilder::listen) hands them to the listeners.
+    pub fn subscribe(&self, destination: impl Into<String>) -> SubscribeBuilder<'_> {
+        SubscribeBuilder::new(self.session.subscribe(destination), &self.dispatch)
+    }
+
+    /// Sends UNSUBSCRIBE. Does not wait for the broker; a subscription that has ended already is fine.
+    ///
+    /// # Errors
+    /// No connection is open. The subscription has ended all the same.
+    pub fn unsubscribe(&self, subscription: SubscriptionId) -> Result<(), Error> {
+        self.session.unsubscribe(subscription)
+    }
+
+    /// Waits until every frame handed over before this call has been written to the connection.
+    ///
+    /// # Errors
+    /// The session ended before, or the connection takes no more bytes.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.session.flush().await
+    }
+
+    /// Ends the session in order: waits for receipts in flight, sends DISCONNECT, waits for its RECEIPT, closes.
+    ///
+    /// It resolves when the connection has ended and does not wait for listeners. An orderly close counts as the
+    /// RECEIPT. May be called at any time and more than once.
+    ///
+    /// # Errors
+    /// The connection did not end in order within the `disconnect_timeout`. The session has ended all the same.
+    ///
+    /// # Cancel safety
+    /// Dropping the future after its first poll still disconnects; only the outcome is lost.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        self.session.disconnect().await
+    }
+
+    /// Ends the session at once, without a word to the broker.
+    pub fn abort(&self) {
+        self.session.abort();
+    }
+
+    /// Waits until the session has ended: cleanly (`None`) or for a reason.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn closed(&self) -> Option<Error> {
+        self.session.closed().await
+    }
+
+    /// Whether frames can be sent.
+    pub fn is_connected(&self) -> bool {
+        self.session.connected().is_some()
+    }
+
+    /// What the broker said of itself; `None` once the session has ended.
+    pub fn connected(&self) -> Option<Arc<Connected>> {
+        self.session.connected()
+    }
+
+    /// Where the session stands now.
+    pub fn state(&self) -> SessionState {
+        self.session.state()
+    }
+
+    /// Where the session stands, as a value to watch.
+    pub fn state_changes(&self) -> watch::Receiver<SessionState> {
+        self.session.state_changes()
+    }
+}

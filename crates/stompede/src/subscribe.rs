@@ -1,0 +1,112 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stompede_session::protocol::SubscriptionId;
+use stompede_session::{AckMode, Error, Message, Subscription};
+
+use crate::dispatch::Dispatch;
+
+/// A subscription in the making; made by [`Client::subscribe`](crate::Client::subscribe).
+///
+/// It has one consumer, chosen here: `.await` gives a stream of messages, [`listen`](Self::listen) hands them to the
+/// client's listeners, [`handle`](Self::handle) to a closure.
+#[must_use = "nothing is subscribed until it is awaited"]
+pub struct SubscribeBuilder<'a> {
+    inner: stompede_session::SubscribeBuilder<'a>,
+    dispatch: &'a Arc<Dispatch>,
+}
+
+impl<'a> SubscribeBuilder<'a> {
+    pub(crate) fn new(inner: stompede_session::SubscribeBuilder<'a>, dispatch: &'a Arc<Dispatch>) -> Self {
+        Self { inner, dispatch }
+    }
+
+    /// Sets the `id` header, which is made up otherwise. It must be unique among the client's subscriptions.
+    pub fn id(self, id: impl Into<String>) -> Self {
+        Self { inner: self.inner.id(id), ..self }
+    }
+
+    /// How messages are acknowledged; [`AckMode::Auto`] unless set.
+    pub fn ack(self, mode: AckMode) -> Self {
+        Self { inner: self.inner.ack(mode), ..self }
+    }
+
+    /// Adds a header: a selector, a durable name, a prefetch count.
+    pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        Self { inner: self.inner.header(name, value), ..self }
+    }
+
+    /// Sends no SUBSCRIBE and no UNSUBSCRIBE: for messages that the broker sends under a subscription of its own making.
+    ///
+    /// RabbitMQ's replies to `reply-to:/temp-queue/a` come so, with the id `/temp-queue/a`. The id is the destination
+    /// unless set.
+    pub fn unannounced(self) -> Self {
+        Self { inner: self.inner.unannounced(), ..self }
+    }
+
+    /// Also waits for the broker's RECEIPT. A refused subscription then fails here instead of ending its stream.
+    pub fn confirm(self) -> Self {
+        Self { inner: self.inner.confirm(), ..self }
+    }
+
+    /// Limits the wait for the RECEIPT; the client's `receipt_timeout` unless set.
+    pub fn deadline(self, within: Duration) -> Self {
+        Self { inner: self.inner.deadline(within), ..self }
+    }
+
+    /// Subscribes and hands every message to [`on_message`](crate::Listener::on_message) of every listener.
+    ///
+    /// It goes on until [`Client::unsubscribe`](crate::Client::unsubscribe) or the end of the session.
+    ///
+    /// # Errors
+    /// The subscription could not be made; see [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, there is no subscription.
+    pub async fn listen(self) -> Result<SubscriptionId, Error> {
+        let subscription = self.inner.await?;
+        let id = subscription.id();
+        self.dispatch.carry(subscription);
+        Ok(id)
+    }
+
+    /// Subscribes and calls `handler` with one message after the other, in a task of its own.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    ///
+    /// # Cancel safety
+    /// As [`listen`](Self::listen).
+    pub async fn handle<F, Fut>(self, mut handler: F) -> Result<SubscriptionId, Error>
+    where
+        F: FnMut(Message) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut subscription = self.inner.await?.into_weak();
+        let id = subscription.id();
+        self.dispatch.spawn(async move {
+            while let Ok(Some(message)) = subscription.try_next().await {
+                handler(message).await;
+            }
+        });
+        Ok(id)
+    }
+}
+
+impl<'a> IntoFuture for SubscribeBuilder<'a> {
+    type Output = Result<Subscription, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.inner.into_future()
+    }
+}
+
+impl fmt::Debug for SubscribeBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SubscribeBuilder").field(&self.inner).finish()
+    }
+}
