@@ -1,2 +1,35 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks of the workspace: `cargo xtask --help` lists them.
+
+mod args;
+mod cargo;
+mod clock;
+mod failure;
+mod install;
+mod metadata;
+mod process;
+mod rabbitmq;
+mod report;
+mod test;
+mod trees;
+
+use std::process::ExitCode;
+
+use args::Task;
+
+/// What a shell expects of a command that was called wrongly.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let given = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    match args::parse(given) {
+        Ok(Task::Help) => {
+            print!("{}", args::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Task::Test(options)) => test::run(options),
+        Err(error) => {
+            eprintln!("xtask: {error}\n\n{}", args::HELP);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What `cargo metadata` says about the workspace.
+
+use serde_json::Value;
+
+use crate::cargo::Cargo;
+use crate::failure::Failure;
+
+/// The workspace as cargo sees it.
+#[derive(Debug)]
+pub(crate) struct Metadata(Value);
+
+impl Metadata {
+    /// Asks cargo.
+    pub(crate) fn read(cargo: &Cargo) -> Result<Self, Failure> {
+        Self::parse(&cargo.output("metadata --no-deps --format-version 1")?)
+    }
+
+    fn parse(text: &str) -> Result<Self, Failure> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| Failure::Check(format!("cargo metadata gave something else than JSON: {error}")))
+    }
+
+    /// The names of a package's examples, sorted.
+    pub(crate) fn examples(&self, package: &str) -> Result<Vec<String>, Failure> {
+        let targets = self.package(package)?["targets"].as_array().map_or(&[][..], Vec::as_slice);
+        let examples = targets.iter().filter(|target| target["kind"][0] == "example");
+        let mut names: Vec<_> =
+            examples.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The names of a package's features without `default`, sorted.
+    pub(crate) fn features(&self, package: &str) -> Result<Vec<String>, Failure> {
+        let features = self.package(package)?["features"].as_object();
+        let names = features.into_iter().flat_map(|features| features.keys());
+        let mut names: Vec<_> = names.filter(|name| *name != "default").cloned().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn package(&self, name: &str) -> Result<&Value, Failure> {
+        let packages = self.0["packages"].as_array().map_or(&[][..], Vec::as_slice);
+        packages
+            .iter()
+            .find(|package| package["name"] == name)
+            .ok_or_else(|| Failure::Check(format!("the workspace has no package {name}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"packages":[
+        {"name":"other","features":{},"targets":[{"kind":["example"],"name":"foreign"}]},
+        {"name":"shown","features":{"default":["tcp"],"ws":["tcp"],"tcp":[]},"targets":[
+            {"kind":["lib"],"name":"shown"},
+            {"kind":["example"],"crate_types":["bin"],"name":"second"},
+            {"kind":["example"],"crate_types":["bin"],"name":"first"}]}]}"#;
+
+    #[test]
+    fn examples_are_those_of_the_package() {
+        let metadata = Metadata::parse(TEXT).unwrap();
+        assert_eq!(metadata.examples("shown").unwrap(), ["first", "second"]);
+    }
+
+    #[test]
+    fn features_leave_out_the_default_set() {
+        let metadata = Metadata::parse(TEXT).unwrap();
+        assert_eq!(metadata.features("shown").unwrap(), ["tcp", "ws"]);
+        assert!(metadata.features("other").unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_unknown_package_is_an_error_and_not_an_empty_list() {
+        let failure = Metadata::parse(TEXT).unwrap().examples("shwon").unwrap_err();
+        assert_eq!(failure.to_string(), "the workspace has no package shwon");
+    }
+}

@@ -1,0 +1,202 @@
+//! `cargo xtask test`: the steps, in order; the first that fails ends the run.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::args::Options;
+use crate::cargo::Cargo;
+use crate::failure::Failure;
+use crate::install::{self, Plan};
+use crate::metadata::Metadata;
+use crate::process;
+use crate::rabbitmq::{self, RabbitMq, Setting};
+use crate::report::Report;
+use crate::{clock, trees};
+
+/// What a shell reports of a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// An example is a demonstration; one that takes longer than this waits for something.
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The package whose examples are run.
+const EXAMPLES: &str = "stompede-examples";
+
+/// The package that is tested against real brokers.
+const REAL_BROKERS: &str = "stompede-real-brokers";
+
+/// The example that is also run against a real broker.
+const QUICKSTART: &str = "quickstart";
+
+/// One step: its name, and what it does. It notes itself in the report.
+type Step<'a> = (&'static str, &'a dyn Fn(&mut Report) -> Result<(), Failure>);
+
+/// Runs every step and prints the last line.
+pub(crate) fn run(options: Options) -> ExitCode {
+    let started = clock::now();
+    let mut report = Report::default();
+    let cargo = Cargo::find();
+    let steps: &[Step<'_>] = &[
+        ("start", &|_| start(options)),
+        ("fmt", &|report| noted(report, "fmt", cargo.run("fmt --all --check", &[]))),
+        ("clippy", &|report| noted(report, "clippy", clippy(&cargo))),
+        ("features", &|report| noted(report, "features", features(&cargo))),
+        ("trees", &|report| noted(report, "trees", trees::check(&cargo))),
+        ("tests", &|report| noted(report, "tests", tests(&cargo))),
+        ("docs", &|report| noted(report, "docs", docs(&cargo))),
+        ("examples", &|report| examples(&cargo, report)),
+        ("cargo-deny", &|report| cargo_deny(&cargo, report)),
+        ("rabbitmq", &|report| real_broker(&cargo, options, report)),
+    ];
+    for (name, step) in steps {
+        if let Err(failure) = timed(name, || step(&mut report)) {
+            return failed(name, &failure, &report, started);
+        }
+    }
+    println!("{}", report.ok_line(started.elapsed()));
+    ExitCode::SUCCESS
+}
+
+fn failed(step: &str, failure: &Failure, report: &Report, started: Instant) -> ExitCode {
+    println!("{}", report.failed_line(step, failure, started.elapsed()));
+    match failure {
+        Failure::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn timed(name: &str, step: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    println!("== {name}");
+    let started = clock::now();
+    let result = step();
+    let word = if result.is_ok() { "ok" } else { "FAILED" };
+    println!("== {name}: {word}, {:.1} s", started.elapsed().as_secs_f64());
+    result
+}
+
+fn noted(report: &mut Report, name: &str, result: Result<(), Failure>) -> Result<(), Failure> {
+    result.map(|()| report.ran(name))
+}
+
+/// Finds out at once what would otherwise be found out after ten minutes.
+fn start(options: Options) -> Result<(), Failure> {
+    process::catch_signals()?;
+    match install::plan(rabbitmq::find(), options) {
+        Plan::Missing => Err(missing()),
+        Plan::Use(server) => {
+            println!("   RabbitMQ: {}", server.display());
+            Ok(())
+        }
+        Plan::Install => {
+            println!("   RabbitMQ is not installed and will be");
+            Ok(())
+        }
+        Plan::LeaveOut => {
+            println!("   RabbitMQ is not installed and is left out (--install gets it)");
+            Ok(())
+        }
+    }
+}
+
+fn missing() -> Failure {
+    Failure::Check(format!(
+        "--full demands RabbitMQ, which is not installed: install the package {}, or add --install",
+        install::PACKAGE
+    ))
+}
+
+fn clippy(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run("clippy --workspace --all-targets --all-features -- -D warnings", &[])
+}
+
+/// Each feature of the transport alone, and the layers below tokio without their default features.
+fn features(cargo: &Cargo) -> Result<(), Failure> {
+    const TRANSPORT: &str = "check -p stompede-transport --no-default-features";
+    cargo.run(TRANSPORT, &[])?;
+    for feature in Metadata::read(cargo)?.features("stompede-transport")? {
+        cargo.run(&format!("{TRANSPORT} --features {feature}"), &[])?;
+    }
+    cargo.run("check -p stompede-session --no-default-features", &[])?;
+    cargo.run("check -p stompede-codec --no-default-features", &[])
+}
+
+fn tests(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run(&format!("test --workspace --exclude {REAL_BROKERS} --all-features"), &[])
+}
+
+fn docs(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run("doc --workspace --no-deps --all-features", &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+fn examples(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
+    let names = Metadata::read(cargo)?.examples(EXAMPLES)?;
+    if names.is_empty() {
+        println!("   the package {EXAMPLES} has no examples");
+        report.left_out("examples", "there are none");
+        return Ok(());
+    }
+    // Built beforehand: the limit of an example is not for the compiler.
+    cargo.run(&format!("build -p {EXAMPLES} --examples"), &[])?;
+    for name in &names {
+        cargo.run_within(&format!("run -q -p {EXAMPLES} --example {name}"), &[], EXAMPLE_LIMIT)?;
+    }
+    report.ran(format!("examples ({})", names.len()));
+    Ok(())
+}
+
+fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
+    if !cargo.has("deny")? {
+        println!("   not installed, left out");
+        report.left_out("cargo-deny", "not installed");
+        return Ok(());
+    }
+    noted(report, "cargo-deny", cargo.run("deny --offline check bans licenses sources", &[]))
+}
+
+/// The suite and the quickstart against a broker of our own.
+fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(), Failure> {
+    let server = match install::plan(rabbitmq::find(), options) {
+        Plan::Use(server) => server,
+        Plan::Install => {
+            install::rabbitmq()?;
+            let here = rabbitmq::find();
+            here.ok_or_else(|| Failure::Check(format!("{} is installed, but not found", install::PACKAGE)))?
+        }
+        Plan::Missing => return Err(missing()),
+        Plan::LeaveOut => {
+            println!("   not installed, left out");
+            report.left_out("rabbitmq", "not installed");
+            return Ok(());
+        }
+    };
+    let settings = [Setting::Default, Setting::Binary, Setting::HttpAuth];
+    let brokers = RabbitMq::start_each(&server, settings)?;
+    let [broker, binary, http_auth] = &brokers;
+    let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
+    println!("   RabbitMQ {} listens on {tcp} and {ws}; two more with other settings", broker.version());
+
+    let env = [
+        ("STOMPEDE_RABBITMQ_TCP", tcp.as_str()),
+        ("STOMPEDE_RABBITMQ_WS", ws.as_str()),
+        ("STOMPEDE_RABBITMQ_WS_BINARY", &binary.ws_url()),
+        ("STOMPEDE_RABBITMQ_WS_BASIC", &http_auth.ws_url()),
+    ];
+    cargo.run(&format!("test -p {REAL_BROKERS}"), &env)?;
+    let what = if Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
+        for url in [&ws, &tcp] {
+            let line = format!(
+                "run -q -p {EXAMPLES} --example {QUICKSTART} -- \
+                 --url {url} --login guest --passcode guest --host /"
+            );
+            cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
+        }
+        "suite, quickstart ws+tcp"
+    } else {
+        report.left_out("quickstart on rabbitmq", "no such example");
+        "suite"
+    };
+    report.ran(format!("rabbitmq {} ({what})", broker.version()));
+    println!("   stopping RabbitMQ");
+    brokers.into_iter().for_each(RabbitMq::stop);
+    Ok(())
+}
