@@ -1,0 +1,58 @@
+/// The variable with the address for STOMP over TCP.
+const TCP: &str = "STOMPEDE_RABBITMQ_TCP";
+
+/// The variable with the address for STOMP over WebSocket.
+const WS: &str = "STOMPEDE_RABBITMQ_WS";
+
+/// The variable with the address of a RabbitMQ that answers in binary WebSocket messages.
+const WS_BINARY: &str = "STOMPEDE_RABBITMQ_WS_BINARY";
+
+/// The variable with the address of a RabbitMQ that takes credentials from the upgrade.
+const WS_BASIC: &str = "STOMPEDE_RABBITMQ_WS_BASIC";
+
+/// A running RabbitMQ.
+///
+/// Its accounts: `guest`/`guest` may do everything on the virtual hosts `/` and `lab`; `lab`/`labpass` may
+/// do everything on `lab` and nothing else; `ro`/`ropass` may read and configure on `/`, but not write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RabbitMq {
+    /// The address for STOMP over TCP, `tcp://127.0.0.1:PORT`.
+    pub tcp_url: String,
+    /// The address for STOMP over WebSocket, `ws://127.0.0.1:PORT/ws`.
+    pub ws_url: String,
+    /// The address of a second one with `web_stomp.ws_frame = binary`.
+    pub ws_binary_url: String,
+    /// The address of a third one with `web_stomp.use_http_auth = true`.
+    pub ws_basic_url: String,
+}
+
+impl RabbitMq {
+    /// Reads from the environment where the broker is.
+    ///
+    /// # Panics
+    /// If the environment does not say so: a test against a broker must not pass without one.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self {
+            tcp_url: variable(TCP),
+            ws_url: variable(WS),
+            ws_binary_url: variable(WS_BINARY),
+            ws_basic_url: variable(WS_BASIC),
+        }
+    }
+
+    /// Host and port of the address for TCP, as [`std::net::TcpStream::connect`] takes them.
+    ///
+    /// # Panics
+    /// If the address does not start with `tcp://`.
+    #[must_use]
+    pub fn tcp_address(&self) -> &str {
+        self.tcp_url.strip_prefix("tcp://").expect("STOMPEDE_RABBITMQ_TCP is tcp://HOST:PORT")
+    }
+}
+
+#[expect(clippy::panic, reason = "the caller is a test, and this is how a test fails")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run cargo xtask test --full"))
+}

@@ -1,0 +1,96 @@
+//! What is settled stays settled, and what is not comes again.
+
+use std::time::Duration;
+
+use stompede::{AckMode, Client, Subscription};
+
+use crate::mode::{Mode, next, next_text, put};
+
+/// A queue with three messages, and a subscription that has received but not settled them.
+async fn three(
+    mode: &Mode,
+    name: &str,
+    ack: AckMode,
+) -> (Client, Subscription, Vec<stompede::Message>, String) {
+    let client = mode.connect().await;
+    let queue = mode.unique(name);
+    for text in ["one", "two", "three"] {
+        put(&client, &queue, text).await;
+    }
+    let mut inbox = client.subscribe(&queue).ack(ack).confirm().await.expect("subscribed");
+    let mut messages = Vec::new();
+    for _ in 0..3 {
+        messages.push(next(&mut inbox).await);
+    }
+    (client, inbox, messages, queue)
+}
+
+/// What is left in a queue, up to a mark that is put behind it.
+async fn left(mode: &Mode, queue: &str) -> Vec<String> {
+    let client = mode.connect().await;
+    put(&client, queue, "mark").await;
+    let mut inbox = client.subscribe(queue).confirm().await.expect("subscribed");
+    let mut left = Vec::new();
+    loop {
+        let message = next(&mut inbox).await;
+        if message.text() == Ok("mark") {
+            return left;
+        }
+        assert_eq!(message.header("redelivered").as_deref(), Some("true"));
+        left.push(message.text().expect("text").to_owned());
+    }
+}
+
+pub(crate) async fn auto_settles_by_itself(mode: Mode) {
+    let (client, _inbox, messages, queue) = three(&mode, "/queue/auto", AckMode::Auto).await;
+    messages[0].ack().expect("nothing to do");
+    client.disconnect().await.expect("in order");
+    assert!(left(&mode, &queue).await.is_empty());
+}
+
+pub(crate) async fn client_is_cumulative(mode: Mode) {
+    let (client, _inbox, messages, queue) = three(&mode, "/queue/client", AckMode::Client).await;
+    messages[1].ack().expect("queued");
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["three"], "the second covers the first");
+}
+
+pub(crate) async fn client_individual_settles_one(mode: Mode) {
+    let (client, _inbox, messages, queue) =
+        three(&mode, "/queue/individual", AckMode::ClientIndividual).await;
+    messages[1].ack().expect("queued");
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["one", "three"]);
+}
+
+pub(crate) async fn nack_redelivers(mode: Mode) {
+    let client = mode.connect().await;
+    let queue = mode.unique("/queue/nack");
+    let subscribe = client.subscribe(&queue).ack(AckMode::ClientIndividual);
+    let mut inbox = subscribe.confirm().await.expect("subscribed");
+    put(&client, &queue, "again").await;
+    let message = next(&mut inbox).await;
+    assert_ne!(message.header("redelivered").as_deref(), Some("true"));
+    message.nack().expect("queued");
+    let again = next(&mut inbox).await;
+    assert_eq!((again.text(), again.header("redelivered").as_deref()), (Ok("again"), Some("true")));
+    again.ack().expect("queued");
+    client.disconnect().await.expect("in order");
+}
+
+pub(crate) async fn prefetch_holds_back(mode: Mode) {
+    let client = mode.connect().await;
+    let queue = mode.unique("/queue/prefetch");
+    for n in 0..5 {
+        put(&client, &queue, &n.to_string()).await;
+    }
+    let subscribe = client.subscribe(&queue).ack(AckMode::ClientIndividual).header("prefetch-count", "2");
+    let mut inbox = subscribe.confirm().await.expect("subscribed");
+    let (first, second) = (next(&mut inbox).await, next(&mut inbox).await);
+    let third = tokio::time::timeout(Duration::from_millis(200), inbox.try_next()).await;
+    assert!(third.is_err(), "two are unsettled, so there is no third: {third:?}");
+    first.ack().expect("queued");
+    assert_eq!(next_text(&mut inbox).await, "2");
+    second.ack().expect("queued");
+    assert_eq!(next_text(&mut inbox).await, "3");
+}

@@ -1,0 +1,100 @@
+//! The RabbitMQ suite: every scenario in every way in, and a table of what came of it.
+//!
+//! `cargo xtask test --full` runs it. By hand: `cargo test -p stompede-real-brokers --test suite -- [parts of names]` with
+//! the variables set that `stompede_real_brokers::RabbitMq` reads.
+
+mod acks;
+mod bodies;
+mod exchange;
+mod login;
+mod mode;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mode::Mode;
+
+type Scenario = fn(Mode) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A function and its name, which is also the scenario's name.
+macro_rules! scenarios {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        &[$((stringify!($name), |mode| Box::pin($module::$name(mode)))),*]
+    };
+}
+
+const SCENARIOS: &[(&str, Scenario)] = scenarios![
+    login::good_login,
+    login::wrong_passcode_is_told_at_once,
+    login::unknown_virtual_host,
+    login::no_permission_to_write,
+    login::every_version,
+    login::disconnect_counts_as_clean,
+    bodies::text,
+    bodies::empty_body,
+    bodies::one_mib_of_every_byte,
+    bodies::headers_with_colon_backslash_lf_and_cr,
+    bodies::ten_thousand_messages_in_order,
+    exchange::queue_to_one,
+    exchange::topic_to_all,
+    exchange::receipts_in_order,
+    exchange::receipts_out_of_order,
+    exchange::transaction_commits,
+    exchange::transaction_aborts,
+    exchange::temp_queue_request_and_reply,
+    exchange::durable_topic_subscription,
+    exchange::slash_in_a_queue_name,
+    exchange::refused_frames_end_the_session,
+    acks::auto_settles_by_itself,
+    acks::client_is_cumulative,
+    acks::client_individual_settles_one,
+    acks::nack_redelivers,
+    acks::prefetch_holds_back,
+];
+
+/// Far more than any scenario takes; a hang fails instead of hanging.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let modes = Mode::all();
+    let (mut passed, mut failed) = (0, 0);
+    print!("{:44}", "RabbitMQ");
+    modes.iter().for_each(|mode| print!("{:>12}", mode.name()));
+    println!();
+    let mut reports = Vec::new();
+    for (name, scenario) in SCENARIOS {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        print!("{:44}", name.replace('_', " "));
+        for mode in &modes {
+            let task = runtime.spawn(scenario(mode.clone()));
+            let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, task).await });
+            match outcome {
+                Ok(Ok(())) => {
+                    passed += 1;
+                    print!("{:>12}", "ok");
+                }
+                Ok(Err(panic)) => {
+                    failed += 1;
+                    print!("{:>12}", "FAILED");
+                    reports.push(format!("{name} over {}: {panic}", mode.name()));
+                }
+                Err(_) => {
+                    failed += 1;
+                    print!("{:>12}", "HANGS");
+                    reports.push(format!("{name} over {}: not done within {LIMIT:?}", mode.name()));
+                }
+            }
+        }
+        println!();
+    }
+    reports.iter().for_each(|report| println!("{report}"));
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use stompede::transport::{DefaultConnector, WsConfig};
+use stompede::{Client, ClientBuilder, Message, Subscription};
+use stompede_real_brokers::RabbitMq;
+
+/// One way into RabbitMQ.
+#[derive(Clone)]
+pub(crate) struct Mode {
+    name: &'static str,
+    url: String,
+    /// Whether credentials travel in the upgrade instead of in CONNECT.
+    basic: bool,
+}
+
+impl Mode {
+    pub(crate) fn all() -> [Self; 4] {
+        let broker = RabbitMq::from_env();
+        let mode = |name, url: &str, basic| Self { name, url: url.to_owned(), basic };
+        [
+            mode("tcp", &broker.tcp_url, false),
+            mode("ws", &broker.ws_url, false),
+            mode("ws binary", &broker.ws_binary_url, false),
+            mode("ws Basic", &broker.ws_basic_url, true),
+        ]
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// A name for a queue, a topic or a subscription that no other scenario and no other mode uses.
+    pub(crate) fn unique(&self, name: &str) -> String {
+        format!("{name}-{}", self.name.replace(' ', "-"))
+    }
+
+    /// A client of this account, in this mode's way.
+    pub(crate) fn login(&self, login: &str, passcode: &str) -> ClientBuilder {
+        let builder = Client::builder(&self.url).host("/");
+        if !self.basic {
+            return builder.credentials(login, passcode);
+        }
+        let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{passcode}")));
+        let config = WsConfig::new().header("Authorization", &authorization).expect("a header");
+        builder.connector(DefaultConnector::new().ws(config))
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        self.login("guest", "guest").connect().await.expect("connected")
+    }
+}
+
+/// The next message. RabbitMQ answers within milliseconds; the limit only keeps a loss from hanging the test.
+pub(crate) async fn next(subscription: &mut Subscription) -> Message {
+    let message = tokio::time::timeout(Duration::from_secs(20), subscription.try_next()).await;
+    message.expect("a message in time").expect("open").expect("a message")
+}
+
+pub(crate) async fn next_text(subscription: &mut Subscription) -> String {
+    next(subscription).await.text().expect("text").to_owned()
+}
+
+/// Sends a text and waits until RabbitMQ has it.
+pub(crate) async fn put(client: &Client, destination: &str, text: &str) {
+    client.send(destination).text(text).confirm().await.expect("confirmed");
+}
