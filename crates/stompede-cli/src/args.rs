@@ -1,0 +1,159 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use stompede::{AckMode, Client, ClientBuilder};
+
+use crate::Outcome;
+
+/// Send to a STOMP broker, listen on one, or run one for development.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Send(Send),
+    Listen(Listen),
+    Broker(Broker),
+}
+
+/// Send one message and wait for the broker's RECEIPT.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Where the message goes, for example /queue/a.
+    pub(crate) destination: String,
+    /// The body; read from standard input to its end if left out or `-`.
+    pub(crate) body: Option<String>,
+    /// A header as NAME:VALUE; may be given more than once.
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// The `content-type` header.
+    #[arg(long)]
+    pub(crate) content_type: Option<String>,
+    /// Do not wait for the RECEIPT, only until the message is written.
+    #[arg(long)]
+    pub(crate) no_receipt: bool,
+}
+
+/// Subscribe and print messages until Ctrl-C.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Where messages come from, for example /topic/a.
+    pub(crate) destination: String,
+    /// A header of SUBSCRIBE as NAME:VALUE; may be given more than once.
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// How messages are acknowledged; except in auto, each is once it is printed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) ack: Ack,
+    /// End after this many messages.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Print one JSON object a line: headers, and the body as text, or as hex where it is no UTF-8.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Run the embedded broker until Ctrl-C. It is for development: it keeps everything in memory and lets anybody in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Broker {
+    /// Where to listen for WebSocket.
+    #[arg(long, default_value = "127.0.0.1:61614")]
+    pub(crate) ws: String,
+    /// Where to listen for TCP.
+    #[arg(long, default_value = "127.0.0.1:61613")]
+    pub(crate) tcp: String,
+}
+
+/// How to reach a broker.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// The broker, ws:// or tcp://.
+    url: String,
+    /// The login.
+    #[arg(long)]
+    login: Option<String>,
+    /// The passcode. Other users of this machine can see it here: rather set it in the environment or a file.
+    #[arg(long, env = "STOMP_PASSCODE", hide_env_values = true, conflicts_with = "passcode_file")]
+    passcode: Option<String>,
+    /// A file whose first line is the passcode.
+    #[arg(long)]
+    passcode_file: Option<PathBuf>,
+    /// The virtual host; the URL's host name unless given. RabbitMQ's usual one is /.
+    #[arg(long)]
+    host: Option<String>,
+    /// Seconds that connecting may take, and that a RECEIPT may take.
+    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Ack {
+    Auto,
+    Client,
+    ClientIndividual,
+}
+
+impl From<Ack> for AckMode {
+    fn from(ack: Ack) -> Self {
+        match ack {
+            Ack::Auto => Self::Auto,
+            Ack::Client => Self::Client,
+            Ack::ClientIndividual => Self::ClientIndividual,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) async fn connect(self) -> Result<Client, Box<dyn std::error::Error>> {
+        Ok(self.builder()?.connect().await?)
+    }
+
+    fn builder(self) -> Result<ClientBuilder, Box<dyn std::error::Error>> {
+        let limit = Duration::from_secs(self.timeout);
+        let mut builder = Client::builder(&self.url)
+            .connect_timeout(limit)
+            .handshake_timeout(limit)
+            .receipt_timeout(limit)
+            .disconnect_timeout(limit);
+        if let Some(host) = self.host {
+            builder = builder.host(host);
+        }
+        let passcode = match self.passcode_file {
+            Some(path) => Some(first_line(&path)?),
+            None => self.passcode,
+        };
+        match (self.login, passcode) {
+            (Some(login), passcode) => Ok(builder.credentials(login, passcode.unwrap_or_default())),
+            (None, _) => Ok(builder),
+        }
+    }
+}
+
+fn first_line(path: &std::path::Path) -> Result<String, Box<dyn std::error::Error>> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a header is NAME:VALUE".to_owned()),
+    }
+}
+
+/// Ends a client in order; the outcome of what was done before matters more.
+pub(crate) async fn disconnect(client: &Client, outcome: Outcome) -> Outcome {
+    let ended = client.disconnect().await;
+    outcome?;
+    Ok(ended?)
+}

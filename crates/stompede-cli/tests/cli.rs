@@ -1,0 +1,132 @@
+//! The built command against an embedded broker, and against nothing.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use stompede_broker::Broker;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// Far more than anything here takes: a hang fails instead of hanging.
+const HANG: Duration = Duration::from_secs(20);
+
+fn stompede(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stompede"));
+    command.args(arguments).env_remove("STOMP_PASSCODE").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Code, standard output and standard error of a run with this standard input.
+async fn run(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
+    let mut child = stompede(arguments).spawn().expect("started");
+    let mut stdin = child.stdin.take().expect("piped");
+    // A command that fails early does not read.
+    let _ = stdin.write_all(input).await;
+    drop(stdin);
+    let output = tokio::time::timeout(HANG, child.wait_with_output()).await.expect("no hang").expect("ran");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Starts to listen, and waits until it does.
+async fn listen(arguments: &[&str]) -> Child {
+    let mut child = stompede(arguments).spawn().expect("started");
+    let mut line = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    tokio::time::timeout(HANG, stderr.read_line(&mut line)).await.expect("no hang").expect("a line");
+    assert!(line.starts_with("listening on"), "{line}");
+    child
+}
+
+async fn output(mut child: Child) -> String {
+    let mut text = String::new();
+    let mut stdout = child.stdout.take().expect("piped");
+    tokio::time::timeout(HANG, stdout.read_to_string(&mut text)).await.expect("no hang").expect("text");
+    assert!(child.wait().await.expect("ended").success());
+    text
+}
+
+async fn broker() -> (Broker, String, String) {
+    let broker = Broker::builder().login("me", "secret").start().await.expect("started");
+    let (ws, tcp) = (broker.ws_url().expect("it listens"), broker.tcp_url().expect("it listens"));
+    let (ws, tcp) = (ws.to_owned(), tcp.to_owned());
+    (broker, ws, tcp)
+}
+
+const LOGIN: [&str; 4] = ["--login", "me", "--passcode", "secret"];
+
+#[tokio::test]
+async fn what_one_sends_the_other_prints() {
+    let (_broker, ws, tcp) = broker().await;
+    let listener = listen(&[&["listen", &ws, "/queue/a", "--count", "3"], &LOGIN[..]].concat()).await;
+    for (arguments, input) in [
+        (vec!["from the command line"], &b""[..]),
+        (vec![], b"from standard input"),
+        (vec!["-"], b"\xff\x00"),
+    ] {
+        let arguments = [&["send", &tcp, "/queue/a"], &arguments[..], &LOGIN].concat();
+        assert_eq!(run(&arguments, input).await, (Some(0), String::new(), String::new()));
+    }
+    assert_eq!(output(listener).await, "from the command line\nfrom standard input\n[2 bytes: ff00]\n");
+}
+
+#[tokio::test]
+async fn json_lines_have_headers_and_body() {
+    let (_broker, ws, _) = broker().await;
+    let options = ["listen", &ws, "/queue/a", "--count", "1", "--json", "--ack", "client-individual"];
+    let listener = listen(&[&options, &LOGIN[..]].concat()).await;
+    let send = ["send", &ws, "/queue/a", "hi", "-H", "colour:a:b", "--content-type", "text/plain"];
+    assert_eq!(run(&[&send, &LOGIN[..]].concat(), b"").await.0, Some(0));
+    let line: serde_json::Value = serde_json::from_str(&output(listener).await).expect("JSON");
+    assert_eq!((&line["text"], &line["headers"]["colour"]), (&"hi".into(), &"a:b".into()));
+    assert_eq!(line["headers"]["content-type"], "text/plain");
+}
+
+#[tokio::test]
+async fn the_passcode_may_come_from_a_file_or_the_environment() {
+    let (_broker, ws, _) = broker().await;
+    let path = std::env::temp_dir().join(format!("stompede-cli-passcode-{}", std::process::id()));
+    std::fs::write(&path, "secret\n").expect("written");
+    let file = path.to_str().expect("UTF-8");
+    let by_file = run(&["send", &ws, "/topic/a", "x", "--login", "me", "--passcode-file", file], b"").await;
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(by_file.0, Some(0), "{}", by_file.2);
+    let mut by_env = stompede(&["send", &ws, "/topic/a", "x", "--login", "me"]);
+    by_env.env("STOMP_PASSCODE", "secret");
+    assert!(by_env.status().await.expect("ran").success());
+    let wrong = run(&["send", &ws, "/topic/a", "x", "--login", "me", "--passcode", "hunter2"], b"").await;
+    assert_eq!(wrong.0, Some(1));
+    assert!(wrong.2.contains("login refused") && !wrong.2.contains("hunter2"), "{}", wrong.2);
+}
+
+#[tokio::test]
+async fn failures_say_what_and_exit_with_1_or_2() {
+    let (code, out, err) = run(&["send", "tcp://127.0.0.1:1", "/queue/a", "x"], b"").await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.starts_with("stompede: ") && err.contains("127.0.0.1:1"), "{err}");
+    let (code, _, err) = run(&["listen", "localhost", "/queue/a"], b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("URL"), "{err}");
+    let (_broker, ws, _) = broker().await;
+    let (code, _, err) = run(&[&["send", &ws, "/nowhere", "x"], &LOGIN[..]].concat(), b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("unknown destination"), "{err}");
+    assert_eq!(run(&["send"], b"").await.0, Some(2));
+    assert_eq!(run(&["send", &ws, "/queue/a", "x", "-H", "no colon"], b"").await.0, Some(2));
+}
+
+#[tokio::test]
+async fn the_embedded_broker_prints_its_urls() {
+    let mut child =
+        stompede(&["broker", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]).spawn().expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut urls = Vec::new();
+    while urls.len() < 2 {
+        urls.push(lines.next_line().await.expect("read").expect("a URL"));
+    }
+    for url in urls {
+        assert_eq!(run(&["send", &url, "/topic/a", "x"], b"").await.0, Some(0), "{url}");
+    }
+    child.kill().await.expect("killed");
+}
