@@ -127,6 +127,20 @@ fn a_lost_connection_tells_written_from_unwritten() {
 }
 
 #[test]
+fn a_frame_that_the_transport_refuses_is_not_sent_and_the_session_goes_on() {
+    let mut rig = Rig::connected("1.2");
+    let id = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+    rig.frame();
+    rig.machine
+        .transmit_refused(TransportError::new(TransportErrorKind::TooLarge, "more than a message may hold"));
+    let Poll::Ready(Some(Outcome::NotSent(cause))) = outcome(&mut rig, id) else { unreachable!("not sent") };
+    assert_eq!(cause.kind(), ErrorKind::Unencodable);
+    rig.machine.send(&send("/queue/b")).expect("it goes on");
+    rig.machine.disconnect(rig.now);
+    assert_eq!(rig.frames().len(), 2, "no receipt is awaited any more");
+}
+
+#[test]
 fn an_error_with_a_receipt_id_rejects_that_frame_and_leaves_the_others_unknown() {
     let mut rig = Rig::connected("1.2");
     let bad = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");

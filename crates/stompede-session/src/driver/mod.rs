@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use stompede_transport::{BoxTransport, Connecting, Connector, Transport, TransportError};
+use stompede_transport::{
+    BoxTransport, Connecting, Connector, Transport, TransportError, TransportErrorKind,
+};
 
 use self::delivery::End;
 pub(crate) use self::delivery::{Delivery, End as DeliveryEnd};
@@ -152,8 +154,17 @@ impl Driver {
                 break;
             }
             let Some(item) = self.shared.lock().machine.poll_transmit() else { break };
-            transport.start_send(item)?;
-            *unflushed = true;
+            match transport.start_send(item) {
+                Ok(()) => *unflushed = true,
+                // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
+                Err(error)
+                    if matches!(error.kind(), TransportErrorKind::TooLarge | TransportErrorKind::NotText) =>
+                {
+                    tracing::warn!(%error, "a frame was not sent");
+                    self.shared.command(|machine| machine.transmit_refused(error));
+                }
+                Err(error) => return Err(error),
+            }
             budget -= 1;
         }
         if *unflushed && transport.poll_flush(cx)?.is_ready() {

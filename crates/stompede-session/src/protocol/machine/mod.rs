@@ -33,6 +33,8 @@ pub struct Machine {
     now: Option<Instant>,
     outputs: VecDeque<Output>,
     transmit: Transmit,
+    /// The receipt of the frame that was taken last.
+    last_taken: Option<ReceiptId>,
     receipts: Receipts,
     subscriptions: Subscriptions,
 }
@@ -66,6 +68,7 @@ impl Machine {
             now: None,
             outputs: VecDeque::new(),
             transmit: Transmit::default(),
+            last_taken: None,
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
         })
@@ -122,10 +125,21 @@ impl Machine {
     /// Taking it counts as writing it: take it only when the connection has room.
     pub fn poll_transmit(&mut self) -> Option<Outbound> {
         let (item, receipt) = self.transmit.pop()?;
+        self.last_taken = receipt;
         if let Some(receipt) = receipt {
             self.receipts.mark_written(receipt);
         }
         Some(item)
+    }
+
+    /// The connection refused the frame that was taken last, whole, and goes on: it was not sent after all.
+    pub fn transmit_refused(&mut self, error: TransportError) {
+        if let Some(receipt) = self.last_taken.take() {
+            let text = "the connection cannot carry this frame";
+            let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+            self.receipts.resolve(receipt, Outcome::NotSent(error));
+            self.continue_goodbye();
+        }
     }
 
     /// Bytes that wait in [`poll_transmit`](Self::poll_transmit).
