@@ -56,7 +56,6 @@ struct Connection {
     outbox: Arc<Outbox>,
     /// `None` before CONNECT and after the end.
     requests: Option<Requests>,
-    unflushed: bool,
     /// The peer has closed, or nothing can be read or written any more.
     gone: bool,
 }
@@ -65,7 +64,7 @@ impl Connection {
     fn new(shared: Arc<Shared>, transport: BoxTransport) -> Self {
         let decoder = Decoder::new(shared.limits.frames);
         let outbox = Arc::new(Outbox::default());
-        Self { shared, transport, decoder, outbox, requests: None, unflushed: false, gone: false }
+        Self { shared, transport, decoder, outbox, requests: None, gone: false }
     }
 
     /// Ready once there was a CONNECT (`true`), or there will be none.
@@ -140,16 +139,12 @@ impl Connection {
                 return match self.transport.poll_flush(cx) {
                     Poll::Pending => false,
                     Poll::Ready(Err(_)) => self.give_up(),
-                    Poll::Ready(Ok(())) => {
-                        self.unflushed = false;
-                        true
-                    }
+                    Poll::Ready(Ok(())) => true,
                 };
             };
             if self.transport.start_send(item).is_err() {
                 return self.give_up();
             }
-            self.unflushed = true;
         }
         cx.waker().wake_by_ref();
         false

@@ -1,0 +1,107 @@
+//! A client that writes bytes and reads frames, over an in-memory connection.
+
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use stompede_broker::Broker;
+use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
+use stompede_transport::memory::MemoryTransport;
+use stompede_transport::{Outbound, Transport};
+
+pub(crate) struct Raw {
+    transport: MemoryTransport,
+    decoder: Decoder,
+    receipts: u32,
+}
+
+impl Raw {
+    pub(crate) fn new(broker: &Broker) -> Self {
+        Self { transport: broker.connect(), decoder: Decoder::new(Limits::default()), receipts: 0 }
+    }
+
+    /// A client that is logged in with this version.
+    pub(crate) async fn connected(broker: &Broker, version: &str) -> Self {
+        let mut client = Self::new(broker);
+        client.say(&format!("CONNECT\naccept-version:{version}\nhost:h\n\n\0")).await;
+        assert_eq!(client.frame().await.command(), Command::Connected);
+        client.decoder.set_version(version.parse::<Version>().expect("a version"));
+        client
+    }
+
+    pub(crate) async fn say(&mut self, wire: &str) {
+        poll_fn(|cx| self.transport.poll_ready(cx)).await.expect("the broker listens");
+        let item = Outbound::whole(Bytes::copy_from_slice(wire.as_bytes()));
+        self.transport.start_send(item).expect("the broker listens");
+    }
+
+    /// Says a frame, given without its NUL, and waits for its RECEIPT. Messages that come first are given back.
+    pub(crate) async fn ask(&mut self, frame: &str) -> Vec<Frame> {
+        self.receipts += 1;
+        let receipt = format!("ask-{}", self.receipts);
+        let (command, rest) = frame.split_once('\n').expect("a command line");
+        self.say(&format!("{command}\nreceipt:{receipt}\n{rest}\0")).await;
+        let mut before = Vec::new();
+        loop {
+            let frame = self.frame().await;
+            if frame.command() == Command::Receipt {
+                assert_eq!(header(&frame, "receipt-id"), receipt);
+                return before;
+            }
+            assert_eq!(frame.command(), Command::Message, "{frame}");
+            before.push(frame);
+        }
+    }
+
+    pub(crate) async fn send(&mut self, destination: &str, body: &str) {
+        let before = self.ask(&format!("SEND\ndestination:{destination}\n\n{body}")).await;
+        assert!(before.is_empty(), "a sender that receives must read its messages itself");
+    }
+
+    pub(crate) async fn try_frame(&mut self) -> Option<Frame> {
+        loop {
+            match self.decoder.next().expect("what the broker writes is STOMP") {
+                Some(Item::Frame(frame)) => return Some(frame),
+                Some(Item::HeartBeat) => continue,
+                None => {}
+            }
+            match poll_fn(|cx| self.transport.poll_recv(cx)).await {
+                Some(Ok(bytes)) => self.decoder.push(bytes),
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    pub(crate) async fn frame(&mut self) -> Frame {
+        self.try_frame().await.expect("a frame before the end")
+    }
+
+    pub(crate) async fn message(&mut self) -> Frame {
+        let frame = self.frame().await;
+        assert_eq!(frame.command(), Command::Message, "{frame}");
+        frame
+    }
+
+    pub(crate) async fn body(&mut self) -> String {
+        self.message().await.body_text().expect("text").to_owned()
+    }
+
+    /// Says this and expects an ERROR, and nothing behind it.
+    pub(crate) async fn refused(mut self, wire: &str) -> Frame {
+        self.say(wire).await;
+        let error = self.frame().await;
+        assert_eq!(error.command(), Command::Error, "{wire:?}: {error}");
+        assert!(!header(&error, "message").is_empty() && !error.body().is_empty(), "it says what was wrong");
+        assert!(self.try_frame().await.is_none(), "an ERROR ends the connection");
+        error
+    }
+}
+
+pub(crate) fn header(frame: &Frame, name: &str) -> String {
+    frame.header(name).unwrap_or_default().into_owned()
+}
+
+pub(crate) async fn broker() -> Broker {
+    Broker::builder().without_tcp().without_ws().start().await.expect("started")
+}

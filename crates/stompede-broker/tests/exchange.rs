@@ -1,0 +1,273 @@
+//! Who gets what: topics, queues, acknowledgements, transactions, limits.
+
+mod common;
+
+use common::{Raw, broker, header};
+use stompede_broker::{Broker, BrokerLimits};
+use stompede_codec::Command;
+
+async fn limited(change: impl FnOnce(&mut BrokerLimits)) -> Broker {
+    let mut limits = BrokerLimits::default();
+    change(&mut limits);
+    Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started")
+}
+
+#[tokio::test]
+async fn a_topic_goes_to_every_subscriber_and_is_not_kept() {
+    let broker = broker().await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    sender.send("/topic/a", "nobody hears").await;
+    let mut listeners = [Raw::connected(&broker, "1.2").await, Raw::connected(&broker, "1.1").await];
+    for listener in &mut listeners {
+        listener.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    }
+    sender.ask("SEND\ndestination:/topic/a\ncolour:a\\cb\ntransaction-hint:x\nmessage-id:mine\n\nhi").await;
+    for listener in &mut listeners {
+        let message = listener.message().await;
+        assert_eq!((message.body_text(), header(&message, "subscription").as_str()), (Ok("hi"), "s"));
+        assert_eq!(
+            (header(&message, "colour").as_str(), header(&message, "content-length").as_str()),
+            ("a:b", "2")
+        );
+        assert_eq!(header(&message, "destination"), "/topic/a");
+        assert_ne!(header(&message, "message-id"), "mine", "it is the broker's to choose");
+        assert!(message.header("receipt").is_none() && message.header("ack").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_queue_holds_messages_and_shares_them_out() {
+    let broker = broker().await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    sender.send("/queue/a", "held").await;
+    let mut first = Raw::connected(&broker, "1.2").await;
+    first
+        .ask("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n")
+        .await
+        .iter()
+        .for_each(|m| assert_eq!(m.body(), "held"));
+    let mut second = Raw::connected(&broker, "1.2").await;
+    second.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n").await;
+    for n in 0..4 {
+        sender.send("/queue/a", &n.to_string()).await;
+    }
+    assert_eq!([first.body().await, first.body().await], ["0", "2"]);
+    assert_eq!([second.body().await, second.body().await], ["1", "3"]);
+}
+
+#[tokio::test]
+async fn every_frame_that_asks_gets_its_receipt() {
+    let broker = broker().await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    for frame in [
+        "SUBSCRIBE\nid:s\ndestination:/topic/a\n\n",
+        "BEGIN\ntransaction:t\n\n",
+        "SEND\ndestination:/topic/b\ntransaction:t\n\n",
+        "COMMIT\ntransaction:t\n\n",
+        "BEGIN\ntransaction:t\n\n",
+        "ABORT\ntransaction:t\n\n",
+        "UNSUBSCRIBE\nid:s\n\n",
+        "DISCONNECT\n\n",
+    ] {
+        assert!(client.ask(frame).await.is_empty(), "{frame}");
+    }
+    assert!(client.try_frame().await.is_none(), "DISCONNECT ends the connection behind its RECEIPT");
+}
+
+#[tokio::test]
+async fn what_a_frame_lacks_or_names_wrongly_is_an_error_with_its_receipt_id() {
+    let broker = broker().await;
+    for frame in [
+        "SEND\nreceipt:r\n\nx\0",
+        "SEND\nreceipt:r\ndestination:/nowhere\n\nx\0",
+        "SEND\nreceipt:r\ndestination:/queue/\n\nx\0",
+        "SEND\nreceipt:r\ndestination:/queue/a\ntransaction:none\n\nx\0",
+        "SUBSCRIBE\nreceipt:r\ndestination:/queue/a\n\n\0",
+        "SUBSCRIBE\nreceipt:r\nid:s\n\n\0",
+        "SUBSCRIBE\nreceipt:r\nid:s\ndestination:/queue/a\nack:often\n\n\0",
+        "SUBSCRIBE\nreceipt:r\nid:s\ndestination:/queue/a\nselector:x = 1\n\n\0",
+        "SUBSCRIBE\nreceipt:r\nid:s\ndestination:/queue/a\nprefetch-count:0\n\n\0",
+        "UNSUBSCRIBE\nreceipt:r\nid:never\n\n\0",
+        "ACK\nreceipt:r\nid:never\n\n\0",
+        "ACK\nreceipt:r\n\n\0",
+        "COMMIT\nreceipt:r\ntransaction:none\n\n\0",
+        "BEGIN\nreceipt:r\n\n\0",
+        "MESSAGE\nreceipt:r\n\n\0",
+    ] {
+        let error = Raw::connected(&broker, "1.2").await.refused(frame).await;
+        assert_eq!(header(&error, "receipt-id"), "r", "{frame:?}");
+    }
+    Raw::connected(&broker, "1.2").await.refused("NONSENSE\n\n\0").await;
+    Raw::connected(&broker, "1.2").await.refused("SEND\ndestination:/queue/a\na:\\t\n\nx\0").await;
+    Raw::connected(&broker, "1.0").await.refused("NACK\nmessage-id:1\n\n\0").await;
+    let individual = "SUBSCRIBE\ndestination:/queue/a\nack:client-individual\n\n\0";
+    Raw::connected(&broker, "1.0").await.refused(individual).await;
+}
+
+#[tokio::test]
+async fn an_id_is_used_once_and_1_0_needs_none() {
+    let broker = broker().await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    client.refused("SUBSCRIBE\nid:s\ndestination:/topic/b\n\n\0").await;
+
+    let mut old = Raw::connected(&broker, "1.0").await;
+    old.ask("SUBSCRIBE\ndestination:/queue/old\n\n").await;
+    let messages = old.ask("SEND\ndestination:/queue/old\n\nhi").await;
+    assert!(messages.len() == 1 && messages[0].header("subscription").is_none());
+    old.ask("UNSUBSCRIBE\ndestination:/queue/old\n\n").await;
+    assert!(old.ask("SEND\ndestination:/queue/old\n\nkept").await.is_empty());
+}
+
+/// Three messages, delivered and unsettled; the acknowledgement headers of each.
+async fn three(broker: &Broker, version: &str, ack: &str) -> (Raw, Vec<String>) {
+    let mut sender = Raw::connected(broker, "1.2").await;
+    for n in 1..=3 {
+        sender.send("/queue/work", &n.to_string()).await;
+    }
+    let mut client = Raw::connected(broker, version).await;
+    client.say(&format!("SUBSCRIBE\nid:s\ndestination:/queue/work\nack:{ack}\n\n\0")).await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let message = client.message().await;
+        assert_eq!(message.header("ack").is_some(), version == "1.2");
+        names.push(match version {
+            "1.2" => format!("id:{}\n", header(&message, "ack")),
+            "1.1" => format!("message-id:{}\nsubscription:s\n", header(&message, "message-id")),
+            _ => format!("message-id:{}\n", header(&message, "message-id")),
+        });
+    }
+    (client, names)
+}
+
+/// What the queue still holds.
+async fn left(broker: &Broker) -> Vec<String> {
+    let mut client = Raw::connected(broker, "1.2").await;
+    let mut left = client.ask("SUBSCRIBE\nid:s\ndestination:/queue/work\n\n").await;
+    left.extend(client.ask("SEND\ndestination:/topic/nobody\n\n").await);
+    left.iter().for_each(|message| assert_eq!(header(message, "redelivered"), "true"));
+    left.iter().map(|message| message.body_text().expect("text").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn acknowledgements_cover_what_their_mode_and_version_say() {
+    for (version, ack, expected) in [
+        ("1.2", "client", vec!["3"]),
+        ("1.1", "client", vec!["3"]),
+        ("1.0", "client", vec!["1", "3"]),
+        ("1.2", "client-individual", vec!["1", "3"]),
+        ("1.1", "client-individual", vec!["1", "3"]),
+    ] {
+        let broker = broker().await;
+        let (mut client, names) = three(&broker, version, ack).await;
+        client.ask(&format!("ACK\n{}\n", names[1])).await;
+        client.ask("DISCONNECT\n\n").await;
+        assert_eq!(left(&broker).await, expected, "{version} {ack}");
+    }
+}
+
+#[tokio::test]
+async fn nack_and_a_lost_connection_bring_messages_again_in_order() {
+    let broker = broker().await;
+    let (mut client, names) = three(&broker, "1.2", "client").await;
+    client.say(&format!("NACK\n{}\n\0", names[1])).await;
+    for expected in ["1", "2"] {
+        let again = client.message().await;
+        assert_eq!((again.body_text(), header(&again, "redelivered").as_str()), (Ok(expected), "true"));
+    }
+    drop(client);
+    // The broker notices at its own time; the messages are there once it has.
+    while broker.stats().connections > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(left(&broker).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn prefetch_holds_messages_back() {
+    let broker = broker().await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    for n in 0..3 {
+        sender.send("/queue/a", &n.to_string()).await;
+    }
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.say("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0").await;
+    for n in 0..3 {
+        let message = client.message().await;
+        assert_eq!(message.body_text(), Ok(n.to_string().as_str()));
+        assert!(client.ask("SEND\ndestination:/topic/nobody\n\n").await.is_empty(), "one at a time");
+        client.say(&format!("ACK\nid:{}\n\n\0", header(&message, "ack"))).await;
+    }
+}
+
+#[tokio::test]
+async fn transactions_take_effect_at_commit_and_not_at_all_otherwise() {
+    let broker = broker().await;
+    let (mut client, names) = three(&broker, "1.2", "client-individual").await;
+    client.ask("BEGIN\ntransaction:t\n\n").await;
+    client.ask(&format!("ACK\ntransaction:t\n{}\n", names[0])).await;
+    client.ask("SEND\ndestination:/queue/other\ntransaction:t\n\nin t").await;
+    client.ask("BEGIN\ntransaction:u\n\n").await;
+    client.ask(&format!("ACK\ntransaction:u\n{}\n", names[1])).await;
+    client.ask("ABORT\ntransaction:u\n\n").await;
+    let mut other = Raw::connected(&broker, "1.2").await;
+    assert!(other.ask("SUBSCRIBE\nid:s\ndestination:/queue/other\n\n").await.is_empty(), "not yet");
+    client.ask("COMMIT\ntransaction:t\n\n").await;
+    assert_eq!(other.body().await, "in t");
+    client.ask("BEGIN\ntransaction:v\n\n").await;
+    client.ask(&format!("ACK\ntransaction:v\n{}\n", names[2])).await;
+    client.ask("DISCONNECT\n\n").await;
+    assert_eq!(left(&broker).await, ["2", "3"], "aborted, and forgotten with the connection");
+    let mut twice = Raw::connected(&broker, "1.2").await;
+    twice.ask("BEGIN\ntransaction:t\n\n").await;
+    twice.refused("BEGIN\ntransaction:t\n\n\0").await;
+}
+
+#[tokio::test]
+async fn limits_are_errors_that_name_them() {
+    let broker = limited(|limits| limits.max_queue_messages = 2).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.send("/queue/a", "1").await;
+    client.send("/queue/a", "2").await;
+    let error = client.refused("SEND\ndestination:/queue/a\n\n3\0").await;
+    assert_eq!(header(&error, "message"), "queue is full");
+
+    let broker = limited(|limits| limits.max_subscriptions = 1).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:a\ndestination:/topic/a\n\n").await;
+    client.refused("SUBSCRIBE\nid:b\ndestination:/topic/a\n\n\0").await;
+
+    let broker = limited(|limits| limits.max_transaction_frames = 2).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("BEGIN\ntransaction:t\n\n").await;
+    client.ask("SEND\ndestination:/queue/a\ntransaction:t\n\n1").await;
+    client.refused("SEND\ndestination:/queue/a\ntransaction:t\n\n2\0").await;
+
+    let broker = limited(|limits| limits.frames = limits.frames.with_max_body(10)).await;
+    let client = Raw::connected(&broker, "1.2").await;
+    client.refused("SEND\ndestination:/queue/a\ncontent-length:11\n\n12345678901\0").await;
+}
+
+#[tokio::test]
+async fn a_stuck_subscriber_is_ended_and_slows_nobody() {
+    let broker = limited(|limits| limits.max_outbox_bytes = 100_000).await;
+    let mut stuck = Raw::connected(&broker, "1.2").await;
+    let mut brisk = Raw::connected(&broker, "1.2").await;
+    for client in [&mut stuck, &mut brisk] {
+        client.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    }
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    let body = "x".repeat(10_000);
+    for _ in 0..100 {
+        sender.send("/topic/a", &body).await;
+        assert_eq!(brisk.body().await.len(), 10_000);
+    }
+    let last = loop {
+        match stuck.try_frame().await {
+            Some(frame) if frame.command() == Command::Message => {}
+            other => break other,
+        }
+    };
+    // The goodbye has its own time limit, so the ERROR itself may be cut off; the end is not.
+    assert!(last.is_none_or(|frame| header(&frame, "message") == "too slow"));
+}
