@@ -65,11 +65,9 @@ impl Broker {
             stop: watch::Sender::new(false),
             tasks: Mutex::default(),
         };
-        #[cfg(feature = "tcp")]
         if let Some(address) = tcp {
             broker.tcp_url = Some(format!("tcp://{}", broker.listen_on(address, Kind::Tcp).await?));
         }
-        #[cfg(feature = "ws")]
         if let Some(address) = ws {
             broker.ws_url = Some(format!("ws://{}/stomp", broker.listen_on(address, Kind::Ws).await?));
         }

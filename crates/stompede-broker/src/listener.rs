@@ -15,9 +15,7 @@ use crate::stats::count;
 /// How the byte stream of a listener becomes a transport.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    #[cfg(feature = "tcp")]
     Tcp,
-    #[cfg(feature = "ws")]
     Ws,
 }
 
@@ -64,9 +62,7 @@ async fn serve(place: Place, stream: TcpStream, kind: Kind, mut stop: watch::Rec
 
 async fn accept(stream: TcpStream, kind: Kind) -> Result<BoxTransport, TransportError> {
     match kind {
-        #[cfg(feature = "tcp")]
         Kind::Tcp => stompede_transport::server::accept_tcp(stream),
-        #[cfg(feature = "ws")]
         Kind::Ws => {
             let config = stompede_transport::server::AcceptConfig::new();
             stompede_transport::server::accept_ws(stream, &config).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stompede::transport::server::{AcceptConfig, accept_tcp, accept_ws};
 use stompede::transport::{BoxTransport, Outbound, Transport};
-use stompede::{Client, Error, ErrorKind, TransportError, TransportErrorKind, Version};
+use stompede::{Client, Endpoint, Error, ErrorKind, TransportError, TransportErrorKind, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -282,6 +282,27 @@ async fn an_http_server_that_is_no_websocket_is_told_by_its_answer() {
         let found = error.transport().map(TransportError::kind);
         assert_eq!(found, Some(&expected), "{}: {error}", String::from_utf8_lossy(answer));
         assert_eq!(error.kind(), ErrorKind::DialFailed);
+    }
+}
+
+/// No test may dial an address elsewhere, so the system's answer comes from a connector.
+#[tokio::test]
+async fn an_unreachable_host_is_told_apart() {
+    for unreachable in [std::io::ErrorKind::HostUnreachable, std::io::ErrorKind::NetworkUnreachable] {
+        let connector = move |_: Endpoint| async move {
+            Err::<BoxTransport, _>(TransportError::from_io(
+                unreachable.into(),
+                "cannot connect to broker.example",
+            ))
+        };
+        let error = Client::builder("tcp://broker.example")
+            .connector(connector)
+            .connect()
+            .await
+            .expect_err("no route");
+        let found = error.transport().map(TransportError::kind);
+        assert_eq!((error.kind(), found), (ErrorKind::DialFailed, Some(&TransportErrorKind::Unreachable)));
+        assert!(error.to_string().contains("broker.example"), "{error}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! Getting in, not getting in, and getting out.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
+use stompede::transport::{BoxTransport, Outbound, Transport};
 use stompede::{ErrorKind, SendError, Version};
 
 use crate::mode::{Mode, next_text, put};
@@ -63,4 +65,31 @@ pub(crate) async fn disconnect_counts_as_clean(mode: Mode) {
     assert!(client.closed().await.is_none());
     assert!(inbox.try_next().await.expect("a clean end").is_none());
     client.disconnect().await.expect("twice is fine");
+}
+
+/// What the client calls clean, looked at below the session: no RECEIPT, only the close. TCP brings the RECEIPT.
+pub(crate) async fn a_websocket_ends_with_stomp_died(mode: Mode) {
+    let mut transport = mode.dial().await;
+    say(&mut transport, "CONNECT\naccept-version:1.2\nhost:/\nlogin:guest\npasscode:guest\n\n\0").await;
+    let connected = poll_fn(|cx| transport.poll_recv(cx)).await.expect("open").expect("open");
+    assert!(connected.starts_with(b"CONNECTED\n"), "{connected:?}");
+    say(&mut transport, "DISCONNECT\nreceipt:r\n\n\0").await;
+    let mut received = Vec::new();
+    while let Some(chunk) = poll_fn(|cx| transport.poll_recv(cx)).await {
+        received.extend_from_slice(&chunk.expect("an orderly end"));
+    }
+    let confirmed = received.starts_with(b"RECEIPT\n") || received.starts_with(b"\nRECEIPT\n");
+    let reason = transport.close_reason().map(|reason| format!("{reason:?}"));
+    match reason {
+        Some(reason) => {
+            assert!(!confirmed && reason.contains("1000") && reason.contains("STOMP died"), "{reason}")
+        }
+        None => assert!(confirmed && mode.name() == "tcp", "{received:?}"),
+    }
+}
+
+async fn say(transport: &mut BoxTransport, frame: &'static str) {
+    poll_fn(|cx| transport.poll_ready(cx)).await.expect("RabbitMQ listens");
+    transport.start_send(Outbound::whole(frame.into())).expect("RabbitMQ listens");
+    poll_fn(|cx| transport.poll_flush(cx)).await.expect("RabbitMQ listens");
 }

@@ -32,6 +32,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     login::no_permission_to_write,
     login::every_version,
     login::disconnect_counts_as_clean,
+    login::a_websocket_ends_with_stomp_died,
     bodies::text,
     bodies::empty_body,
     bodies::one_mib_of_every_byte,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use stompede::transport::{DefaultConnector, WsConfig};
+use stompede::transport::{BoxTransport, Connector, DefaultConnector, WsConfig};
 use stompede::{Client, ClientBuilder, Message, Subscription};
 use stompede_real_brokers::RabbitMq;
 
@@ -37,13 +37,22 @@ impl Mode {
 
     /// A client of this account, in this mode's way.
     pub(crate) fn login(&self, login: &str, passcode: &str) -> ClientBuilder {
-        let builder = Client::builder(&self.url).host("/");
+        let builder = Client::builder(&self.url).host("/").connector(self.connector(login, passcode));
+        if self.basic { builder } else { builder.credentials(login, passcode) }
+    }
+
+    /// The bare connection, without a session.
+    pub(crate) async fn dial(&self) -> BoxTransport {
+        let endpoint = self.url.parse().expect("a URL");
+        self.connector("guest", "guest").connect(endpoint).await.expect("connected")
+    }
+
+    fn connector(&self, login: &str, passcode: &str) -> DefaultConnector {
         if !self.basic {
-            return builder.credentials(login, passcode);
+            return DefaultConnector::new();
         }
         let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{passcode}")));
-        let config = WsConfig::new().header("Authorization", &authorization).expect("a header");
-        builder.connector(DefaultConnector::new().ws(config))
+        DefaultConnector::new().ws(WsConfig::new().header("Authorization", &authorization).expect("a header"))
     }
 
     pub(crate) async fn connect(&self) -> Client {
