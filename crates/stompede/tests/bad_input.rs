@@ -47,7 +47,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
     // The system accepts for this listener; nobody ever reads or writes.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = silent.local_addr().expect("bound");
-    let limit = Duration::from_millis(100);
+    let limit = Duration::from_millis(300);
     let tcp = Client::builder(format!("tcp://{address}")).handshake_timeout(limit).connect();
     let ws = Client::builder(format!("ws://{address}")).connect_timeout(limit).connect();
     let (tcp, ws) = tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(tcp, ws) })

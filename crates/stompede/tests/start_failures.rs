@@ -11,8 +11,11 @@ use stompede::{Client, Endpoint, Error, ErrorKind, TransportError, TransportErro
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A time limit short enough to wait for.
-const SHORT: Duration = Duration::from_millis(200);
+/// A time limit short enough to wait for, where waiting is the point.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// A time limit that nothing here comes near, also on a busy machine.
+const LONG: Duration = Duration::from_secs(8);
 
 /// Far more than anything here takes: a hang fails instead of hanging.
 const HANG: Duration = Duration::from_secs(10);
@@ -55,6 +58,14 @@ async fn meet<F>(kind: Kind, script: impl FnOnce(Peer) -> F) -> Result<Client, E
 where
     F: Future<Output = ()>,
 {
+    meet_within(LONG, kind, script).await
+}
+
+/// As [`meet`], with this much time for CONNECTED.
+async fn meet_within<F>(limit: Duration, kind: Kind, script: impl FnOnce(Peer) -> F) -> Result<Client, Error>
+where
+    F: Future<Output = ()>,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let scheme = match kind {
@@ -69,7 +80,7 @@ where
         };
         script(Peer(transport.expect("accepted"))).await;
     };
-    let client = Client::builder(format!("{scheme}://{address}")).handshake_timeout(SHORT * 5).connect();
+    let client = Client::builder(format!("{scheme}://{address}")).handshake_timeout(limit).connect();
     let (client, ()) =
         tokio::time::timeout(HANG, async { tokio::join!(client, serve) }).await.expect("no hang");
     client
@@ -136,7 +147,7 @@ async fn an_error_is_not_lost_when_the_peer_closes_behind_it() {
 
 #[tokio::test]
 async fn an_error_is_not_lost_when_a_reset_comes_behind_it() {
-    let error = raw(|mut stream| async move {
+    let error = raw(LONG, |mut stream| async move {
         // Unread bytes in the receive queue make the system answer a close with a reset.
         stream.readable().await.expect("CONNECT");
         stream.write_all(b"ERROR\nmessage:go away\n\n\0").await.expect("written");
@@ -170,8 +181,7 @@ async fn another_frame_first_is_no_handshake() {
 async fn what_is_no_stomp_is_told_so() {
     for answer in ["220 mail.example ESMTP ready\r\n", "{\"hello\":\"world\"}", "\u{1}\u{2}\u{3}\n\n\0"] {
         for error in failures(answer).await {
-            let told = [ErrorKind::Protocol, ErrorKind::HandshakeTimedOut];
-            assert!(told.contains(&error.kind()), "{answer:?}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{answer:?}: {error}");
         }
     }
 }
@@ -209,7 +219,7 @@ async fn line_ends_and_then_a_close_are_a_lost_connection() {
 #[tokio::test]
 async fn a_peer_that_dribbles_does_not_get_more_time() {
     for kind in [Kind::Tcp, Kind::Ws] {
-        let outcome = meet(kind, |mut peer| async move {
+        let outcome = meet_within(SHORT, kind, |mut peer| async move {
             peer.read().await;
             let dribble = async {
                 peer.say("CONNECTED\nx:").await;
@@ -229,22 +239,26 @@ async fn a_peer_that_dribbles_does_not_get_more_time() {
 }
 
 /// Connects over `tcp://` to a peer that handles its socket itself.
-async fn raw<F>(script: impl FnOnce(TcpStream) -> F) -> Result<Client, Error>
+async fn raw<F>(limit: Duration, script: impl FnOnce(TcpStream) -> F) -> Result<Client, Error>
 where
     F: Future<Output = ()>,
 {
-    meet_raw("tcp", script).await
+    meet_raw("tcp", limit, script).await
 }
 
-async fn meet_raw<F>(scheme: &str, script: impl FnOnce(TcpStream) -> F) -> Result<Client, Error>
+async fn meet_raw<F>(
+    scheme: &str,
+    limit: Duration,
+    script: impl FnOnce(TcpStream) -> F,
+) -> Result<Client, Error>
 where
     F: Future<Output = ()>,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let client = Client::builder(format!("{scheme}://{address}"))
-        .connect_timeout(SHORT)
-        .handshake_timeout(SHORT)
+        .connect_timeout(limit)
+        .handshake_timeout(limit)
         .connect();
     let serve = async {
         let (stream, _) = listener.accept().await.expect("a client");
@@ -255,7 +269,8 @@ where
 
 /// What a server answers to the upgrade, and what is to come of it.
 async fn upgrade_answered(answer: &'static [u8], then_close: bool) -> Error {
-    let outcome = meet_raw("ws", |mut stream| async move {
+    let limit = if then_close { LONG } else { SHORT };
+    let outcome = meet_raw("ws", limit, |mut stream| async move {
         let _ = stream.read(&mut [0; 4096]).await.expect("a request");
         stream.write_all(answer).await.expect("the client listens");
         if !then_close {
@@ -318,7 +333,7 @@ async fn half_an_upgrade_and_silence_run_into_the_time_limit() {
 
 #[tokio::test]
 async fn a_tcp_peer_that_accepts_and_stays_silent_runs_into_the_time_limit() {
-    let outcome = raw(|mut stream| async move {
+    let outcome = raw(SHORT, |mut stream| async move {
         let mut sink = Vec::new();
         // Until the client hangs up.
         let _ = stream.read_to_end(&mut sink).await;
