@@ -176,7 +176,7 @@ impl Requests {
         let id = frame.header("id");
         let destination = match (&id, self.version) {
             (None, Version::V1_0) => required(frame, "destination")?,
-            (None, _) => return Err(missing(frame, "id")),
+            (None, _) => return Err(Refusal::missing(frame, "id")),
             (Some(_), _) => String::new(),
         };
         lock(&self.router).unsubscribe(self.id, id.as_deref(), &destination)
@@ -256,12 +256,8 @@ impl Drop for Requests {
 fn required(frame: &Frame, name: &'static str) -> Result<String, Refusal> {
     match frame.header(name) {
         Some(value) if !value.is_empty() => Ok(value.into_owned()),
-        _ => Err(missing(frame, name)),
+        _ => Err(Refusal::missing(frame, name)),
     }
-}
-
-fn missing(frame: &Frame, name: &str) -> Refusal {
-    Refusal::new("missing header", format!("{} needs the header {name}", frame.command()))
 }
 
 fn no_transaction(id: &str) -> Refusal {

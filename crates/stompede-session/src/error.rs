@@ -90,6 +90,11 @@ impl Error {
         Self::new(ErrorKind::InvalidArgument, context)
     }
 
+    /// Somebody asks something of a session that this side has ended.
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the session has been closed by this side")
+    }
+
     pub(crate) fn with_transport(kind: ErrorKind, context: impl Into<String>, error: TransportError) -> Self {
         Self::with_cause(kind, context, Cause::Transport(error))
     }

@@ -55,12 +55,12 @@ impl Session {
         let mut state = session.0.shared.state().subscribe();
         let reached = state.wait_for(|state| !matches!(state, SessionState::Connecting)).await;
         match reached.as_deref() {
-            Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(gone)),
+            Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(Error::closed)),
             Ok(_) => {
                 drop(reached);
                 Ok(session)
             }
-            Err(_) => Err(gone()),
+            Err(_) => Err(Error::closed()),
         }
     }
 
@@ -109,7 +109,7 @@ impl Session {
     pub async fn flush(&self) -> Result<(), Error> {
         let number = self.0.shared.command(|machine| machine.queued());
         let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
-        match tokio::time::timeout(self.0.receipt_timeout, flushed).await {
+        match rt::timeout(self.0.receipt_timeout, flushed).await {
             Ok(flushed) => flushed,
             Err(_) => Err(Error::new(
                 ErrorKind::WriteTimedOut,
@@ -196,8 +196,4 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("state", &self.state()).finish()
     }
-}
-
-fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "the session has been closed by this side")
 }

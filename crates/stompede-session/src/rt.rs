@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-pub(crate) use tokio::time::Sleep;
+pub(crate) use tokio::time::{Sleep, timeout};
 
 use crate::Error;
 

@@ -24,7 +24,6 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Starts a task for each listener. They end when the session does.
-    ///
     pub(crate) fn start(runtime: Handle, listeners: Vec<(String, Arc<dyn ErasedListener>)>) -> Arc<Self> {
         let mailboxes = listeners
             .into_iter()

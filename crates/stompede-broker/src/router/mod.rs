@@ -31,6 +31,11 @@ impl Refusal {
     pub(crate) fn new(message: &'static str, text: impl Into<String>) -> Self {
         Self { message, text: text.into() }
     }
+
+    /// The frame lacks a header that it needs.
+    pub(crate) fn missing(frame: &Frame, name: &str) -> Self {
+        Self::new("missing header", format!("{} needs the header {name}", frame.command()))
+    }
 }
 
 /// Where a destination leads.
@@ -193,13 +198,11 @@ impl Router {
     fn enqueue(&mut self, destination: &str, message: Arc<Stored>) -> Result<(), Refusal> {
         self.check_room(Kind::Queue, destination)?;
         let limits = self.limits.clone();
-        let (name, queue) = match self.queues.get_key_value(destination) {
-            Some((name, _)) => (name.clone(), self.queues.entry(name.clone()).or_default()),
-            None => {
-                let name: Arc<str> = destination.into();
-                (name.clone(), self.queues.entry(name).or_default())
-            }
+        let name: Arc<str> = match self.queues.get_key_value(destination) {
+            Some((name, _)) => name.clone(),
+            None => destination.into(),
         };
+        let queue = self.queues.entry(name.clone()).or_default();
         if queue.len() >= limits.max_queue_messages
             || queue.bytes() + message.body.len() > limits.max_queue_bytes
         {
@@ -223,7 +226,7 @@ impl Router {
             if queue.is_empty() {
                 break;
             }
-            let Some(id) = queue.turn().into_iter().find(|id| self.can_take(*id)) else { break };
+            let Some(id) = queue.turn().find(|id| self.can_take(*id)) else { break };
             let Some(queue) = self.queues.get_mut(name) else { return };
             let Some(message) = queue.pop_for(id) else { break };
             self.deliver(id, message);

@@ -49,8 +49,8 @@ impl Queue {
     }
 
     /// The subscribers, the one whose turn it is first.
-    pub(super) fn turn(&self) -> Vec<SubscriberId> {
-        self.consumers.iter().copied().collect()
+    pub(super) fn turn(&self) -> impl Iterator<Item = SubscriberId> {
+        self.consumers.iter().copied()
     }
 
     /// Takes the next message for this subscriber, whose turn then comes last.

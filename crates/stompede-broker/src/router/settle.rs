@@ -25,12 +25,12 @@ impl Router {
         let at = match version {
             // STOMP 1.2: `id` repeats the `ack` header of the MESSAGE.
             Version::V1_2 => {
-                let wanted = required(frame, "id")?;
-                connection.unsettled.iter().position(|u| u.ack_id.to_string() == wanted)
+                let wanted = number(&required(frame, "id")?);
+                wanted.and_then(|wanted| connection.unsettled.iter().position(|u| u.ack_id == wanted))
             }
             // STOMP 1.1 names message and subscription, 1.0 only the message.
             Version::V1_1 | Version::V1_0 => {
-                let wanted = required(frame, "message-id")?;
+                let wanted = number(&required(frame, "message-id")?);
                 let subscription = match version {
                     Version::V1_1 => Some(required(frame, "subscription")?),
                     _ => None,
@@ -38,7 +38,7 @@ impl Router {
                 let subscribers = &self.subscribers;
                 connection.unsettled.iter().position(|u| {
                     let of = subscribers.get(&u.subscriber).and_then(|s| s.wire_id.as_deref());
-                    u.message.message.number.to_string() == wanted
+                    Some(u.message.message.number) == wanted
                         && subscription.as_deref().is_none_or(|wanted| of == Some(wanted))
                 })
             }
@@ -48,11 +48,12 @@ impl Router {
             return Err(Refusal::new("nothing to acknowledge", text));
         };
         let settled = self.take_unsettled(id, at);
-        let mut names: Vec<_> = settled.iter().map(|u| u.destination.clone()).collect();
         if !accept {
             self.put_back(settled);
+            return Ok(());
         }
         // Whoever has settled may have room for more.
+        let mut names: Vec<_> = settled.into_iter().map(|u| u.destination).collect();
         names.dedup();
         for name in names {
             self.serve(&name);
@@ -80,8 +81,10 @@ impl Router {
 }
 
 fn required(frame: &Frame, name: &str) -> Result<String, Refusal> {
-    frame.header(name).map(String::from).ok_or_else(|| {
-        let text = format!("{} needs the header {name}", frame.command());
-        Refusal::new("missing header", text)
-    })
+    frame.header(name).map(String::from).ok_or_else(|| Refusal::missing(frame, name))
+}
+
+/// The number that this broker would have written so; `+1` and `01` are names of nothing.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stompede_codec::{Command, Encoder, Frame, Version};
 
-use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId, closed};
+use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::protocol::Output;
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::{AckMode, Error, ErrorKind};
@@ -195,7 +195,7 @@ impl Machine {
                 Err(Error::new(ErrorKind::ConnectionLost, "no connection is open yet"))
             }
             Phase::Closed(Some(cause)) => Err(cause.clone()),
-            Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(None) => Err(closed()),
+            Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(None) => Err(Error::closed()),
         }
     }
 }

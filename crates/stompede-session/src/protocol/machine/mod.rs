@@ -365,7 +365,7 @@ impl Machine {
     }
 
     fn end(&mut self, cause: Option<Error>) {
-        let for_waiters = cause.clone().unwrap_or_else(closed);
+        let for_waiters = cause.clone().unwrap_or_else(Error::closed);
         self.receipts.resolve_all(&for_waiters);
         self.transmit.clear();
         self.outputs.push_back(Output::Event(Event::Closed(cause.clone())));
@@ -390,10 +390,6 @@ fn lost(context: &str, error: Option<TransportError>) -> Error {
         Some(error) => Error::with_transport(ErrorKind::ConnectionLost, context, error),
         None => Error::new(ErrorKind::ConnectionLost, format!("{context}: the broker closed it")),
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the session has been closed by this side")
 }
 
 /// How long an orderly end waits for the peer's own close.
