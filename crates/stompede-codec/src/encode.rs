@@ -1,8 +1,10 @@
 //! Writing frames.
 
+use alloc::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
-use crate::headers::escape::{Rules, Unwritable};
+use crate::headers::escape::{Part, Rules, Unwritable, unescape};
 use crate::headers::name;
 use crate::{Command, EncodeError, EncodeErrorKind, Frame, Version};
 
@@ -90,22 +92,9 @@ impl Encoder {
         out.reserve(head_len(frame));
         out.put_slice(command.as_str().as_bytes());
         out.put_u8(b'\n');
-        let rules = Rules::for_writing(command, self.version);
-        for (header, value) in frame.headers() {
-            if self.content_length == ContentLength::Omit && header == name::CONTENT_LENGTH {
-                continue;
-            }
-            if header.is_empty() {
-                return Err(self.error(EncodeErrorKind::EmptyHeaderName, command));
-            }
-            let written = rules.write_name(&header, out).and_then(|()| {
-                out.put_u8(b':');
-                rules.write_value(&value, out)
-            });
-            if let Err(unwritable) = written {
-                return Err(self.error(unwritable.into(), command).with_header(&header));
-            }
-            out.put_u8(b'\n');
+        match frame.headers().plain() {
+            Some(text) if self.content_length == ContentLength::Auto => out.put_slice(text.as_bytes()),
+            _ => self.write_headers(frame, out)?,
         }
         if let Some(length) = length {
             out.put_slice(name::CONTENT_LENGTH.as_bytes());
@@ -114,6 +103,31 @@ impl Encoder {
             out.put_u8(b'\n');
         }
         out.put_u8(b'\n');
+        Ok(())
+    }
+
+    fn write_headers(&self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let command = frame.command();
+        let rules = Rules::for_writing(command, self.version);
+        let entries = frame.headers().entries();
+        let write = if entries.escaped { Rules::write_again } else { Rules::write };
+        for (header, value) in entries.raw() {
+            if self.content_length == ContentLength::Omit && header == name::CONTENT_LENGTH {
+                continue;
+            }
+            if header.is_empty() {
+                return Err(self.error(EncodeErrorKind::EmptyHeaderName, command));
+            }
+            let written = write(rules, Part::Name, header, out).and_then(|()| {
+                out.put_u8(b':');
+                write(rules, Part::Value, value, out)
+            });
+            if let Err(unwritable) = written {
+                let header = if entries.escaped { unescape(header) } else { Cow::Borrowed(header) };
+                return Err(self.error(unwritable.into(), command).with_header(&header));
+            }
+            out.put_u8(b'\n');
+        }
         Ok(())
     }
 

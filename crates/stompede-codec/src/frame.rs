@@ -113,7 +113,7 @@ impl Frame {
     pub fn detach(self) -> Self {
         Self {
             command: self.command,
-            headers: self.headers.detached(),
+            headers: self.headers.copied(),
             body: Bytes::copy_from_slice(&self.body),
         }
     }

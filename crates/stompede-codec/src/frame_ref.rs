@@ -1,21 +1,21 @@
 //! A frame that borrows its bytes.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::decode::{parse, scan};
+use crate::decode::Settings;
+use crate::decode::scan::Scanner;
 use crate::frame::{self, Abbreviated};
-use crate::headers::{Entries, HeaderIter, Span};
-use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Version};
+use crate::headers::{Entries, HeaderIter, Span, Text};
+use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Strictness, Version};
 
 /// One whole frame that was read in place: it borrows the octets and copies nothing.
 ///
-/// For looking at a frame that lies in memory anyway; a stream is the business of
-/// [`Decoder`](crate::Decoder).
+/// For looking at a frame that lies in memory anyway, or at the frames of a stream one by one with
+/// [`Decoder::next_ref`](crate::Decoder::next_ref).
 ///
 /// ```
 /// use bytes::Bytes;
@@ -34,8 +34,9 @@ use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Version};
 #[derive(Clone)]
 pub struct FrameRef<'a> {
     command: Command,
-    head: &'a str,
-    index: Vec<Span>,
+    /// Checked as UTF-8.
+    head: &'a [u8],
+    index: Cow<'a, [Span]>,
     escaped: bool,
     body: &'a [u8],
 }
@@ -50,20 +51,24 @@ impl<'a> FrameRef<'a> {
     /// As [`Decoder::next`](crate::Decoder::next), and [`DecodeErrorKind::Incomplete`] if the frame does not end within `octets`,
     /// [`DecodeErrorKind::TrailingOctets`] if it ends before them.
     pub fn parse(octets: &'a [u8], version: Option<Version>) -> Result<Self, DecodeError> {
-        let extent = scan::whole(octets)?;
-        if extent.len() < octets.len() {
-            return Err(DecodeError::new(DecodeErrorKind::TrailingOctets, extent.len() as u64));
+        let settings = Settings { limits: Limits::NONE, version, strictness: Strictness::Strict };
+        let mut scanner = Scanner::new();
+        if !scanner.scan(octets, &settings).map_err(|fault| fault.at(0))? {
+            return Err(DecodeError::new(DecodeErrorKind::Incomplete, octets.len() as u64));
         }
-        let head = core::str::from_utf8(&octets[..extent.head_len])
-            .map_err(|error| DecodeError::new(DecodeErrorKind::NotUtf8, error.valid_up_to() as u64))?;
-        let parsed = parse::head(head, version, extent.header_count).map_err(|fault| fault.at(0))?;
-        Ok(Self {
-            command: parsed.command,
-            head,
-            index: parsed.index,
-            escaped: parsed.escaped,
-            body: &octets[extent.body()],
-        })
+        if scanner.len() < octets.len() {
+            return Err(DecodeError::new(DecodeErrorKind::TrailingOctets, scanner.len() as u64));
+        }
+        scanner.check_head(octets).map_err(|fault| fault.at(0))?;
+        let (head, body) = scanner.split(octets);
+        let (command, escaped) = (scanner.command(), scanner.has_escapes());
+        Ok(Self { command, head, index: Cow::Owned(scanner.into_index()), escaped, body })
+    }
+
+    /// A view of a whole frame that was checked.
+    pub(crate) fn from_scan(scanner: &'a Scanner, head: &'a [u8], body: &'a [u8]) -> Self {
+        let (command, escaped) = (scanner.command(), scanner.has_escapes());
+        Self { command, head, index: Cow::Borrowed(scanner.index()), escaped, body }
     }
 
     /// The command.
@@ -72,6 +77,8 @@ impl<'a> FrameRef<'a> {
     }
 
     /// The value of the first header of that name.
+    ///
+    /// Borrowed, unless the value has an escape in it.
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.entries().get(name)
     }
@@ -90,16 +97,22 @@ impl<'a> FrameRef<'a> {
     ///
     /// What does not lie in `slab` is copied.
     pub fn to_frame(&self, slab: &Bytes) -> Frame {
-        // Safe code has no way to keep the result of the first check of a borrowed head, so a view that is
-        // turned into a frame has its head checked again; the decoder does not take this way.
-        let head = ByteString::try_from(share(slab, self.head.as_bytes()))
-            .unwrap_or_else(|_| ByteString::from(self.head));
-        let headers = Headers::shared(head, self.index.clone(), self.escaped);
+        // Safe code has no way to keep the result of the first check, so the head is checked again; the decoder does
+        // not take this way for its frames.
+        let headers = match ByteString::try_from(share(slab, self.head)) {
+            Ok(head) => Headers::shared(head, &self.index, self.escaped),
+            Err(_) => self.headers().collect(),
+        };
         Frame::from_parts(self.command, headers, share(slab, self.body))
     }
 
+    /// An owned copy that shares no bytes with anything.
+    pub fn detach(&self) -> Frame {
+        Frame::from_parts(self.command, self.headers().collect(), Bytes::copy_from_slice(self.body))
+    }
+
     fn entries(&self) -> Entries<'a, '_> {
-        Entries { text: self.head, index: &self.index, escaped: self.escaped }
+        Entries { text: Text::Octets(self.head), index: &self.index, escaped: self.escaped }
     }
 }
 

@@ -82,7 +82,7 @@ mod headers;
 mod version;
 
 pub use command::{Command, ParseCommandError};
-pub use decode::{Decoder, Item, Limits};
+pub use decode::{Decoder, Item, ItemRef, Limits, Strictness};
 pub use encode::{ContentLength, Encoder};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use frame::Frame;

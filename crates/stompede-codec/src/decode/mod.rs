@@ -1,21 +1,24 @@
 //! Reading a stream of frames.
 
+mod block;
+mod escapes;
+mod input;
 mod limits;
-pub(crate) mod parse;
 pub(crate) mod scan;
+mod strictness;
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-use core::{fmt, mem};
+use core::fmt;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use limits::Limits;
+pub use strictness::Strictness;
 
-use crate::headers::name;
-use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Version};
-use scan::{Extent, Scanner};
+use crate::headers::{Entries, Text, name};
+use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Headers, Version};
+use input::Input;
+use scan::Scanner;
 
 /// Reads frames from a stream that arrives in chunks of any size.
 ///
@@ -30,7 +33,12 @@ use scan::{Extent, Scanner};
 ///
 /// # Leniency
 /// A line may end in CR LF in every version, as with most brokers, although 1.0 and 1.1 do not foresee it.
-/// A raw `:` in a value, an empty value in 1.0, and a body on any frame are accepted.
+/// A raw `:` in a value, an empty value in 1.0, and a body on any frame are accepted. What else brokers are known to
+/// send and the specification forbids is an error, unless it is let pass with [`Strictness::Lenient`].
+///
+/// # Owned or borrowed
+/// [`next`](Decoder::next) returns frames that may be kept, [`next_ref`](Decoder::next_ref) a view that holds until
+/// the next call and allocates nothing. Both read the same stream and may be mixed.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -48,21 +56,22 @@ use scan::{Extent, Scanner};
 /// # Ok::<(), stompede_codec::DecodeError>(())
 /// ```
 pub struct Decoder {
-    limits: Limits,
-    version: Option<Version>,
+    settings: Settings,
     scanner: Scanner,
-    /// The beginning of a frame whose end is not in here; holds all octets the scanner has seen, or none.
-    joined: Vec<u8>,
-    /// What is being read.
-    chunk: Bytes,
-    /// What comes after it.
-    waiting: VecDeque<Bytes>,
-    waiting_len: usize,
+    input: Input,
     /// Where the frame at hand begins, or between frames the next octet.
     offset: u64,
     /// A carriage return between frames was read, its line feed not yet.
     after_cr: bool,
     failed: Option<DecodeError>,
+}
+
+/// What decides how octets are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) version: Option<Version>,
+    pub(crate) strictness: Strictness,
 }
 
 /// What a decoder finds in a stream.
@@ -75,31 +84,54 @@ pub enum Item {
     HeartBeat,
 }
 
+/// What [`Decoder::next_ref`] finds in a stream: as [`Item`], but borrowed.
+#[allow(clippy::exhaustive_enums, reason = "a STOMP stream has frames and line ends, nothing else")]
+#[derive(Clone, Debug)]
+pub enum ItemRef<'a> {
+    /// A frame.
+    Frame(FrameRef<'a>),
+    /// One or more line ends between frames: a heart-beat, or padding, which cannot be told apart.
+    HeartBeat,
+}
+
 impl Decoder {
-    /// A decoder at the beginning of a stream, with no version negotiated.
+    /// A decoder at the beginning of a stream, strict and with no version negotiated.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
-            version: None,
-            scanner: Scanner::default(),
-            joined: Vec::new(),
-            chunk: Bytes::new(),
-            waiting: VecDeque::new(),
-            waiting_len: 0,
+            settings: Settings { limits, version: None, strictness: Strictness::Strict },
+            scanner: Scanner::new(),
+            input: Input::default(),
             offset: 0,
             after_cr: false,
             failed: None,
         }
     }
 
+    /// Chooses what is let pass that the specification forbids.
+    #[must_use]
+    pub fn with_strictness(mut self, strictness: Strictness) -> Self {
+        self.settings.strictness = strictness;
+        self
+    }
+
+    /// What is accepted at most.
+    pub fn limits(&self) -> Limits {
+        self.settings.limits
+    }
+
+    /// What is let pass that the specification forbids.
+    pub fn strictness(&self) -> Strictness {
+        self.settings.strictness
+    }
+
     /// Sets the version whose escapes hold from the next frame on.
     pub fn set_version(&mut self, version: Version) {
-        self.version = Some(version);
+        self.settings.version = Some(version);
     }
 
     /// The version in force; `None` until it was set or read from CONNECTED.
     pub fn version(&self) -> Option<Version> {
-        self.version
+        self.settings.version
     }
 
     /// Adds what was received. After an error it is dropped.
@@ -107,14 +139,31 @@ impl Decoder {
     /// The limits hold for what [`next`](Decoder::next) reads; chunks that are pushed and not yet read are the caller's
     /// to bound, with [`buffered`](Decoder::buffered).
     pub fn push(&mut self, chunk: Bytes) {
-        if self.failed.is_some() || chunk.is_empty() {
+        if self.failed.is_none() && !chunk.is_empty() {
+            self.release();
+            self.input.push(chunk);
+        }
+    }
+
+    /// Adds what was received in a buffer that the caller uses again: copies it.
+    ///
+    /// What belongs to a body that is being joined is copied to its place at once, so a large frame is copied
+    /// once and not twice.
+    pub fn push_slice(&mut self, octets: &[u8]) {
+        if self.failed.is_some() {
             return;
         }
-        if self.chunk.is_empty() && self.waiting.is_empty() {
-            self.chunk = chunk;
-        } else {
-            self.waiting_len += chunk.len();
-            self.waiting.push_back(chunk);
+        self.release();
+        let mut rest = octets;
+        if self.input.is_read_up() && self.scanner.missing() > 1 {
+            // The NUL is left for the scanner to judge.
+            let (part, behind) = octets.split_at(octets.len().min(self.scanner.missing() - 1));
+            self.scanner.advance(part.len());
+            self.input.join_slice(part, self.scanner.missing());
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            self.input.push(Bytes::copy_from_slice(rest));
         }
     }
 
@@ -128,61 +177,118 @@ impl Decoder {
     /// dropped, and every later call returns the same error.
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, as it would be in an iterator")]
     pub fn next(&mut self) -> Result<Option<Item>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        match self.find()? {
+            Found::Nothing => Ok(None),
+            Found::HeartBeat => Ok(Some(Item::HeartBeat)),
+            Found::Frame => match self.take_frame() {
+                Ok(frame) => Ok(Some(Item::Frame(frame))),
+                Err(error) => Err(self.fail(error)),
+            },
         }
-        self.read().inspect_err(|error| {
-            self.failed = Some(error.clone());
-            self.joined = Vec::new();
-            self.chunk = Bytes::new();
-            self.waiting = VecDeque::new();
-            self.waiting_len = 0;
-        })
+    }
+
+    /// As [`next`](Decoder::next), but the frame borrows the octets where they lie.
+    ///
+    /// It allocates nothing, unless a frame spans chunks. The frame is dropped from the decoder with the next call that
+    /// takes `&mut self`.
+    ///
+    /// ```
+    /// use stompede_codec::{Decoder, ItemRef, Limits};
+    ///
+    /// let mut decoder = Decoder::new(Limits::default());
+    /// decoder.push_slice(b"MESSAGE\nsubscription:0\n\nhello\0\n");
+    /// while let Some(item) = decoder.next_ref()? {
+    ///     if let ItemRef::Frame(frame) = item {
+    ///         assert_eq!(frame.header("subscription").as_deref(), Some("0"));
+    ///         assert_eq!(frame.body(), b"hello");
+    ///     }
+    /// }
+    /// # Ok::<(), stompede_codec::DecodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`next`](Decoder::next).
+    pub fn next_ref(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
+        match self.find()? {
+            Found::Nothing => return Ok(None),
+            Found::HeartBeat => return Ok(Some(ItemRef::HeartBeat)),
+            Found::Frame => {}
+        }
+        match self.scanner.check_head(self.input.frame()) {
+            Ok(()) => {}
+            Err(fault) => {
+                let error = fault.at(self.offset);
+                return Err(self.fail(error));
+            }
+        }
+        let len = self.scanner.len();
+        self.offset += len as u64;
+        self.input.lend(len);
+        let (head, body) = self.scanner.split(self.input.frame());
+        if self.scanner.command() == Command::Connected {
+            let entries = Entries { text: Text::Octets(head), index: self.scanner.index(), escaped: false };
+            adopt_version(&mut self.settings, entries.get(name::VERSION).as_deref());
+        }
+        Ok(Some(ItemRef::Frame(FrameRef::from_scan(&self.scanner, head, body))))
     }
 
     /// Octets held that are not part of a frame that was returned.
     pub fn buffered(&self) -> usize {
-        self.joined.len() + self.chunk.len() + self.waiting_len
+        self.input.len()
     }
 
     /// Whether [`next`](Decoder::next) has seen the beginning of a frame and not its end.
     ///
     /// If the stream ends then, a frame was cut off.
     pub fn is_mid_frame(&self) -> bool {
-        self.scanner.len() > 0
+        self.scanner.len() > 0 && !self.input.is_lent()
     }
 
-    fn read(&mut self) -> Result<Option<Item>, DecodeError> {
-        if self.scanner.len() == 0 && self.skip_line_ends()? {
-            return Ok(Some(Item::HeartBeat));
+    /// Drops the frame that was lent out last.
+    #[inline]
+    fn release(&mut self) {
+        if self.input.is_lent() {
+            self.input.release();
+            self.scanner.reset();
         }
-        while self.fill() {
-            if let Some(extent) = self.scan()? {
-                let slab = self.take(extent.len());
-                return self.frame(slab, extent).map(Item::Frame).map(Some);
+    }
+
+    fn find(&mut self) -> Result<Found, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.release();
+        self.search().map_err(|error| self.fail(error))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.failed = Some(error.clone());
+        self.input = Input::default();
+        self.scanner = Scanner::new();
+        error
+    }
+
+    fn search(&mut self) -> Result<Found, DecodeError> {
+        if self.scanner.len() == 0 && self.skip_line_ends()? {
+            return Ok(Found::HeartBeat);
+        }
+        while self.input.fill() {
+            if self.look_on().map_err(|fault| fault.at(self.offset))? {
+                return Ok(Found::Frame);
             }
         }
-        Ok(None)
-    }
-
-    /// Makes sure that there is something unread in the chunk; `false` if there is nothing.
-    fn fill(&mut self) -> bool {
-        if self.chunk.is_empty()
-            && let Some(chunk) = self.waiting.pop_front()
-        {
-            self.waiting_len -= chunk.len();
-            self.chunk = chunk;
-        }
-        !self.chunk.is_empty()
+        Ok(Found::Nothing)
     }
 
     /// Skips line ends between frames; whether there were any.
     fn skip_line_ends(&mut self) -> Result<bool, DecodeError> {
+        let skips_nul = self.settings.strictness == Strictness::Lenient;
         let mut found = false;
-        while self.fill() {
+        while self.input.fill() {
             let mut skipped = 0;
             let mut frame = false;
-            for &octet in &self.chunk {
+            for &octet in &self.input.chunk {
                 match octet {
                     b'\n' => {
                         self.after_cr = false;
@@ -198,6 +304,7 @@ impl Decoder {
                         return Err(DecodeError::new(DecodeErrorKind::StrayCarriageReturn, offset));
                     }
                     b'\r' => self.after_cr = true,
+                    0 if skips_nul => {}
                     _ => {
                         frame = true;
                         break;
@@ -205,8 +312,10 @@ impl Decoder {
                 }
                 skipped += 1;
             }
-            self.chunk.advance(skipped);
-            self.offset += skipped as u64;
+            if skipped > 0 {
+                self.input.skip(skipped);
+                self.offset += skipped as u64;
+            }
             if frame {
                 break;
             }
@@ -214,83 +323,65 @@ impl Decoder {
         Ok(found)
     }
 
-    /// Looks through the chunk for the end of the frame; without one, the chunk joins what is there of it.
-    fn scan(&mut self) -> Result<Option<Extent>, DecodeError> {
+    /// Looks through what is new of the frame at hand, of which there is some; whether it is whole.
+    fn look_on(&mut self) -> Result<bool, scan::Fault> {
+        let Self { settings, scanner, input, .. } = self;
+        if input.joined.is_empty() {
+            let whole = scanner.scan(&input.chunk, settings)?;
+            if !whole {
+                input.join(input.chunk.len(), scanner.missing());
+            }
+            return Ok(whole);
+        }
+        if scanner.in_body() {
+            let (part, whole) = scanner.body(&input.chunk, settings)?;
+            input.join(part, scanner.missing());
+            return Ok(whole);
+        }
+        // The end of the head is found in what was joined; the octets behind it go back.
+        let before = input.joined.len();
+        let step = scanner.head_room(&settings.limits).min(input.chunk.len());
+        input.joined.extend_from_slice(&input.chunk[..step]);
+        scanner.head(&input.joined, settings)?;
+        input.joined.truncate(scanner.len());
+        input.skip(scanner.len() - before);
+        Ok(false)
+    }
+
+    /// Takes the whole frame at hand out; what follows it stays.
+    fn take_frame(&mut self) -> Result<Frame, DecodeError> {
         let start = self.offset;
-        let limits = self.limits;
-        if self.joined.is_empty() {
-            while self.scanner.len() < self.chunk.len() {
-                let seen = self.scanner.len();
-                let stride =
-                    self.scanner.stride(&self.chunk[seen..], &limits).map_err(|fault| fault.at(start))?;
-                let seen = &self.chunk[..seen + stride];
-                if let Some(extent) = self.scanner.advance(seen, &limits).map_err(|fault| fault.at(start))? {
-                    return Ok(Some(extent));
-                }
-            }
-            let chunk = mem::take(&mut self.chunk);
-            self.join(&chunk);
-            return Ok(None);
-        }
-        while !self.chunk.is_empty() {
-            let stride = self.scanner.stride(&self.chunk, &limits).map_err(|fault| fault.at(start))?;
-            let part = self.chunk.split_to(stride);
-            self.join(&part);
-            if let Some(extent) =
-                self.scanner.advance(&self.joined, &limits).map_err(|fault| fault.at(start))?
-            {
-                return Ok(Some(extent));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Copies a part of a frame that spans chunks.
-    fn join(&mut self, part: &[u8]) {
-        let missing = self.scanner.missing();
-        if missing > 0 && self.joined.capacity() - self.joined.len() < part.len() {
-            // Exactly, since the length is known: a message that waits must not hold twice its size.
-            let ahead = missing.min(self.joined.len().max(RESERVE_AHEAD));
-            self.joined.reserve_exact(ahead.max(part.len()));
-        }
-        self.joined.extend_from_slice(part);
-    }
-
-    /// Takes the whole frame out; what follows it stays.
-    fn take(&mut self, len: usize) -> Bytes {
-        self.scanner = Scanner::default();
-        self.offset += len as u64;
-        if self.joined.is_empty() { self.chunk.split_to(len) } else { mem::take(&mut self.joined).into() }
-    }
-
-    fn frame(&mut self, mut slab: Bytes, extent: Extent) -> Result<Frame, DecodeError> {
-        let start = self.offset - extent.len() as u64;
-        let head = slab.split_to(extent.head_len);
-        slab.truncate(extent.body_len);
-        // An empty slice would keep the whole chunk alive for nothing.
-        let body = if slab.is_empty() { Bytes::new() } else { slab };
+        let scanner = &self.scanner;
+        let (head, body) = self.input.take(scanner.head_len(), scanner.body_len());
         let head = ByteString::try_from(head).map_err(|error| {
             DecodeError::new(DecodeErrorKind::NotUtf8, start + error.valid_up_to() as u64)
         })?;
-        let parsed =
-            parse::head(&head, self.version, extent.header_count).map_err(|fault| fault.at(start))?;
-        let headers = Headers::shared(head, parsed.index, parsed.escaped);
-        if parsed.command == Command::Connected {
-            self.adopt_version(&headers);
+        scanner.check_escapes().map_err(|fault| fault.at(start))?;
+        let command = scanner.command();
+        let headers = Headers::shared(head, scanner.index(), scanner.has_escapes());
+        self.offset += scanner.len() as u64;
+        self.scanner.reset();
+        if command == Command::Connected {
+            adopt_version(&mut self.settings, headers.get(name::VERSION).as_deref());
         }
-        Ok(Frame::from_parts(parsed.command, headers, body))
+        Ok(Frame::from_parts(command, headers, body))
     }
+}
 
-    /// From CONNECTED on the server's choice holds; a text that is no version is for the session to judge.
-    fn adopt_version(&mut self, connected: &Headers) {
-        match connected.get(name::VERSION) {
-            None => self.version = Some(Version::V1_0),
-            Some(text) => {
-                if let Ok(version) = text.parse() {
-                    self.version = Some(version);
-                }
-            }
-        }
+/// What a search came to.
+enum Found {
+    Nothing,
+    HeartBeat,
+    /// The frame at hand is whole.
+    Frame,
+}
+
+/// From CONNECTED on the server's choice holds; a text that is no version is for the session to judge.
+fn adopt_version(settings: &mut Settings, chosen: Option<&str>) {
+    match chosen.map(str::parse) {
+        None => settings.version = Some(Version::V1_0),
+        Some(Ok(version)) => settings.version = Some(version),
+        Some(Err(_)) => {}
     }
 }
 
@@ -298,16 +389,10 @@ impl fmt::Debug for Decoder {
     /// Leaves out what is held: it may be a passcode.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
-            .field("limits", &self.limits)
-            .field("version", &self.version)
+            .field("settings", &self.settings)
             .field("offset", &self.offset)
             .field("buffered", &self.buffered())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }
 }
-
-/// Octets reserved at most ahead of what has arrived of a body with `content-length`.
-///
-/// Ordinary messages get their room at once; a peer that announces 16 MiB and sends nothing gets this much.
-const RESERVE_AHEAD: usize = 64 * 1024;

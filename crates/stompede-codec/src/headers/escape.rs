@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::{Command, Version};
+use crate::{Command, Strictness, Version};
 
 /// How the backslash is read and written in one frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,9 +26,10 @@ pub(crate) struct Unwritable(pub(crate) u8);
 
 impl Rules {
     /// The rules for a frame that was received; `version` is `None` as long as none was negotiated.
-    pub(crate) fn for_reading(command: Command, version: Option<Version>) -> Self {
+    pub(crate) fn for_reading(command: Command, version: Option<Version>, strictness: Strictness) -> Self {
         match (command, version) {
             (Command::Connect | Command::Connected, _) | (_, Some(Version::V1_0)) => Self::Literal,
+            _ if strictness == Strictness::Lenient => Self::Lenient,
             (_, Some(Version::V1_1)) => Self::V1_1,
             (_, Some(Version::V1_2)) => Self::V1_2,
             // It answers CONNECT and comes from a server of any version: losing the only explanation
@@ -40,61 +41,51 @@ impl Rules {
 
     /// The rules for a frame that is to be sent.
     pub(crate) fn for_writing(command: Command, version: Version) -> Self {
-        Self::for_reading(command, Some(version))
+        Self::for_reading(command, Some(version), Strictness::Strict)
     }
 
-    /// Whether an octet after a backslash makes an escape.
-    fn knows(self, octet: u8) -> bool {
-        match octet {
-            b'n' | b'c' | b'\\' => self != Self::Literal,
-            b'r' => matches!(self, Self::V1_2 | Self::Lenient),
-            _ => false,
-        }
+    /// Whether a backslash that begins no escape is an error.
+    pub(crate) fn are_strict(self) -> bool {
+        matches!(self, Self::V1_1 | Self::V1_2)
     }
 
-    /// Where the first backslash stands that begins no escape; `None` if all are fine.
-    pub(crate) fn first_undefined(self, text: &[u8]) -> Option<usize> {
-        if matches!(self, Self::Literal | Self::Lenient) {
-            return None;
-        }
-        let mut from = 0;
-        while let Some(found) = memchr::memchr(b'\\', &text[from..]) {
-            let at = from + found;
-            match text.get(at + 1) {
-                Some(&octet) if self.knows(octet) => from = at + 2,
-                _ => return Some(at),
+    /// Whether there is an escape for the carriage return.
+    pub(crate) fn have_carriage_return(self) -> bool {
+        matches!(self, Self::V1_2 | Self::Lenient)
+    }
+
+    /// Appends a name or a value, escaped.
+    pub(crate) fn write(self, part: Part, text: &str, out: &mut BytesMut) -> Result<(), Unwritable> {
+        let mut rest = text.as_bytes();
+        if !are_plain(rest) {
+            while let Some(at) = rest.iter().position(|&octet| is_special(octet)) {
+                out.put_slice(&rest[..at]);
+                self.write_special(part, rest[at], out)?;
+                rest = &rest[at + 1..];
             }
-        }
-        None
-    }
-
-    /// Appends a header value, escaped.
-    pub(crate) fn write_value(self, value: &str, out: &mut BytesMut) -> Result<(), Unwritable> {
-        let mut rest = value.as_bytes();
-        while let Some(at) = rest.iter().position(|&octet| matches!(octet, b'\\' | b':' | b'\n' | b'\r' | 0))
-        {
-            out.put_slice(&rest[..at]);
-            self.write_special(rest[at], out)?;
-            rest = &rest[at + 1..];
         }
         out.put_slice(rest);
         Ok(())
     }
 
-    /// Appends a header name, escaped.
-    pub(crate) fn write_name(self, name: &str, out: &mut BytesMut) -> Result<(), Unwritable> {
-        if self == Self::Literal && name.contains(':') {
-            return Err(Unwritable(b':'));
+    /// As [`write`](Rules::write), for text that was read and still has its escapes, of whatever version.
+    pub(crate) fn write_again(self, part: Part, raw: &str, out: &mut BytesMut) -> Result<(), Unwritable> {
+        let mut rest = raw;
+        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+            self.write(part, &rest[..at], out)?;
+            let (octet, len) = resolve(&rest.as_bytes()[at..]);
+            self.write_special(part, octet, out)?;
+            rest = &rest[at + len..];
         }
-        self.write_value(name, out)
+        self.write(part, rest, out)
     }
 
-    fn write_special(self, octet: u8, out: &mut BytesMut) -> Result<(), Unwritable> {
+    fn write_special(self, part: Part, octet: u8, out: &mut BytesMut) -> Result<(), Unwritable> {
         let escape: &[u8] = match (octet, self) {
             (b'\\', Self::Literal) => b"\\",
-            (b':', Self::Literal) => b":",
-            (b'\\', _) => b"\\\\",
-            (b':', _) => b"\\c",
+            (b':', Self::Literal) if part == Part::Value => b":",
+            (b'\\', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\\\",
+            (b':', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\c",
             (b'\n', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\n",
             (b'\r', Self::V1_2 | Self::Lenient) => b"\\r",
             _ => return Err(Unwritable(octet)),
@@ -104,29 +95,54 @@ impl Rules {
     }
 }
 
+/// The two parts of a header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    Name,
+    Value,
+}
+
+/// Whether there is nothing in a text that any version escapes or refuses.
+pub(crate) fn is_plain(text: &str) -> bool {
+    are_plain(text.as_bytes())
+}
+
+fn are_plain(octets: &[u8]) -> bool {
+    // No early end: names and values are short, and without it the compiler looks at many octets at a time.
+    !octets.iter().fold(false, |special, &octet| special | is_special(octet))
+}
+
+fn is_special(octet: u8) -> bool {
+    matches!(octet, b'\\' | b':' | b'\n' | b'\r' | 0)
+}
+
+/// What a backslash at the beginning of `text` stands for, and how many octets that takes.
+fn resolve(text: &[u8]) -> (u8, usize) {
+    match text.get(1) {
+        Some(b'n') => (b'\n', 2),
+        Some(b'c') => (b':', 2),
+        Some(b'r') => (b'\r', 2),
+        Some(b'\\') => (b'\\', 2),
+        // It was let pass when it was read, and stands for itself.
+        _ => (b'\\', 1),
+    }
+}
+
 /// Resolves the escapes of a text that was checked when it was read; what is no escape stays as it is.
 pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', text.as_bytes()) else { return Cow::Borrowed(text) };
+    let Some(mut at) = memchr::memchr(b'\\', text.as_bytes()) else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len());
-    out.push_str(&text[..first]);
-    let mut chars = text[first..].chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
+    let mut rest = text;
+    loop {
+        out.push_str(&rest[..at]);
+        let (octet, len) = resolve(&rest.as_bytes()[at..]);
+        out.push(char::from(octet));
+        rest = &rest[at + len..];
+        match memchr::memchr(b'\\', rest.as_bytes()) {
+            Some(next) => at = next,
+            None => break,
         }
-        let resolved = match chars.as_str().as_bytes().first() {
-            Some(b'n') => '\n',
-            Some(b'c') => ':',
-            Some(b'r') => '\r',
-            Some(b'\\') => '\\',
-            _ => {
-                out.push('\\');
-                continue;
-            }
-        };
-        out.push(resolved);
-        chars.next();
     }
+    out.push_str(rest);
     Cow::Owned(out)
 }

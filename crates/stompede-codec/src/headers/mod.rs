@@ -1,14 +1,18 @@
 //! The header list of a frame.
 
+mod entries;
 pub(crate) mod escape;
 pub(crate) mod name;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::{fmt, mem};
+use core::fmt;
 
 use bytestring::ByteString;
+
+pub use entries::HeaderIter;
+pub(crate) use entries::{Entries, Span, Text};
 
 /// The headers of a frame, in order.
 ///
@@ -30,50 +34,54 @@ use bytestring::ByteString;
 /// headers.insert("hop", "3");
 /// assert_eq!(headers.get_all("hop").count(), 1);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Headers {
-    text: Text,
+    text: Storage,
     index: Vec<Span>,
 }
 
 /// The octets of all names and values.
 #[derive(Clone)]
-enum Text {
+enum Storage {
     /// As read, each entry `name:value`; `escaped` if there is a backslash that may begin an escape.
     Shared { head: ByteString, escaped: bool },
-    /// Our own copy, each entry `name:value` without escapes and without line ends.
-    Owned(String),
-}
-
-/// Where one entry stands in the text.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) colon: usize,
-    pub(crate) end: usize,
+    /// Our own copy, each entry `name:value` and a line feed, without escapes: what the wire has, where nothing needs to be
+    /// escaped or refused, which is the case if it is `plain`.
+    Owned { text: String, plain: bool },
 }
 
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        Self { text: Text::Owned(String::new()), index: Vec::new() }
+        Self { text: Storage::Owned { text: String::new(), plain: true }, index: Vec::new() }
     }
 
     /// Headers as read: `index` points into `head`, and the escapes in there have been checked.
-    pub(crate) fn shared(head: ByteString, index: Vec<Span>, escaped: bool) -> Self {
+    pub(crate) fn shared(head: ByteString, index: &[Span], escaped: bool) -> Self {
         if index.is_empty() {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
         }
-        Self { text: Text::Shared { head, escaped }, index }
+        Self { text: Storage::Shared { head, escaped }, index: index.to_vec() }
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
-        let (name, value) = (name.as_ref(), value.as_ref());
-        let (mut text, mut index) = mem::take(self).into_owned();
-        index.push(append(&mut text, name, value));
-        *self = Self { text: Text::Owned(text), index };
+        if let Storage::Shared { .. } = self.text {
+            *self = self.copied();
+        }
+        if let Storage::Owned { text, plain } = &mut self.text {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            *plain = *plain && !name.is_empty() && escape::is_plain(name) && escape::is_plain(value);
+            text.reserve(name.len() + value.len() + 2);
+            let start = text.len();
+            text.push_str(name);
+            let colon = text.len();
+            text.push(':');
+            text.push_str(value);
+            self.index.push(Span::new(start, colon, text.len()));
+            text.push('\n');
+        }
     }
 
     /// Sets a header: replaces all entries of that name by one, where the first of them stood.
@@ -113,23 +121,17 @@ impl Headers {
 
     /// The values of all entries of that name, the one that counts first.
     pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        let entries = self.entries();
-        entries
-            .index
-            .iter()
-            .filter(move |span| entries.name(span) == name)
-            .map(move |span| entries.value(span))
+        self.entries().all(name)
     }
 
     /// Whether there is an entry of that name.
     pub fn contains(&self, name: &str) -> bool {
-        let entries = self.entries();
-        entries.index.iter().any(|span| entries.name(span) == name)
+        self.entries().contains(name)
     }
 
     /// All entries in order.
     pub fn iter(&self) -> HeaderIter<'_> {
-        HeaderIter { entries: self.entries(), at: 0 }
+        HeaderIter::new(self.entries())
     }
 
     /// How many entries there are, repeated ones included.
@@ -143,38 +145,40 @@ impl Headers {
     }
 
     /// The same headers, sharing no bytes with anything.
-    pub(crate) fn detached(self) -> Self {
-        let (text, index) = self.into_owned();
-        Self { text: Text::Owned(text), index }
-    }
-
-    /// Text and index of our own; copies what is shared.
-    fn into_owned(self) -> (String, Vec<Span>) {
-        if let Text::Owned(text) = self.text {
-            return (text, self.index);
-        }
-        let mut text = String::with_capacity(self.text_len());
-        let index = self.iter().map(|(name, value)| append(&mut text, &name, &value)).collect();
-        (text, index)
+    pub(crate) fn copied(&self) -> Self {
+        let mut copy = Self {
+            text: Storage::Owned { text: String::with_capacity(self.text_len()), plain: true },
+            index: Vec::with_capacity(self.len()),
+        };
+        copy.extend(self);
+        copy
     }
 
     /// About how many octets the entries take on the wire.
     pub(crate) fn text_len(&self) -> usize {
-        self.index.iter().map(|span| span.end - span.start + 1).sum()
+        self.index.iter().map(Span::line_len).sum()
     }
 
-    fn entries(&self) -> Entries<'_, '_> {
+    /// All entries as the wire has them, if nothing in them needs to be escaped or refused in any version.
+    pub(crate) fn plain(&self) -> Option<&str> {
+        match &self.text {
+            Storage::Owned { text, plain: true } => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn entries(&self) -> Entries<'_, '_> {
         let (text, escaped) = match &self.text {
-            Text::Shared { head, escaped } => (&**head, *escaped),
-            Text::Owned(text) => (text.as_str(), false),
+            Storage::Shared { head, escaped } => (&**head, *escaped),
+            Storage::Owned { text, .. } => (text.as_str(), false),
         };
-        Entries { text, index: &self.index, escaped }
+        Entries { text: Text::Str(text), index: &self.index, escaped }
     }
 }
 
-impl Default for Text {
+impl Default for Headers {
     fn default() -> Self {
-        Self::Owned(String::new())
+        Self::new()
     }
 }
 
@@ -216,90 +220,6 @@ impl<'a> IntoIterator for &'a Headers {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
-}
-
-/// The entries of [`Headers`] or of a [`FrameRef`](crate::FrameRef), in order.
-#[derive(Clone)]
-pub struct HeaderIter<'a> {
-    entries: Entries<'a, 'a>,
-    at: usize,
-}
-
-impl<'a> HeaderIter<'a> {
-    pub(crate) fn new(entries: Entries<'a, 'a>) -> Self {
-        Self { entries, at: 0 }
-    }
-}
-
-impl<'a> Iterator for HeaderIter<'a> {
-    type Item = (Cow<'a, str>, Cow<'a, str>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let span = self.entries.index.get(self.at)?;
-        self.at += 1;
-        Some((self.entries.name(span), self.entries.value(span)))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.entries.index.len() - self.at;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for HeaderIter<'_> {}
-
-impl fmt::Debug for HeaderIter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.entries.fmt(f)
-    }
-}
-
-/// A view of header entries, wherever their text lives.
-#[derive(Clone, Copy)]
-pub(crate) struct Entries<'t, 'i> {
-    pub(crate) text: &'t str,
-    pub(crate) index: &'i [Span],
-    pub(crate) escaped: bool,
-}
-
-impl<'t> Entries<'t, '_> {
-    /// The value of the first entry of that name.
-    pub(crate) fn get(self, name: &str) -> Option<Cow<'t, str>> {
-        self.index.iter().find(|span| self.name(span) == name).map(|span| self.value(span))
-    }
-
-    fn name(self, span: &Span) -> Cow<'t, str> {
-        self.plain(&self.text[span.start..span.colon])
-    }
-
-    fn value(self, span: &Span) -> Cow<'t, str> {
-        self.plain(&self.text[span.colon + 1..span.end])
-    }
-
-    fn plain(self, raw: &'t str) -> Cow<'t, str> {
-        if self.escaped { escape::unescape(raw) } else { Cow::Borrowed(raw) }
-    }
-}
-
-impl fmt::Debug for Entries<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (name, value) in (HeaderIter { entries: *self, at: 0 }) {
-            let shown = if name::is_secret(&name) { MASK } else { &*value };
-            map.entry(&name, &shown);
-        }
-        map.finish()
-    }
-}
-
-/// Appends an entry to a text of our own.
-fn append(text: &mut String, name: &str, value: &str) -> Span {
-    let start = text.len();
-    text.push_str(name);
-    let colon = text.len();
-    text.push(':');
-    text.push_str(value);
-    Span { start, colon, end: text.len() }
 }
 
 /// What stands in the place of a secret.

@@ -154,6 +154,11 @@ fn head(wire: &[u8], start: usize, rules: Rules<'_>) -> Result<(Lines, usize), E
                 let kind = format!("TooManyHeaders {{ limit: {} }}", rules.max_header_count);
                 return Err(fail(&kind, line_start));
             }
+            match line.iter().position(|&octet| octet == b':') {
+                None => return Err(fail("HeaderWithoutColon", line_start)),
+                Some(0) => return Err(fail("EmptyHeaderName", line_start)),
+                Some(_) => {}
+            }
             if let Some(digits) = line.strip_prefix(b"content-length:")
                 && !length_seen
             {

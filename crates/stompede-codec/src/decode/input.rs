@@ -1,0 +1,146 @@
+//! What has arrived and was not handed out yet.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{Buf, Bytes};
+
+/// The octets of a stream from the frame at hand on.
+///
+/// The frame at hand lies at the beginning of `chunk`, as long as that has all of it that has arrived; a frame that
+/// spans chunks is in `joined`, and its rest is to come from `chunk`.
+#[derive(Default)]
+pub(super) struct Input {
+    /// The beginning of a frame whose end is in no one chunk, or nothing.
+    pub(super) joined: Vec<u8>,
+    /// What is being read.
+    pub(super) chunk: Bytes,
+    /// What comes after it.
+    waiting: VecDeque<Bytes>,
+    waiting_len: usize,
+    /// Octets of the frame that was lent out last; it is dropped when the next one is asked for.
+    lent: usize,
+}
+
+impl Input {
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        if self.is_read_up() {
+            self.chunk = chunk;
+        } else {
+            self.waiting_len += chunk.len();
+            self.waiting.push_back(chunk);
+        }
+    }
+
+    /// Whether there is nothing behind what was joined.
+    pub(super) fn is_read_up(&self) -> bool {
+        self.chunk.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Octets held that were not handed out.
+    pub(super) fn len(&self) -> usize {
+        self.joined.len() + self.chunk.len() + self.waiting_len - self.lent
+    }
+
+    /// Makes sure that there is something unread in the chunk; `false` if there is nothing.
+    #[inline]
+    pub(super) fn fill(&mut self) -> bool {
+        !self.chunk.is_empty() || self.next_chunk()
+    }
+
+    fn next_chunk(&mut self) -> bool {
+        // An empty slice of a chunk would keep all of it alive.
+        self.chunk = self.waiting.pop_front().unwrap_or_default();
+        self.waiting_len -= self.chunk.len();
+        if self.waiting.is_empty() && self.waiting.capacity() > WAITING_KEPT {
+            self.waiting = VecDeque::new();
+        }
+        !self.chunk.is_empty()
+    }
+
+    /// Joins so many octets of the chunk to the frame at hand; `missing` more are known to follow.
+    pub(super) fn join(&mut self, len: usize, missing: usize) {
+        append(&mut self.joined, &self.chunk[..len], missing);
+        self.skip(len);
+    }
+
+    /// Joins octets that are in no chunk; `missing` more are known to follow.
+    pub(super) fn join_slice(&mut self, part: &[u8], missing: usize) {
+        append(&mut self.joined, part, missing);
+    }
+
+    /// Leaves out octets of the chunk.
+    pub(super) fn skip(&mut self, len: usize) {
+        if len < self.chunk.len() {
+            self.chunk.advance(len);
+        } else {
+            self.chunk = Bytes::new();
+        }
+    }
+
+    /// The octets from the beginning of the frame at hand.
+    #[inline]
+    pub(super) fn frame(&self) -> &[u8] {
+        if self.joined.is_empty() { &self.chunk } else { &self.joined }
+    }
+
+    /// Takes the frame at hand out, its NUL left behind: head and body.
+    pub(super) fn take(&mut self, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
+        let mut joined;
+        let frame = if self.joined.is_empty() {
+            &mut self.chunk
+        } else {
+            joined = Bytes::from(mem::take(&mut self.joined));
+            &mut joined
+        };
+        let head = frame.split_to(head_len);
+        // An empty slice would keep the whole chunk alive for nothing.
+        let body = if body_len == 0 { Bytes::new() } else { frame.split_to(body_len) };
+        frame.advance(1);
+        (head, body)
+    }
+
+    /// Notes that the frame at hand, of so many octets, is lent out.
+    pub(super) fn lend(&mut self, len: usize) {
+        self.lent = len;
+    }
+
+    /// Whether a frame is lent out.
+    #[inline]
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent > 0
+    }
+
+    /// Drops what was lent out.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        let lent = mem::take(&mut self.lent);
+        if self.joined.is_empty() {
+            self.skip(lent);
+        } else {
+            self.joined.clear();
+            self.joined.shrink_to(JOINED_KEPT);
+        }
+    }
+}
+
+fn append(joined: &mut Vec<u8>, part: &[u8], missing: usize) {
+    if missing > 0 && joined.capacity() - joined.len() < part.len() {
+        // Exactly, since the length is known: a message that waits must not hold twice its size.
+        let ahead = (part.len() + missing).min(joined.len().max(RESERVE_AHEAD));
+        joined.reserve_exact(ahead.max(part.len()));
+    }
+    joined.extend_from_slice(part);
+}
+
+/// Octets reserved at most ahead of what has arrived of a body with `content-length`.
+///
+/// Ordinary messages get their room at once; a peer that announces 16 MiB and sends nothing gets this much.
+const RESERVE_AHEAD: usize = 64 * 1024;
+
+/// Octets of a buffer that are kept for the next frame that spans chunks and is only lent out.
+const JOINED_KEPT: usize = 64 * 1024;
+
+/// Places for chunks that are kept once no chunk waits any more, 2 KiB of them.
+const WAITING_KEPT: usize = 64;

@@ -1,0 +1,147 @@
+//! A view of header entries, wherever their text lives.
+
+use alloc::borrow::Cow;
+use core::{fmt, str};
+
+use super::{MASK, escape, name};
+
+/// Where one entry stands in a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Span {
+    pub(super) start: usize,
+    pub(super) colon: usize,
+    pub(super) end: usize,
+}
+
+impl Span {
+    pub(crate) const fn new(start: usize, colon: usize, end: usize) -> Self {
+        Self { start, colon, end }
+    }
+
+    /// Octets of the entry with a line feed.
+    pub(super) fn line_len(&self) -> usize {
+        self.end - self.start + 1
+    }
+}
+
+/// The text that spans point into.
+#[derive(Clone, Copy)]
+pub(crate) enum Text<'t> {
+    Str(&'t str),
+    /// Known to be UTF-8, but safe code has no way to say so without looking again: only what is asked for
+    /// is looked at.
+    Octets(&'t [u8]),
+}
+
+impl<'t> Text<'t> {
+    fn octets(self) -> &'t [u8] {
+        match self {
+            Self::Str(text) => text.as_bytes(),
+            Self::Octets(octets) => octets,
+        }
+    }
+
+    fn part(self, start: usize, end: usize) -> &'t str {
+        match self {
+            Self::Str(text) => &text[start..end],
+            Self::Octets(octets) => str::from_utf8(&octets[start..end]).unwrap_or_default(),
+        }
+    }
+}
+
+/// Header entries in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Entries<'t, 'i> {
+    pub(crate) text: Text<'t>,
+    pub(crate) index: &'i [Span],
+    /// Whether there is a backslash that may begin an escape.
+    pub(crate) escaped: bool,
+}
+
+impl<'t, 'i> Entries<'t, 'i> {
+    /// The value of the first entry of that name.
+    pub(crate) fn get(self, name: &str) -> Option<Cow<'t, str>> {
+        self.all(name).next()
+    }
+
+    /// The values of all entries of that name.
+    pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, 'i, '_> {
+        self.index.iter().filter(move |span| self.is(span, name)).map(move |span| self.value(span))
+    }
+
+    /// Whether there is an entry of that name.
+    pub(crate) fn contains(self, name: &str) -> bool {
+        self.index.iter().any(|span| self.is(span, name))
+    }
+
+    /// Names and values as they stand in the text, escapes and all.
+    pub(crate) fn raw(self) -> impl Iterator<Item = (&'t str, &'t str)> + use<'t, 'i> {
+        self.index.iter().map(move |span| {
+            (self.text.part(span.start, span.colon), self.text.part(span.colon + 1, span.end))
+        })
+    }
+
+    pub(super) fn name(self, span: &Span) -> Cow<'t, str> {
+        self.plain(self.text.part(span.start, span.colon))
+    }
+
+    pub(super) fn value(self, span: &Span) -> Cow<'t, str> {
+        self.plain(self.text.part(span.colon + 1, span.end))
+    }
+
+    fn plain(self, raw: &'t str) -> Cow<'t, str> {
+        if self.escaped { escape::unescape(raw) } else { Cow::Borrowed(raw) }
+    }
+
+    fn is(self, span: &Span, name: &str) -> bool {
+        let raw = &self.text.octets()[span.start..span.colon];
+        if self.escaped && raw.contains(&b'\\') { self.name(span) == name } else { raw == name.as_bytes() }
+    }
+}
+
+impl fmt::Debug for Entries<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (name, value) in HeaderIter::new(*self) {
+            let shown = if name::is_secret(&name) { MASK } else { &*value };
+            map.entry(&name, &shown);
+        }
+        map.finish()
+    }
+}
+
+/// The entries of [`Headers`](crate::Headers) or of a [`FrameRef`](crate::FrameRef), in order.
+#[derive(Clone)]
+pub struct HeaderIter<'a> {
+    entries: Entries<'a, 'a>,
+    at: usize,
+}
+
+impl<'a> HeaderIter<'a> {
+    pub(crate) fn new(entries: Entries<'a, 'a>) -> Self {
+        Self { entries, at: 0 }
+    }
+}
+
+impl<'a> Iterator for HeaderIter<'a> {
+    type Item = (Cow<'a, str>, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let span = self.entries.index.get(self.at)?;
+        self.at += 1;
+        Some((self.entries.name(span), self.entries.value(span)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.entries.index.len() - self.at;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for HeaderIter<'_> {}
+
+impl fmt::Debug for HeaderIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entries.fmt(f)
+    }
+}
