@@ -9,8 +9,8 @@ use bytestring::ByteString;
 use crate::decode::Settings;
 use crate::decode::scan::Scanner;
 use crate::frame::{self, Abbreviated};
-use crate::headers::{Entries, HeaderIter, Span, Text};
-use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Strictness, Version};
+use crate::headers::{Entries, HeaderIter, Index, Line, Lines, Text};
+use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Version};
 
 /// One whole frame that was read in place: it borrows the octets and copies nothing.
 ///
@@ -36,7 +36,8 @@ pub struct FrameRef<'a> {
     command: Command,
     /// Checked as UTF-8.
     head: &'a [u8],
-    index: Cow<'a, [Span]>,
+    lines: Cow<'a, [Line]>,
+    first: u8,
     escaped: bool,
     body: &'a [u8],
 }
@@ -51,7 +52,7 @@ impl<'a> FrameRef<'a> {
     /// As [`Decoder::next`](crate::Decoder::next), and [`DecodeErrorKind::Incomplete`] if the frame does not end within `octets`,
     /// [`DecodeErrorKind::TrailingOctets`] if it ends before them.
     pub fn parse(octets: &'a [u8], version: Option<Version>) -> Result<Self, DecodeError> {
-        let settings = Settings { limits: Limits::NONE, version, strictness: Strictness::Strict };
+        let settings = Settings::new(Limits::NONE, version);
         let mut scanner = Scanner::new();
         if !scanner.scan(octets, &settings).map_err(|fault| fault.at(0))? {
             return Err(DecodeError::new(DecodeErrorKind::Incomplete, octets.len() as u64));
@@ -61,14 +62,14 @@ impl<'a> FrameRef<'a> {
         }
         scanner.check_head(octets).map_err(|fault| fault.at(0))?;
         let (head, body) = scanner.split(octets);
-        let (command, escaped) = (scanner.command(), scanner.has_escapes());
-        Ok(Self { command, head, index: Cow::Owned(scanner.into_index()), escaped, body })
+        let (command, first, escaped) = (scanner.command(), scanner.first(), scanner.has_escapes());
+        Ok(Self { command, head, lines: Cow::Owned(scanner.into_lines()), first, escaped, body })
     }
 
     /// A view of a whole frame that was checked.
     pub(crate) fn from_scan(scanner: &'a Scanner, head: &'a [u8], body: &'a [u8]) -> Self {
-        let (command, escaped) = (scanner.command(), scanner.has_escapes());
-        Self { command, head, index: Cow::Borrowed(scanner.index()), escaped, body }
+        let (command, first, escaped) = (scanner.command(), scanner.first(), scanner.has_escapes());
+        Self { command, head, lines: Cow::Borrowed(scanner.lines()), first, escaped, body }
     }
 
     /// The command.
@@ -100,7 +101,7 @@ impl<'a> FrameRef<'a> {
         // Safe code has no way to keep the result of the first check, so the head is checked again; the decoder does
         // not take this way for its frames.
         let headers = match ByteString::try_from(share(slab, self.head)) {
-            Ok(head) => Headers::shared(head, &self.index, self.escaped),
+            Ok(head) => Headers::shared(head, self.first, Index::of(&self.lines), self.escaped),
             Err(_) => self.headers().collect(),
         };
         Frame::from_parts(self.command, headers, share(slab, self.body))
@@ -112,7 +113,8 @@ impl<'a> FrameRef<'a> {
     }
 
     fn entries(&self) -> Entries<'a, '_> {
-        Entries { text: Text::Octets(self.head), index: &self.index, escaped: self.escaped }
+        let (text, lines) = (Text::Octets(self.head), Lines::Long(&self.lines));
+        Entries { text, lines, first: usize::from(self.first), escaped: self.escaped }
     }
 }
 

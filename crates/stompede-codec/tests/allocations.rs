@@ -4,21 +4,28 @@ use std::alloc::System;
 
 use bytes::{Bytes, BytesMut};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use stompede_codec::{Command, Decoder, Encoder, Frame, Item, Limits, Version};
+use stompede_codec::{Command, Decoder, Encoder, Frame, Item, ItemRef, Limits, Version};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
 fn memory_is_asked_for_once_a_frame_and_never_ahead_of_the_octets() {
-    a_frame_in_one_chunk_takes_one_allocation();
+    a_frame_in_one_chunk_takes_one_allocation_at_most();
+    encoding_into_a_used_buffer_takes_no_allocation();
     a_body_that_spans_chunks_is_copied_once();
     an_announced_length_reserves_little();
     single_octets_cost_no_more_than_their_number();
 }
 
-fn a_frame_in_one_chunk_takes_one_allocation() {
-    let frame = (0..16)
+fn a_frame_in_one_chunk_takes_one_allocation_at_most() {
+    // One header more is content-length.
+    assert_eq!(allocations_for_100_frames(7), 0);
+    assert_eq!(allocations_for_100_frames(15), 100);
+}
+
+fn allocations_for_100_frames(headers: usize) -> usize {
+    let frame = (0..headers)
         .fold(Frame::new(Command::Message), |frame, n| frame.with_header(format!("key-{n}"), "value"))
         .with_body(vec![b'x'; 1000]);
     let mut wire = BytesMut::new();
@@ -31,13 +38,38 @@ fn a_frame_in_one_chunk_takes_one_allocation() {
     let _shared = chunk.clone();
     let mut frames = Vec::with_capacity(100);
     let region = Region::new(ALLOCATOR);
-    decoder.push(chunk);
+    decoder.push(chunk.clone());
     while let Ok(Some(Item::Frame(frame))) = decoder.next() {
         frames.push(frame);
     }
-    let change = region.change();
+    let owned = region.change();
     assert_eq!(frames.len(), 100);
-    assert_eq!(change.allocations + change.reallocations, 100);
+
+    let region = Region::new(ALLOCATOR);
+    decoder.push(chunk);
+    let mut lent = 0;
+    while let Ok(Some(ItemRef::Frame(_))) = decoder.next_ref() {
+        lent += 1;
+    }
+    let change = region.change();
+    assert_eq!((lent, change.allocations + change.reallocations), (100, 0));
+    owned.allocations + owned.reallocations
+}
+
+fn encoding_into_a_used_buffer_takes_no_allocation() {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.push_slice(b"MESSAGE\nescaped:a\\cb\\n\ncontent-length:5\n\nhello\0");
+    let Ok(Some(Item::Frame(received))) = decoder.next() else { unreachable!("it is whole") };
+    let made = Frame::new(Command::Send).with_header("destination", "/queue/a:b").with_body("hello");
+    let mut out = BytesMut::with_capacity(1024);
+    let region = Region::new(ALLOCATOR);
+    for version in [Version::V1_2, Version::V1_1] {
+        for frame in [&made, &received] {
+            out.clear();
+            Encoder::new(version).encode(frame, &mut out).expect("both carry it");
+        }
+    }
+    assert_eq!(region.change().allocations + region.change().reallocations, 0);
 }
 
 fn a_body_that_spans_chunks_is_copied_once() {

@@ -39,22 +39,16 @@ impl Block {
         self.0.equal_to(octet)
     }
 
-    /// Where octets stand that are not greater than this one, which is below 128.
+    /// Whether there is no backslash and all octets are ASCII.
     #[inline(always)]
-    pub(crate) fn at_most(self, octet: u8) -> u64 {
-        self.0.at_most(octet)
+    pub(crate) fn is_plain(self) -> bool {
+        self.0.is_plain()
     }
 
-    /// Whether all octets are ASCII.
+    /// Whether there is a NUL.
     #[inline(always)]
-    pub(crate) fn is_ascii(self) -> bool {
-        self.0.is_ascii()
-    }
-
-    /// Where octets stand that are not ASCII.
-    #[inline(always)]
-    pub(crate) fn beyond_ascii(self) -> u64 {
-        !self.0.at_most(0x7f)
+    pub(crate) fn has_nul(self) -> bool {
+        self.0.has_nul()
     }
 }
 
@@ -62,7 +56,7 @@ impl Block {
 mod sse2 {
     use safe_arch::{
         bitor_m128i, cmp_eq_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i, move_mask_i8_m128i,
-        set_splat_i8_m128i,
+        set_splat_i8_m128i, zeroed_m128i,
     };
 
     use super::WIDTH;
@@ -84,15 +78,18 @@ mod sse2 {
         }
 
         #[inline(always)]
-        pub(super) fn at_most(self, octet: u8) -> u64 {
-            let limit = set_splat_i8_m128i(octet.cast_signed());
-            self.bits(|lane| cmp_eq_mask_i8_m128i(min_u8_m128i(lane, limit), lane))
+        pub(super) fn is_plain(self) -> bool {
+            let backslash = set_splat_i8_m128i(b'\\'.cast_signed());
+            // The highest bit is set in what is equal, and in what is not ASCII.
+            let [a, b, c, d] = self.0.map(|lane| bitor_m128i(cmp_eq_mask_i8_m128i(lane, backslash), lane));
+            move_mask_i8_m128i(bitor_m128i(bitor_m128i(a, b), bitor_m128i(c, d))) == 0
         }
 
         #[inline(always)]
-        pub(super) fn is_ascii(self) -> bool {
+        pub(super) fn has_nul(self) -> bool {
             let [a, b, c, d] = self.0;
-            move_mask_i8_m128i(bitor_m128i(bitor_m128i(a, b), bitor_m128i(c, d))) == 0
+            let least = min_u8_m128i(min_u8_m128i(a, b), min_u8_m128i(c, d));
+            move_mask_i8_m128i(cmp_eq_mask_i8_m128i(least, zeroed_m128i())) != 0
         }
 
         #[inline(always)]
@@ -133,15 +130,13 @@ mod portable {
         }
 
         #[inline(always)]
-        pub(super) fn at_most(self, octet: u8) -> u64 {
-            // 127 - octet is what an octet above the limit needs to reach its highest bit.
-            let reach = ONES * u64::from(127 - (octet & 127));
-            self.bits(|word| !(((word & LOW) + reach) | word))
+        pub(super) fn is_plain(self) -> bool {
+            self.equal_to(b'\\') == 0 && self.0.iter().fold(0, |all, word| all | word) & !LOW == 0
         }
 
         #[inline(always)]
-        pub(super) fn is_ascii(self) -> bool {
-            self.0.iter().fold(0, |all, word| all | word) & !LOW == 0
+        pub(super) fn has_nul(self) -> bool {
+            self.equal_to(0) != 0
         }
 
         /// Gathers the highest bit of each octet.
@@ -182,8 +177,8 @@ mod tests {
     fn a_short_block_answers_for_its_octets_only() {
         let block = Block::first_of(b"a:\n");
         assert_eq!(block.equal_to(b':'), 0b010);
-        assert_eq!(block.at_most(b'\n'), 0b100);
-        assert_eq!(Block::first_of(b"").at_most(b'\n'), 0);
+        assert_eq!(block.equal_to(b'\n'), 0b100);
+        assert!(!block.has_nul());
     }
 
     fn check(octets: &[u8; WIDTH]) {
@@ -195,10 +190,9 @@ mod tests {
             let expected = slow(&|octet| octet == wanted);
             assert_eq!((block.equal_to(wanted), lanes.equal_to(wanted)), (expected, expected));
         }
-        let expected = slow(&|octet| octet <= b'\n');
-        assert_eq!((block.at_most(b'\n'), lanes.at_most(b'\n')), (expected, expected));
-        let expected = slow(&|octet| !octet.is_ascii());
-        assert_eq!((block.beyond_ascii(), !lanes.at_most(0x7f)), (expected, expected));
-        assert_eq!((block.is_ascii(), lanes.is_ascii()), (expected == 0, expected == 0));
+        let expected = octets.is_ascii() && !octets.contains(&b'\\');
+        assert_eq!((block.is_plain(), lanes.is_plain()), (expected, expected));
+        let expected = octets.contains(&0);
+        assert_eq!((block.has_nul(), lanes.has_nul()), (expected, expected));
     }
 }

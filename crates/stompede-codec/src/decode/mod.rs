@@ -5,6 +5,7 @@ mod escapes;
 mod input;
 mod limits;
 pub(crate) mod scan;
+mod settings;
 mod strictness;
 
 use core::fmt;
@@ -15,10 +16,11 @@ use bytestring::ByteString;
 pub use limits::Limits;
 pub use strictness::Strictness;
 
-use crate::headers::{Entries, Text, name};
+use crate::headers::{Entries, Index, Lines, Text, name};
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Headers, Version};
 use input::Input;
 use scan::Scanner;
+pub(crate) use settings::Settings;
 
 /// Reads frames from a stream that arrives in chunks of any size.
 ///
@@ -66,14 +68,6 @@ pub struct Decoder {
     failed: Option<DecodeError>,
 }
 
-/// What decides how octets are taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) limits: Limits,
-    pub(crate) version: Option<Version>,
-    pub(crate) strictness: Strictness,
-}
-
 /// What a decoder finds in a stream.
 #[allow(clippy::exhaustive_enums, reason = "a STOMP stream has frames and line ends, nothing else")]
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -98,7 +92,7 @@ impl Decoder {
     /// A decoder at the beginning of a stream, strict and with no version negotiated.
     pub fn new(limits: Limits) -> Self {
         Self {
-            settings: Settings { limits, version: None, strictness: Strictness::Strict },
+            settings: Settings::new(limits, None),
             scanner: Scanner::new(),
             input: Input::default(),
             offset: 0,
@@ -214,19 +208,16 @@ impl Decoder {
             Found::HeartBeat => return Ok(Some(ItemRef::HeartBeat)),
             Found::Frame => {}
         }
-        match self.scanner.check_head(self.input.frame()) {
-            Ok(()) => {}
-            Err(fault) => {
-                let error = fault.at(self.offset);
-                return Err(self.fail(error));
-            }
+        if let Err(fault) = self.scanner.check_head(self.input.frame()) {
+            return Err(self.fail(fault.at(self.offset)));
         }
         let len = self.scanner.len();
         self.offset += len as u64;
         self.input.lend(len);
         let (head, body) = self.scanner.split(self.input.frame());
         if self.scanner.command() == Command::Connected {
-            let entries = Entries { text: Text::Octets(head), index: self.scanner.index(), escaped: false };
+            let (lines, first) = (Lines::Long(self.scanner.lines()), usize::from(self.scanner.first()));
+            let entries = Entries { text: Text::Octets(head), lines, first, escaped: false };
             adopt_version(&mut self.settings, entries.get(name::VERSION).as_deref());
         }
         Ok(Some(ItemRef::Frame(FrameRef::from_scan(&self.scanner, head, body))))
@@ -270,7 +261,7 @@ impl Decoder {
     }
 
     fn search(&mut self) -> Result<Found, DecodeError> {
-        if self.scanner.len() == 0 && self.skip_line_ends()? {
+        if self.scanner.len() == 0 && self.is_between_frames() && self.skip_line_ends()? {
             return Ok(Found::HeartBeat);
         }
         while self.input.fill() {
@@ -279,6 +270,12 @@ impl Decoder {
             }
         }
         Ok(Found::Nothing)
+    }
+
+    /// Whether what comes next need not be the beginning of a frame.
+    #[inline]
+    fn is_between_frames(&self) -> bool {
+        self.after_cr || self.input.chunk.first().is_none_or(|&octet| octet <= b'\r')
     }
 
     /// Skips line ends between frames; whether there were any.
@@ -349,16 +346,17 @@ impl Decoder {
     }
 
     /// Takes the whole frame at hand out; what follows it stays.
+    #[inline]
     fn take_frame(&mut self) -> Result<Frame, DecodeError> {
-        let start = self.offset;
-        let scanner = &self.scanner;
+        let (start, scanner) = (self.offset, &mut self.scanner);
         let (head, body) = self.input.take(scanner.head_len(), scanner.body_len());
         let head = ByteString::try_from(head).map_err(|error| {
             DecodeError::new(DecodeErrorKind::NotUtf8, start + error.valid_up_to() as u64)
         })?;
-        scanner.check_escapes().map_err(|fault| fault.at(start))?;
+        scanner.check_escapes(head.as_bytes()).map_err(|fault| fault.at(start))?;
         let command = scanner.command();
-        let headers = Headers::shared(head, scanner.index(), scanner.has_escapes());
+        let headers =
+            Headers::shared(head, scanner.first(), Index::of(scanner.lines()), scanner.has_escapes());
         self.offset += scanner.len() as u64;
         self.scanner.reset();
         if command == Command::Connected {

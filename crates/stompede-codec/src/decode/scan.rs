@@ -11,9 +11,9 @@ use memchr::memchr;
 
 use super::Settings;
 use super::block::{Block, WIDTH};
-use super::escapes::Escapes;
+use super::escapes;
 use super::limits::Limits;
-use crate::headers::Span;
+use crate::headers::Line;
 use crate::headers::escape::Rules;
 use crate::headers::name::CONTENT_LENGTH;
 use crate::{Command, DecodeError, DecodeErrorKind};
@@ -38,60 +38,69 @@ pub(crate) struct Scanner {
     phase: Phase,
     /// Octets of this frame that were looked at.
     len: usize,
+    command: Command,
+    rules: Rules,
     /// Where the line at hand begins; the first is the command's.
     line: usize,
     /// The first colon in the line at hand; 0 if there was none, which is where no header has one.
     colon: usize,
-    command: Command,
-    rules: Rules,
-    escapes: Escapes,
-    is_ascii: bool,
+    /// Where the first header line begins.
+    first: u8,
+    lines: Vec<Line>,
     content_length: Option<usize>,
-    index: Vec<Span>,
+    /// Octets of command, headers and blank line.
+    head_len: usize,
+    /// Octets up to the NUL, where they are known.
+    end: usize,
+    /// Whether a block of the head held a backslash or an octet beyond ASCII.
+    is_plain: bool,
+    /// Whether a backslash in the head may begin an escape.
+    escaped: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    Head,
-    /// In a body of known length, whose NUL stands at `end`.
-    Counted {
-        head_len: usize,
-        end: usize,
-    },
+    Command,
+    Headers,
+    /// In a body whose NUL stands at [`Scanner::end`].
+    Counted,
     /// In a body that ends at its first NUL.
-    UntilNul {
-        head_len: usize,
-    },
+    UntilNul,
 }
 
 impl Scanner {
     pub(crate) fn new() -> Self {
         Self {
-            phase: Phase::Head,
+            phase: Phase::Command,
             len: 0,
-            line: 0,
-            colon: 0,
             // Until the first line end, nobody asks.
             command: Command::Error,
             rules: Rules::Literal,
-            escapes: Escapes::NONE,
-            is_ascii: true,
+            line: 0,
+            colon: 0,
+            first: 0,
+            lines: Vec::with_capacity(LINES_AT_FIRST),
             content_length: None,
-            index: Vec::with_capacity(INDEX_AT_FIRST),
+            head_len: 0,
+            end: 0,
+            is_plain: true,
+            escaped: false,
         }
     }
 
     /// Makes ready for the next frame.
+    #[inline]
     pub(crate) fn reset(&mut self) {
-        self.phase = Phase::Head;
+        self.phase = Phase::Command;
         self.len = 0;
         self.line = 0;
         self.colon = 0;
-        self.escapes = Escapes::NONE;
-        self.is_ascii = true;
+        self.lines.clear();
+        if self.lines.capacity() > LINES_KEPT {
+            self.lines.shrink_to(LINES_KEPT);
+        }
         self.content_length = None;
-        self.index.clear();
-        self.index.shrink_to(INDEX_KEPT);
+        self.is_plain = true;
     }
 
     /// Looks at `frame`, which holds what has arrived of a frame and possibly more; whether its end is in there.
@@ -99,7 +108,7 @@ impl Scanner {
     /// What was looked at before is not looked at again.
     #[inline]
     pub(crate) fn scan(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
-        if self.phase == Phase::Head && !self.head(frame, settings)? {
+        if !self.in_body() && !self.head(frame, settings)? {
             return Ok(false);
         }
         self.body(&frame[self.len..], settings).map(|(_, whole)| whole)
@@ -107,69 +116,155 @@ impl Scanner {
 
     /// Looks at what is new of the head in `frame`, which may go on behind it; whether the head is whole.
     pub(crate) fn head(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
-        let mut at = self.len;
-        while at < frame.len() {
-            let block = Block::first_of(&frame[at..]);
-            let (ends, colons) = (block.at_most(b'\n'), block.equal_to(b':'));
-            let mut marks = if self.colon == 0 { ends | colons } else { ends };
-            let mut belongs = u64::MAX;
-            while marks != 0 {
-                let bit = marks.trailing_zeros();
-                let place = at + bit as usize;
-                let above = u64::MAX << bit << 1;
-                match frame[place] {
-                    b':' => {
-                        self.colon = place;
-                        marks = ends & above;
-                    }
-                    b'\n' => {
-                        if self.end_line(frame, place, settings)? {
-                            belongs = !above;
-                            break;
-                        }
-                        marks = (ends | colons) & above;
-                    }
-                    0 => return Err(self.nul(place, settings)),
-                    // Another control character: it only looked like an end.
-                    _ => marks &= marks - 1,
-                }
-            }
-            let width = WIDTH.min(frame.len() - at);
-            self.escapes.look(block, belongs, width, at, self.rules);
-            if !block.is_ascii() {
-                self.is_ascii &= block.beyond_ascii() & belongs == 0;
-            }
-            if self.phase != Phase::Head {
+        if self.phase == Phase::Command && !self.command_line(frame, settings)? {
+            return Ok(false);
+        }
+        while self.len < frame.len() {
+            let fresh = &frame[self.len..];
+            if self.block(Block::first_of(fresh), frame, settings)? {
                 return Ok(true);
             }
-            at += width;
+            self.len += fresh.len().min(WIDTH);
         }
-        self.len = frame.len();
         self.check_line(self.len, self.len, settings).map(|()| false)
+    }
+
+    /// Looks for the end of the command line, which is short, or it is none; whether it is there.
+    #[inline]
+    fn command_line(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
+        let line = &frame[..frame.len().min(MAX_COMMAND_LINE + 1)];
+        let Some(place) = line.iter().position(|&octet| octet == b'\n' || octet == 0) else {
+            self.len = line.len();
+            return self.check_line(self.len, self.len, settings).map(|()| false);
+        };
+        self.check_line(place, place + 1, settings)?;
+        if line[place] == 0 {
+            return Err(Fault { kind: DecodeErrorKind::NulInHead, offset: place });
+        }
+        let line = &line[..place];
+        // Here and not when the frame is whole: an answer in HTTP never has the NUL to end it.
+        let Some(command) = Command::parse(line.strip_suffix(b"\r").unwrap_or(line)) else {
+            return Err(Fault { kind: DecodeErrorKind::UnknownCommand, offset: 0 });
+        };
+        self.command = command;
+        self.rules = Rules::for_reading(command, settings.version, settings.strictness);
+        self.phase = Phase::Headers;
+        self.len = place + 1;
+        self.line = self.len;
+        self.first = self.len as u8;
+        Ok(true)
+    }
+
+    /// Takes note of the header lines that end in the block at hand; whether the blank line was among them.
+    #[inline(always)]
+    fn block(&mut self, block: Block, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
+        let at = self.len;
+        self.is_plain &= block.is_plain();
+        let mut ends = block.equal_to(b'\n');
+        let mut colons = block.equal_to(b':');
+        let nul = if block.has_nul() { block.equal_to(0) } else { 0 };
+        // What comes behind a NUL is no head.
+        ends &= nul.wrapping_sub(1) & !nul;
+        let (mut line, mut colon) = (self.line, self.colon);
+        while ends != 0 {
+            let bit = ends.trailing_zeros();
+            let place = at + bit as usize;
+            if colon == 0 {
+                // Colons in front of the line at hand are gone from the mask, those behind it are of no use.
+                let first = colons.trailing_zeros();
+                colon = if first < bit { at + first as usize } else { 0 };
+            }
+            // A line that nothing has to be asked about, in few steps: nearly all lines are.
+            if place < settings.plain_until
+                && colon > line
+                && colon - line != CONTENT_LENGTH.len()
+                && self.lines.len() < settings.limits.max_header_count
+            {
+                self.lines.push(Line { colon, line_feed: place });
+            } else {
+                (self.line, self.colon) = (line, colon);
+                if self.end_line(frame, place, settings)? {
+                    return Ok(true);
+                }
+            }
+            line = place + 1;
+            colon = 0;
+            ends &= ends - 1;
+            colons &= u64::MAX << bit;
+        }
+        if colon == 0 && colons != 0 {
+            colon = at + colons.trailing_zeros() as usize;
+        }
+        (self.line, self.colon) = (line, colon);
+        if nul == 0 { Ok(false) } else { Err(self.nul(at + nul.trailing_zeros() as usize, settings)) }
+    }
+
+    /// Takes note of the header line, or the blank one, whose line feed stands at `place`; whether it was the
+    /// blank one.
+    #[inline(never)]
+    fn end_line(&mut self, frame: &[u8], place: usize, settings: &Settings) -> Result<bool, Fault> {
+        self.check_line(place, place + 1, settings)?;
+        let (start, limits) = (self.line, &settings.limits);
+        let line = &frame[start..place];
+        let end = start + line.strip_suffix(b"\r").unwrap_or(line).len();
+        if end == start {
+            self.head_len = place + 1;
+            self.len = place + 1;
+            self.phase = match self.content_length {
+                None => Phase::UntilNul,
+                Some(length) => {
+                    self.end = self.head_len + length;
+                    Phase::Counted
+                }
+            };
+            return Ok(true);
+        }
+        let fault = |kind| Err(Fault { kind, offset: start });
+        if self.lines.len() >= limits.max_header_count {
+            return fault(DecodeErrorKind::TooManyHeaders { limit: limits.max_header_count });
+        }
+        let colon = self.colon;
+        if colon <= start {
+            let kind = DecodeErrorKind::HeaderWithoutColon;
+            return fault(if colon == start { DecodeErrorKind::EmptyHeaderName } else { kind });
+        }
+        if self.content_length.is_none() && frame[start..colon] == *CONTENT_LENGTH.as_bytes() {
+            match content_length(&frame[colon + 1..end], limits) {
+                Ok(length) => self.content_length = Some(length),
+                Err(kind) => return fault(kind),
+            }
+        }
+        self.lines.push(Line { colon, line_feed: place });
+        Ok(false)
     }
 
     /// Looks at octets that follow those looked at, once the head is whole: how many belong to this frame, and whether
     /// they end it.
+    #[inline]
     pub(crate) fn body(&mut self, fresh: &[u8], settings: &Settings) -> Result<(usize, bool), Fault> {
-        let (part, whole) = match self.phase {
-            Phase::Head => (0, false),
-            Phase::Counted { end, .. } => match fresh.get(end - self.len) {
+        let (part, whole) = if self.phase == Phase::Counted {
+            match fresh.get(self.end - self.len) {
                 None => (fresh.len(), false),
-                Some(0) => (end + 1 - self.len, true),
-                Some(_) => return Err(Fault { kind: DecodeErrorKind::BodyNotTerminated, offset: end }),
-            },
-            Phase::UntilNul { head_len } => {
-                let nul = memchr(0, fresh);
-                let body_len = self.len - head_len + nul.unwrap_or(fresh.len());
-                let limit = settings.limits.max_body;
-                if body_len > limit {
-                    return Err(Fault { kind: DecodeErrorKind::BodyTooLarge { limit }, offset: head_len });
-                }
-                nul.map_or((fresh.len(), false), |at| (at + 1, true))
+                Some(0) => (self.end - self.len + 1, true),
+                Some(_) => return Err(Fault { kind: DecodeErrorKind::BodyNotTerminated, offset: self.end }),
             }
+        } else {
+            // Most frames that are no message have no body, and starting a search is dear.
+            let nul = if fresh.first() == Some(&0) { Some(0) } else { memchr(0, fresh) };
+            let body_len = self.len - self.head_len + nul.unwrap_or(fresh.len());
+            let limit = settings.limits.max_body;
+            if body_len > limit {
+                return Err(Fault { kind: DecodeErrorKind::BodyTooLarge { limit }, offset: self.head_len });
+            }
+            nul.map_or((fresh.len(), false), |at| (at + 1, true))
         };
         self.len += part;
         Ok((part, whole))
+    }
+
+    /// Takes note of octets that are known to belong to a counted body.
+    pub(crate) fn advance(&mut self, part: usize) {
+        self.len += part;
     }
 
     /// Octets of this frame that were looked at.
@@ -179,15 +274,12 @@ impl Scanner {
 
     /// Whether the head is whole.
     pub(crate) fn in_body(&self) -> bool {
-        self.phase != Phase::Head
+        matches!(self.phase, Phase::Counted | Phase::UntilNul)
     }
 
     /// How many octets are known to be missing; 0 if the length is not known.
     pub(crate) fn missing(&self) -> usize {
-        match self.phase {
-            Phase::Counted { end, .. } => end + 1 - self.len,
-            Phase::Head | Phase::UntilNul { .. } => 0,
-        }
+        if self.phase == Phase::Counted { self.end + 1 - self.len } else { 0 }
     }
 
     /// How many more octets of the head may be taken up before the limits have to be asked again.
@@ -196,128 +288,81 @@ impl Scanner {
         line.min(limits.max_head).saturating_sub(self.len).clamp(1, HEAD_STEP)
     }
 
-    /// Octets of command, headers and blank line; 0 before they are whole.
+    /// Octets of command, headers and blank line of a whole frame.
     pub(crate) fn head_len(&self) -> usize {
-        match self.phase {
-            Phase::Head => 0,
-            Phase::Counted { head_len, .. } | Phase::UntilNul { head_len } => head_len,
-        }
+        self.head_len
     }
 
     /// Octets of the body of a whole frame.
     pub(crate) fn body_len(&self) -> usize {
-        self.len.saturating_sub(self.head_len() + 1)
+        self.len - self.head_len - 1
+    }
+
+    /// Head and body of the whole frame at the beginning of `frame`.
+    pub(crate) fn split<'a>(&self, frame: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        (&frame[..self.head_len], &frame[self.head_len..self.len - 1])
+    }
+
+    /// Judges what is judged of a whole head: that it is UTF-8 and that its escapes are defined.
+    #[inline]
+    pub(crate) fn check_head(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        let head = &frame[..self.head_len];
+        if !self.is_plain
+            && let Err(error) = core::str::from_utf8(head)
+        {
+            return Err(Fault { kind: DecodeErrorKind::NotUtf8, offset: error.valid_up_to() });
+        }
+        self.check_escapes(head)
+    }
+
+    /// Judges the escapes of a whole head.
+    #[inline]
+    pub(crate) fn check_escapes(&mut self, head: &[u8]) -> Result<(), Fault> {
+        self.escaped = !self.is_plain && self.rules != Rules::Literal && memchr(b'\\', head).is_some();
+        if self.escaped
+            && self.rules.are_strict()
+            && let Some(offset) = escapes::first_undefined(head, self.rules)
+        {
+            return Err(Fault { kind: DecodeErrorKind::UndefinedEscape, offset });
+        }
+        Ok(())
     }
 
     pub(crate) fn command(&self) -> Command {
         self.command
     }
 
-    /// Takes note of octets that are known to belong to a counted body.
-    pub(crate) fn advance(&mut self, part: usize) {
-        self.len += part;
-    }
-
-    /// Head and body of the whole frame at the beginning of `frame`.
-    pub(crate) fn split<'a>(&self, frame: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-        let (head, rest) = frame.split_at(self.head_len());
-        (head, &rest[..self.body_len()])
-    }
-
-    /// Judges what is judged of a whole head: that it is UTF-8 and that its escapes are defined.
-    pub(crate) fn check_head(&self, frame: &[u8]) -> Result<(), Fault> {
-        if !self.is_ascii
-            && let Err(error) = core::str::from_utf8(&frame[..self.head_len()])
-        {
-            return Err(Fault { kind: DecodeErrorKind::NotUtf8, offset: error.valid_up_to() });
-        }
-        self.check_escapes()
+    /// Where the first header line begins.
+    pub(crate) fn first(&self) -> u8 {
+        self.first
     }
 
     /// Where the headers stand.
-    pub(crate) fn index(&self) -> &[Span] {
-        &self.index
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Takes out where the headers stand.
-    pub(crate) fn into_index(self) -> Vec<Span> {
-        self.index
+    pub(crate) fn into_lines(self) -> Vec<Line> {
+        self.lines
     }
 
-    /// Whether names and values have escapes to resolve.
+    /// Whether names and values of a head that was checked have escapes to resolve.
     pub(crate) fn has_escapes(&self) -> bool {
-        self.rules != Rules::Literal && self.escapes.any()
-    }
-
-    /// Judges the escapes of a whole head.
-    pub(crate) fn check_escapes(&self) -> Result<(), Fault> {
-        match self.escapes.first_undefined() {
-            Some(offset) if self.rules.are_strict() => {
-                Err(Fault { kind: DecodeErrorKind::UndefinedEscape, offset })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes note of the line whose line feed stands at `place`; whether it was the blank one.
-    #[inline]
-    fn end_line(&mut self, frame: &[u8], place: usize, settings: &Settings) -> Result<bool, Fault> {
-        self.check_line(place, place + 1, settings)?;
-        let start = self.line;
-        let fault = |kind| Err(Fault { kind, offset: start });
-        let end = if place > start && frame[place - 1] == b'\r' { place - 1 } else { place };
-        self.line = place + 1;
-        if start == 0 {
-            // Here and not when the frame is whole: an answer in HTTP never has the NUL to end it.
-            let Some(command) = Command::parse(&frame[..end]) else {
-                return fault(DecodeErrorKind::UnknownCommand);
-            };
-            self.command = command;
-            self.rules = Rules::for_reading(command, settings.version, settings.strictness);
-            self.colon = 0;
-            return Ok(false);
-        }
-        if end == start {
-            self.len = self.line;
-            let head_len = self.line;
-            self.phase = match self.content_length {
-                None => Phase::UntilNul { head_len },
-                Some(length) => Phase::Counted { head_len, end: head_len + length },
-            };
-            return Ok(true);
-        }
-        let colon = core::mem::take(&mut self.colon);
-        let limit = settings.limits.max_header_count;
-        if self.index.len() >= limit {
-            return fault(DecodeErrorKind::TooManyHeaders { limit });
-        }
-        if colon <= start {
-            let kind = DecodeErrorKind::HeaderWithoutColon;
-            return fault(if colon == start { DecodeErrorKind::EmptyHeaderName } else { kind });
-        }
-        if self.content_length.is_none() && frame[start..colon] == *CONTENT_LENGTH.as_bytes() {
-            match content_length(&frame[colon + 1..end], &settings.limits) {
-                Ok(length) => self.content_length = Some(length),
-                Err(kind) => return fault(kind),
-            }
-        }
-        self.index.push(Span::new(start, colon, end));
-        Ok(false)
+        self.escaped
     }
 
     /// Holds the line at hand, whose text goes up to `text_end`, and the head up to `end` against the limits.
-    #[inline]
     fn check_line(&self, text_end: usize, end: usize, settings: &Settings) -> Result<(), Fault> {
         let max_line = if self.line == 0 { MAX_COMMAND_LINE } else { settings.limits.max_header_line };
-        if text_end - self.line <= max_line && end <= settings.limits.max_head && end <= MAX_HEAD {
+        if text_end - self.line <= max_line && end <= settings.limits.max_head {
             return Ok(());
         }
-        Err(self.beyond_limit(text_end, max_line, &settings.limits))
+        Err(self.beyond_limit(text_end, max_line, settings.limits.max_head))
     }
 
     #[cold]
-    fn beyond_limit(&self, text_end: usize, max_line: usize, limits: &Limits) -> Fault {
-        let max_head = limits.max_head.min(MAX_HEAD);
+    fn beyond_limit(&self, text_end: usize, max_line: usize, max_head: usize) -> Fault {
         let line_limit = self.line.saturating_add(max_line);
         if line_limit >= text_end || line_limit > max_head {
             return Fault { kind: DecodeErrorKind::HeadTooLarge { limit: max_head }, offset: 0 };
@@ -360,12 +405,9 @@ const LINE_END: usize = 2;
 /// have copied in vain where it turns out to be less.
 const HEAD_STEP: usize = 512;
 
-/// What the index can point into. The default of [`Limits::max_head`] is far below.
-const MAX_HEAD: usize = u32::MAX as usize;
+/// Header lines that there is room for at first: few frames have more, and a decoder that reads none of those never has
+/// to make room.
+const LINES_AT_FIRST: usize = 32;
 
-/// Entries that the index has room for at first: most frames have fewer headers, and a decoder that reads none of more
-/// never has to make room.
-const INDEX_AT_FIRST: usize = 32;
-
-/// Entries of the index that are kept from frame to frame, 3 KiB of them: few frames have more headers.
-const INDEX_KEPT: usize = 256;
+/// Header lines whose room is kept for the next frame, 4 KiB of it.
+const LINES_KEPT: usize = 256;

@@ -3,26 +3,8 @@
 use alloc::borrow::Cow;
 use core::{fmt, str};
 
+use super::index::{Lines, Span, Spans};
 use super::{MASK, escape, name};
-
-/// Where one entry stands in a text.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Span {
-    pub(super) start: usize,
-    pub(super) colon: usize,
-    pub(super) end: usize,
-}
-
-impl Span {
-    pub(crate) const fn new(start: usize, colon: usize, end: usize) -> Self {
-        Self { start, colon, end }
-    }
-
-    /// Octets of the entry with a line feed.
-    pub(super) fn line_len(&self) -> usize {
-        self.end - self.start + 1
-    }
-}
 
 /// The text that spans point into.
 #[derive(Clone, Copy)]
@@ -53,12 +35,14 @@ impl<'t> Text<'t> {
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'t, 'i> {
     pub(crate) text: Text<'t>,
-    pub(crate) index: &'i [Span],
+    pub(crate) lines: Lines<'i>,
+    /// Where the first entry begins; 0 in a text of our own, which has no command in front.
+    pub(crate) first: usize,
     /// Whether there is a backslash that may begin an escape.
     pub(crate) escaped: bool,
 }
 
-impl<'t, 'i> Entries<'t, 'i> {
+impl<'t: 'i, 'i> Entries<'t, 'i> {
     /// The value of the first entry of that name.
     pub(crate) fn get(self, name: &str) -> Option<Cow<'t, str>> {
         self.all(name).next()
@@ -66,26 +50,30 @@ impl<'t, 'i> Entries<'t, 'i> {
 
     /// The values of all entries of that name.
     pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, 'i, '_> {
-        self.index.iter().filter(move |span| self.is(span, name)).map(move |span| self.value(span))
+        self.spans().filter(move |span| self.is(span, name)).map(move |span| self.value(&span))
     }
 
     /// Whether there is an entry of that name.
     pub(crate) fn contains(self, name: &str) -> bool {
-        self.index.iter().any(|span| self.is(span, name))
+        self.spans().any(|span| self.is(&span, name))
     }
 
     /// Names and values as they stand in the text, escapes and all.
     pub(crate) fn raw(self) -> impl Iterator<Item = (&'t str, &'t str)> + use<'t, 'i> {
-        self.index.iter().map(move |span| {
+        self.spans().map(move |span| {
             (self.text.part(span.start, span.colon), self.text.part(span.colon + 1, span.end))
         })
     }
 
-    pub(super) fn name(self, span: &Span) -> Cow<'t, str> {
+    fn spans(self) -> Spans<'i> {
+        self.lines.spans(self.text.octets(), self.first)
+    }
+
+    fn name(self, span: &Span) -> Cow<'t, str> {
         self.plain(self.text.part(span.start, span.colon))
     }
 
-    pub(super) fn value(self, span: &Span) -> Cow<'t, str> {
+    fn value(self, span: &Span) -> Cow<'t, str> {
         self.plain(self.text.part(span.colon + 1, span.end))
     }
 
@@ -114,12 +102,12 @@ impl fmt::Debug for Entries<'_, '_> {
 #[derive(Clone)]
 pub struct HeaderIter<'a> {
     entries: Entries<'a, 'a>,
-    at: usize,
+    spans: Spans<'a>,
 }
 
 impl<'a> HeaderIter<'a> {
     pub(crate) fn new(entries: Entries<'a, 'a>) -> Self {
-        Self { entries, at: 0 }
+        Self { entries, spans: entries.spans() }
     }
 }
 
@@ -127,14 +115,12 @@ impl<'a> Iterator for HeaderIter<'a> {
     type Item = (Cow<'a, str>, Cow<'a, str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let span = self.entries.index.get(self.at)?;
-        self.at += 1;
-        Some((self.entries.name(span), self.entries.value(span)))
+        let span = self.spans.next()?;
+        Some((self.entries.name(&span), self.entries.value(&span)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.entries.index.len() - self.at;
-        (left, Some(left))
+        self.spans.size_hint()
     }
 }
 

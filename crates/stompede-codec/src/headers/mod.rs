@@ -2,17 +2,18 @@
 
 mod entries;
 pub(crate) mod escape;
+mod index;
 pub(crate) mod name;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
 use bytestring::ByteString;
 
 pub use entries::HeaderIter;
-pub(crate) use entries::{Entries, Span, Text};
+pub(crate) use entries::{Entries, Text};
+pub(crate) use index::{Index, Line, Lines};
 
 /// The headers of a frame, in order.
 ///
@@ -37,14 +38,14 @@ pub(crate) use entries::{Entries, Span, Text};
 #[derive(Clone)]
 pub struct Headers {
     text: Storage,
-    index: Vec<Span>,
+    index: Index,
 }
 
 /// The octets of all names and values.
 #[derive(Clone)]
 enum Storage {
-    /// As read, each entry `name:value`; `escaped` if there is a backslash that may begin an escape.
-    Shared { head: ByteString, escaped: bool },
+    /// As read, from the command on; `escaped` if there is a backslash that may begin an escape.
+    Shared { head: ByteString, first: u8, escaped: bool },
     /// Our own copy, each entry `name:value` and a line feed, without escapes: what the wire has, where nothing needs to be
     /// escaped or refused, which is the case if it is `plain`.
     Owned { text: String, plain: bool },
@@ -53,16 +54,18 @@ enum Storage {
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        Self { text: Storage::Owned { text: String::new(), plain: true }, index: Vec::new() }
+        Self { text: Storage::Owned { text: String::new(), plain: true }, index: Index::new() }
     }
 
-    /// Headers as read: `index` points into `head`, and the escapes in there have been checked.
-    pub(crate) fn shared(head: ByteString, index: &[Span], escaped: bool) -> Self {
-        if index.is_empty() {
+    /// Headers as read: `index` points into `head`, where the first entry begins at `first`, and the escapes in there have
+    /// been checked.
+    #[inline]
+    pub(crate) fn shared(head: ByteString, first: u8, index: Index, escaped: bool) -> Self {
+        if index.len() == 0 {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
         }
-        Self { text: Storage::Shared { head, escaped }, index: index.to_vec() }
+        Self { text: Storage::Shared { head, first, escaped }, index }
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
@@ -74,12 +77,11 @@ impl Headers {
             let (name, value) = (name.as_ref(), value.as_ref());
             *plain = *plain && !name.is_empty() && escape::is_plain(name) && escape::is_plain(value);
             text.reserve(name.len() + value.len() + 2);
-            let start = text.len();
             text.push_str(name);
             let colon = text.len();
             text.push(':');
             text.push_str(value);
-            self.index.push(Span::new(start, colon, text.len()));
+            self.index.push(colon, text.len());
             text.push('\n');
         }
     }
@@ -141,22 +143,23 @@ impl Headers {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     /// The same headers, sharing no bytes with anything.
     pub(crate) fn copied(&self) -> Self {
-        let mut copy = Self {
-            text: Storage::Owned { text: String::with_capacity(self.text_len()), plain: true },
-            index: Vec::with_capacity(self.len()),
-        };
+        let text = String::with_capacity(self.text_len());
+        let mut copy = Self { text: Storage::Owned { text, plain: true }, index: Index::new() };
         copy.extend(self);
         copy
     }
 
     /// About how many octets the entries take on the wire.
     pub(crate) fn text_len(&self) -> usize {
-        self.index.iter().map(Span::line_len).sum()
+        match &self.text {
+            Storage::Shared { head, first, .. } => head.len() - usize::from(*first),
+            Storage::Owned { text, .. } => text.len(),
+        }
     }
 
     /// All entries as the wire has them, if nothing in them needs to be escaped or refused in any version.
@@ -168,11 +171,11 @@ impl Headers {
     }
 
     pub(crate) fn entries(&self) -> Entries<'_, '_> {
-        let (text, escaped) = match &self.text {
-            Storage::Shared { head, escaped } => (&**head, *escaped),
-            Storage::Owned { text, .. } => (text.as_str(), false),
+        let (text, first, escaped) = match &self.text {
+            Storage::Shared { head, first, escaped } => (&**head, usize::from(*first), *escaped),
+            Storage::Owned { text, .. } => (text.as_str(), 0, false),
         };
-        Entries { text: Text::Str(text), index: &self.index, escaped }
+        Entries { text: Text::Str(text), lines: self.index.lines(), first, escaped }
     }
 }
 
