@@ -67,7 +67,22 @@
 //! decoder hold; they are checked while reading, before room is made.
 //!
 //! # Features
-//! `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
+//! - `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
+//! - `serde`: `Serialize` and `Deserialize` for [`Frame`], [`Headers`], [`Command`] and [`Version`].
+//!
+//! ## The form that serde writes
+//! A frame is a structure of `command`, `headers` and `body`, in this order:
+//!
+//! ```json
+//! {"command":"SEND","headers":[["destination","/queue/a"]],"body":"hello"}
+//! ```
+//! `headers` is a list of pairs, since order and repeated names count; the text is without escapes. `body` is a text
+//! if it is UTF-8, otherwise a list of octets such as `[255,0,97]`, so the two cannot be mistaken for each other. A
+//! format that is not meant to be read by people, such as postcard or CBOR, always gets octets. When reading,
+//! `headers` and `body` may be missing where the format allows it, and an unknown field is an error.
+//!
+//! Nothing is masked: the passcode of a CONNECT is written as it is. No [`Limits`] hold when reading, and a header that no
+//! version can carry is not refused there but by the [`Encoder`].
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
@@ -79,6 +94,8 @@ mod error;
 mod frame;
 mod frame_ref;
 mod headers;
+#[cfg(feature = "serde")]
+mod serialize;
 mod version;
 
 pub use command::{Command, ParseCommandError};
