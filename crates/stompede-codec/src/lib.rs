@@ -69,6 +69,7 @@
 //! # Features
 //! - `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
 //! - `serde`: `Serialize` and `Deserialize` for [`Frame`], [`Headers`], [`Command`] and [`Version`].
+//! - `tokio-util`: `StompCodec`, the decoder and the encoder as one codec for `tokio_util::codec::Framed`. Needs `std`.
 //!
 //! ## The form that serde writes
 //! A frame is a structure of `command`, `headers` and `body`, in this order:
@@ -96,6 +97,8 @@ mod frame_ref;
 mod headers;
 #[cfg(feature = "serde")]
 mod serialize;
+#[cfg(feature = "tokio-util")]
+mod tokio_codec;
 mod version;
 
 pub use command::{Command, ParseCommandError};
@@ -105,4 +108,6 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use frame::Frame;
 pub use frame_ref::FrameRef;
 pub use headers::{HeaderIter, Headers};
+#[cfg(feature = "tokio-util")]
+pub use tokio_codec::{CodecError, StompCodec};
 pub use version::{ParseVersionError, Version};
