@@ -68,6 +68,8 @@
 //!
 //! # Features
 //! - `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
+//! - `encoding`: `Frame::decode_text` and `Frame::with_text` for bodies in the charset of their `content-type`. Without it
+//!   text is UTF-8: [`Frame::body_text`].
 //! - `serde`: `Serialize` and `Deserialize` for [`Frame`], [`Headers`], [`Command`] and [`Version`].
 //! - `tokio-util`: `StompCodec`, the decoder and the encoder as one codec for `tokio_util::codec::Framed`. Needs `std`.
 //!
@@ -88,6 +90,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "encoding")]
+mod charset;
 mod command;
 mod decode;
 mod encode;
@@ -101,6 +105,8 @@ mod serialize;
 mod tokio_codec;
 mod version;
 
+#[cfg(feature = "encoding")]
+pub use charset::CharsetError;
 pub use command::{Command, ParseCommandError};
 pub use decode::{Decoder, Item, Limits};
 pub use encode::{ContentLength, Encoder};

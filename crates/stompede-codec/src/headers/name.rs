@@ -2,6 +2,9 @@
 
 /// How many octets the body has.
 pub(crate) const CONTENT_LENGTH: &str = "content-length";
+/// What the body is: a media type.
+#[cfg(feature = "encoding")]
+pub(crate) const CONTENT_TYPE: &str = "content-type";
 /// The version that a server chose, in CONNECTED.
 pub(crate) const VERSION: &str = "version";
 
