@@ -70,7 +70,7 @@
 //! - `std`, on by default, lets `memchr` detect the processor. Without it the crate needs `alloc` only.
 //! - `encoding`: `Frame::decode_text` and `Frame::with_text` for bodies in the charset of their `content-type`. Without it
 //!   text is UTF-8: [`Frame::body_text`].
-//! - `serde`: `Serialize` and `Deserialize` for [`Frame`], [`Headers`], [`Command`] and [`Version`].
+//! - `serde`: `Serialize` and `Deserialize` for [`Frame`], [`Headers`], [`Command`], [`Version`] and [`AckMode`].
 //! - `tokio-util`: `StompCodec`, the decoder and the encoder as one codec for `tokio_util::codec::Framed`. Needs `std`.
 //!
 //! ## The form that serde writes
@@ -90,21 +90,26 @@
 
 extern crate alloc;
 
+mod ack_mode;
 #[cfg(feature = "encoding")]
 mod charset;
 mod command;
+mod construct;
 mod decode;
 mod encode;
 mod error;
 mod frame;
+mod frame_error;
 mod frame_ref;
 mod headers;
+mod rules;
 #[cfg(feature = "serde")]
 mod serialize;
 #[cfg(feature = "tokio-util")]
 mod tokio_codec;
 mod version;
 
+pub use ack_mode::{AckMode, ParseAckModeError};
 #[cfg(feature = "encoding")]
 pub use charset::CharsetError;
 pub use command::{Command, ParseCommandError};
@@ -112,6 +117,7 @@ pub use decode::{Decoder, Item, Limits};
 pub use encode::{ContentLength, Encoder};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 pub use frame::Frame;
+pub use frame_error::{FrameError, FrameErrorKind};
 pub use frame_ref::FrameRef;
 pub use headers::{HeaderIter, Headers};
 #[cfg(feature = "tokio-util")]

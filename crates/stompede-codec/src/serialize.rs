@@ -15,7 +15,7 @@ use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Command, Frame, Headers, Version};
+use crate::{AckMode, Command, Frame, Headers, Version};
 
 /// `{ "command": "SEND", "headers": [["destination", "/queue/a"]], "body": "hello" }`; see the section on features in the
 /// documentation of the crate.
@@ -164,6 +164,19 @@ impl Serialize for Version {
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Name::new("a STOMP version: 1.0, 1.1 or 1.2"))
+    }
+}
+
+/// The mode as on the wire, such as `"client-individual"`.
+impl Serialize for AckMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for AckMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Name::new("auto, client or client-individual"))
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use stompede_codec::{Command, Decoder, Frame, Headers, Item, Limits, Version};
+use stompede_codec::{AckMode, Command, Decoder, Frame, Headers, Item, Limits, Version};
 
 fn from_json(text: &str) -> Result<Frame, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
@@ -76,6 +76,10 @@ fn what_is_no_frame_is_refused_with_a_reason() {
 #[test]
 fn commands_and_versions_are_their_names() {
     assert_eq!(serde_json::to_value((Command::Nack, Version::V1_1)).unwrap(), json!(["NACK", "1.1"]));
+    let mode = serde_json::to_value(AckMode::ClientIndividual).unwrap();
+    assert_eq!(mode, json!("client-individual"));
+    assert_eq!(serde_json::from_value::<AckMode>(mode).unwrap(), AckMode::ClientIndividual);
+    assert!(serde_json::from_str::<AckMode>(r#""Auto""#).is_err());
     assert_eq!(serde_json::from_str::<Version>(r#""1.0""#).unwrap(), Version::V1_0);
     assert!(serde_json::from_str::<Version>(r#""1.3""#).is_err());
     assert!(serde_json::from_str::<Version>("1.2").is_err());

@@ -1,5 +1,7 @@
 //! Header names that the codec itself has to know.
 
+/// The versions that a client offers, in CONNECT.
+pub(crate) const ACCEPT_VERSION: &str = "accept-version";
 /// How many octets the body has.
 pub(crate) const CONTENT_LENGTH: &str = "content-length";
 /// What the body is: a media type.
