@@ -105,6 +105,7 @@ mod headers;
 mod rules;
 #[cfg(feature = "serde")]
 mod serialize;
+mod show;
 #[cfg(feature = "tokio-util")]
 mod tokio_codec;
 mod version;

@@ -10,6 +10,8 @@ use core::{fmt, mem};
 
 use bytestring::ByteString;
 
+use crate::show::{Text as Shown, Value};
+
 /// The headers of a frame, in order.
 ///
 /// A name may occur more than once; the first entry counts and the later ones are kept, as the specification
@@ -17,7 +19,8 @@ use bytestring::ByteString;
 /// only on the wire.
 ///
 /// Headers that were decoded share the bytes they were read from; changing them copies the text first.
-/// `Debug` leaves out the values of headers that carry secrets, such as `passcode` and `authorization`.
+/// `Debug` leaves out the values of headers that carry secrets, such as `passcode` and `authorization`, and shows of long
+/// ones the beginning.
 ///
 /// ```
 /// use stompede_codec::Headers;
@@ -285,8 +288,7 @@ impl fmt::Debug for Entries<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, value) in (HeaderIter { entries: *self, at: 0 }) {
-            let shown = if name::is_secret(&name) { MASK } else { &*value };
-            map.entry(&name, &shown);
+            map.entry(&Shown(&name), &Value { name: &name, value: &value });
         }
         map.finish()
     }
@@ -301,6 +303,3 @@ fn append(text: &mut String, name: &str, value: &str) -> Span {
     text.push_str(value);
     Span { start, colon, end: text.len() }
 }
-
-/// What stands in the place of a secret.
-pub(crate) const MASK: &str = "***";
