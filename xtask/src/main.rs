@@ -6,6 +6,7 @@ mod clock;
 mod failure;
 mod install;
 mod metadata;
+mod no_std;
 mod process;
 mod rabbitmq;
 mod report;

@@ -1,5 +1,7 @@
 //! What `cargo metadata` says about the workspace.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::cargo::Cargo;
@@ -40,6 +42,20 @@ impl Metadata {
         Ok(names)
     }
 
+    /// The features of a package that switch `other` on, by themselves or through others, `other` included.
+    pub(crate) fn features_with(&self, package: &str, other: &str) -> Result<BTreeSet<String>, Failure> {
+        let features = self.package(package)?["features"].as_object().cloned().unwrap_or_default();
+        let mut with = BTreeSet::from([other.to_owned()]);
+        // Each round finds what switches on something found before.
+        while let Some((found, _)) = features.iter().find(|(name, needs)| {
+            let mut needs = needs.as_array().map_or(&[][..], Vec::as_slice).iter();
+            !with.contains(*name) && needs.any(|need| need.as_str().is_some_and(|need| with.contains(need)))
+        }) {
+            with.insert(found.clone());
+        }
+        Ok(with)
+    }
+
     fn package(&self, name: &str) -> Result<&Value, Failure> {
         let packages = self.0["packages"].as_array().map_or(&[][..], Vec::as_slice);
         packages
@@ -71,6 +87,14 @@ mod tests {
         let metadata = Metadata::parse(TEXT).unwrap();
         assert_eq!(metadata.features("shown").unwrap(), ["tcp", "ws"]);
         assert!(metadata.features("other").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_feature_is_switched_on_through_others() {
+        let metadata = Metadata::parse(TEXT).unwrap();
+        let with = |other| metadata.features_with("shown", other).unwrap().into_iter().collect::<Vec<_>>();
+        assert_eq!(with("tcp"), ["default", "tcp", "ws"]);
+        assert_eq!(with("ws"), ["ws"]);
     }
 
     #[test]

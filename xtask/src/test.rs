@@ -11,7 +11,7 @@ use crate::metadata::Metadata;
 use crate::process;
 use crate::rabbitmq::{self, RabbitMq, Setting};
 use crate::report::Report;
-use crate::{clock, trees};
+use crate::{clock, no_std, trees};
 
 /// What a shell reports of a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -109,15 +109,19 @@ fn clippy(cargo: &Cargo) -> Result<(), Failure> {
     cargo.run("clippy --workspace --all-targets --all-features -- -D warnings", &[])
 }
 
-/// Each feature of the transport alone, and the layers below tokio without their default features.
+/// The crates with optional parts: without any, with each alone, with all; and what must do without tokio or `std`.
 fn features(cargo: &Cargo) -> Result<(), Failure> {
-    const TRANSPORT: &str = "check -p stompede-transport --no-default-features";
-    cargo.run(TRANSPORT, &[])?;
-    for feature in Metadata::read(cargo)?.features("stompede-transport")? {
-        cargo.run(&format!("{TRANSPORT} --features {feature}"), &[])?;
+    let metadata = Metadata::read(cargo)?;
+    for package in ["stompede-codec", "stompede-transport"] {
+        let check = format!("check -p {package} --no-default-features");
+        cargo.run(&check, &[])?;
+        for feature in metadata.features(package)? {
+            cargo.run(&format!("{check} --features {feature}"), &[])?;
+        }
+        cargo.run(&format!("check -p {package} --all-features"), &[])?;
     }
     cargo.run("check -p stompede-session --no-default-features", &[])?;
-    cargo.run("check -p stompede-codec --no-default-features", &[])
+    no_std::check(cargo, &metadata)
 }
 
 fn tests(cargo: &Cargo) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::Version;
+
 /// What a frame asks for or reports: the first line of a frame.
 ///
 /// Command names are case sensitive. STOMP 1.0 knows neither [`Command::Nack`] nor [`Command::Stomp`].
@@ -93,6 +95,11 @@ impl Command {
             Self::Receipt => "RECEIPT",
             Self::Error => "ERROR",
         }
+    }
+
+    /// Whether the version has this command.
+    pub(crate) const fn exists_in(self, version: Version) -> bool {
+        !matches!((self, version), (Self::Nack | Self::Stomp, Version::V1_0))
     }
 
     /// Whether STOMP 1.1 and 1.2 allow this frame a body.

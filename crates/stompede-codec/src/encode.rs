@@ -58,6 +58,11 @@ impl Encoder {
         self
     }
 
+    /// Sets the version whose form is written from the next frame on.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// The version whose form is written.
     pub const fn version(&self) -> Version {
         self.version

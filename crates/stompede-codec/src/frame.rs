@@ -7,7 +7,7 @@ use core::str::Utf8Error;
 
 use bytes::Bytes;
 
-use crate::headers::{MASK, name};
+pub(crate) use crate::show::{Abbreviated, display};
 use crate::{Command, Headers};
 
 /// One STOMP frame: a command, headers and a body.
@@ -15,8 +15,9 @@ use crate::{Command, Headers};
 /// A decoded frame shares the bytes it was read from: cloning it copies no text and no body, and as long as it
 /// lives, so does the whole chunk it came in. [`Frame::detach`] cuts it loose.
 ///
-/// `Debug` and `Display` show headers, except the values of those that carry secrets, and the first octets of
-/// the body.
+/// `Display` writes one line: the headers, of long values the beginning, and the first octets of the body. `Debug` has the
+/// same parts. Neither shows the value of a header that carries a secret, by its name such as `passcode` or
+/// `x-auth-token`, or by its value such as `Bearer …`.
 ///
 /// ```
 /// use stompede_codec::{Command, Frame};
@@ -134,43 +135,3 @@ impl fmt::Display for Frame {
         display(self.command, self.headers.iter(), &self.body, f)
     }
 }
-
-/// Writes a frame on one line.
-pub(crate) fn display<'a>(
-    command: Command,
-    headers: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
-    body: &[u8],
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    f.write_str(command.as_str())?;
-    for (name, value) in headers {
-        let shown = if name::is_secret(&name) { MASK } else { &*value };
-        // The value is quoted and escaped: a line feed in it must not start a new line in a log.
-        write!(f, " {}={shown:?}", name.escape_debug())?;
-    }
-    if body.is_empty() { Ok(()) } else { write!(f, " body={:?}", Abbreviated(body)) }
-}
-
-/// A body as its length and its first octets.
-pub(crate) struct Abbreviated<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Debug for Abbreviated<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.0[..self.0.len().min(BODY_SHOWN)];
-        let cut = shown.len() < self.0.len();
-        write!(f, "{} B ", self.0.len())?;
-        match core::str::from_utf8(shown) {
-            Ok(text) => write!(f, "{text:?}")?,
-            // The last character is only cut off.
-            Err(error) if cut && error.error_len().is_none() => {
-                let text = String::from_utf8_lossy(&shown[..error.valid_up_to()]);
-                write!(f, "{text:?}")?;
-            }
-            Err(_) => write!(f, "\"{}\"", shown.escape_ascii())?,
-        }
-        f.write_str(if cut { "…" } else { "" })
-    }
-}
-
-/// Octets of a body that are shown: enough to recognise a message, short enough for one line of a log.
-const BODY_SHOWN: usize = 64;

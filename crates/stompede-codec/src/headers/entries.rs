@@ -3,8 +3,9 @@
 use alloc::borrow::Cow;
 use core::{fmt, str};
 
+use super::escape;
 use super::index::{Lines, Span, Spans};
-use super::{MASK, escape, name};
+use crate::show::{Text as Shown, Value};
 
 /// The text that spans point into.
 #[derive(Clone, Copy)]
@@ -91,8 +92,7 @@ impl fmt::Debug for Entries<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, value) in HeaderIter::new(*self) {
-            let shown = if name::is_secret(&name) { MASK } else { &*value };
-            map.entry(&name, &shown);
+            map.entry(&Shown(&name), &Value { name: &name, value: &value });
         }
         map.finish()
     }

@@ -22,7 +22,8 @@ pub(crate) use index::{Index, Line, Lines};
 /// only on the wire.
 ///
 /// Headers that were decoded share the bytes they were read from; changing them copies the text first.
-/// `Debug` leaves out the values of headers that carry secrets, such as `passcode` and `authorization`.
+/// `Debug` leaves out the values of headers that carry secrets, such as `passcode` and `authorization`, and shows of long
+/// ones the beginning.
 ///
 /// ```
 /// use stompede_codec::Headers;
@@ -224,6 +225,3 @@ impl<'a> IntoIterator for &'a Headers {
         self.iter()
     }
 }
-
-/// What stands in the place of a secret.
-pub(crate) const MASK: &str = "***";
