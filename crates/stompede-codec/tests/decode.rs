@@ -3,7 +3,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{Drain, End, Outcome, Seen, decode, decode_in_pieces, error, only_frame};
+use common::{End, Outcome, Reading, Seen, Way, decode, decode_in_pieces, error, only_frame};
 use stompede_codec::{Command, DecodeErrorKind, Decoder, Frame, FrameRef, Item, Limits, Version};
 
 const V1_0: Option<Version> = Some(Version::V1_0);
@@ -185,10 +185,11 @@ fn a_stream_cut_at_any_octet_reads_the_same() {
     assert_eq!(whole.end, End::BetweenFrames);
     assert_eq!(whole.seen.iter().filter(|seen| matches!(seen, Seen::Frame { .. })).count(), 4);
     for first in 0..=wire.len() {
-        let limits = Limits::default();
-        assert_eq!(decode_in_pieces(wire, &[first], Drain::AfterEachChunk, limits, None), whole);
-        let cuts = [first, first + 1, first + 2];
-        assert_eq!(decode_in_pieces(wire, &cuts, Drain::AfterEachChunk, limits, None), whole);
+        for way in Way::all() {
+            assert_eq!(decode_in_pieces(wire, &[first], way, Reading::of(None)), whole);
+            let cuts = [first, first + 1, first + 2];
+            assert_eq!(decode_in_pieces(wire, &cuts, way, Reading::of(None)), whole);
+        }
     }
 }
 
