@@ -2,6 +2,7 @@
 //! and every way to run the first decoder.
 #![allow(dead_code, reason = "each test binary uses its share")]
 
+pub(crate) mod meter;
 pub(crate) mod oracle;
 pub(crate) mod writing;
 
