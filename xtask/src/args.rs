@@ -1,15 +1,22 @@
-//! The command line, parsed by hand: two flags do not pay for the compile time of a parser.
+//! The command line, parsed by hand: a few flags do not pay for the compile time of a parser.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask test [--full] [--install]
+       cargo xtask fuzz [--minutes N] [--install]
 
 test            formatting, lints, feature and dependency checks, every test and doc test, the docs,
                 every example; the real brokers too, where they are installed
-    --full      fail if RabbitMQ is not installed, instead of leaving it out
-    --install   install what is missing with apt-get (as root, or by sudo without a password)
+    --full      fuzz each target of the codec for some seconds, and fail if RabbitMQ or cargo-fuzz is not
+                installed, instead of leaving it out
+    --install   install what is missing: RabbitMQ with apt-get (as root, or by sudo without a password),
+                cargo-fuzz with cargo
+fuzz            fuzz each target of the codec in turn, and print how far it came; ends at a finding
+    --minutes N for so long each, 1 if not given
+    --install   install cargo-fuzz if it is missing
 -h, --help      print this
 
 Environment:
@@ -21,13 +28,23 @@ Environment:
 pub(crate) enum Task {
     Help,
     Test(Options),
+    Fuzz(FuzzOptions),
 }
 
 /// The flags of `test`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Options {
-    /// The real brokers are demanded.
+    /// The real brokers and fuzzing are demanded.
     pub(crate) full: bool,
+    /// What is missing may be installed.
+    pub(crate) install: bool,
+}
+
+/// The flags of `fuzz`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct FuzzOptions {
+    /// How long each target runs.
+    pub(crate) time: Duration,
     /// What is missing may be installed.
     pub(crate) install: bool,
 }
@@ -37,7 +54,8 @@ pub(crate) struct Options {
 pub(crate) enum UsageError {
     MissingTask,
     UnknownTask(String),
-    UnknownArgument(String),
+    UnknownArgument { task: &'static str, argument: String },
+    NotMinutes(Option<String>),
 }
 
 impl fmt::Display for UsageError {
@@ -45,7 +63,11 @@ impl fmt::Display for UsageError {
         match self {
             Self::MissingTask => write!(f, "no task given"),
             Self::UnknownTask(task) => write!(f, "there is no task {task:?}"),
-            Self::UnknownArgument(argument) => write!(f, "`test` knows no argument {argument:?}"),
+            Self::UnknownArgument { task, argument } => write!(f, "`{task}` knows no argument {argument:?}"),
+            Self::NotMinutes(None) => write!(f, "--minutes needs a number"),
+            Self::NotMinutes(Some(text)) => {
+                write!(f, "--minutes needs a whole number from 1 to {MAX_MINUTES}, not {text:?}")
+            }
         }
     }
 }
@@ -56,6 +78,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, Usag
         None => Err(UsageError::MissingTask),
         Some("-h" | "--help" | "help") => Ok(Task::Help),
         Some("test") => parse_test(args),
+        Some("fuzz") => parse_fuzz(args),
         Some(other) => Err(UsageError::UnknownTask(other.to_owned())),
     }
 }
@@ -67,11 +90,34 @@ fn parse_test(args: impl Iterator<Item = String>) -> Result<Task, UsageError> {
             "--full" => options.full = true,
             "--install" => options.install = true,
             "-h" | "--help" => return Ok(Task::Help),
-            _ => return Err(UsageError::UnknownArgument(arg)),
+            _ => return Err(UsageError::UnknownArgument { task: "test", argument: arg }),
         }
     }
     Ok(Task::Test(options))
 }
+
+fn parse_fuzz(mut args: impl Iterator<Item = String>) -> Result<Task, UsageError> {
+    let mut options = FuzzOptions { time: MINUTE, install: false };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--minutes" => options.time = MINUTE * minutes(args.next())?,
+            "--install" => options.install = true,
+            "-h" | "--help" => return Ok(Task::Help),
+            _ => return Err(UsageError::UnknownArgument { task: "fuzz", argument: arg }),
+        }
+    }
+    Ok(Task::Fuzz(options))
+}
+
+fn minutes(given: Option<String>) -> Result<u32, UsageError> {
+    let number = given.as_deref().and_then(|text| text.parse().ok());
+    number.filter(|number| (1..=MAX_MINUTES).contains(number)).ok_or(UsageError::NotMinutes(given))
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A week: what runs longer was mistyped.
+const MAX_MINUTES: u32 = 7 * 24 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -100,7 +146,22 @@ mod tests {
     fn what_is_not_known_is_refused_by_name() {
         assert_eq!(parse_line(""), Err(UsageError::MissingTask));
         assert_eq!(parse_line("tset"), Err(UsageError::UnknownTask("tset".to_owned())));
-        assert_eq!(parse_line("test --ful"), Err(UsageError::UnknownArgument("--ful".to_owned())));
-        assert_eq!(parse_line("test codec"), Err(UsageError::UnknownArgument("codec".to_owned())));
+        let unknown =
+            |task, argument: &str| Err(UsageError::UnknownArgument { task, argument: argument.to_owned() });
+        assert_eq!(parse_line("test --ful"), unknown("test", "--ful"));
+        assert_eq!(parse_line("test codec"), unknown("test", "codec"));
+        assert_eq!(parse_line("fuzz --full"), unknown("fuzz", "--full"));
+    }
+
+    #[test]
+    fn fuzzing_takes_minutes_that_make_sense() {
+        let fuzz = |minutes, install| Ok(Task::Fuzz(FuzzOptions { time: MINUTE * minutes, install }));
+        assert_eq!(parse_line("fuzz"), fuzz(1, false));
+        assert_eq!(parse_line("fuzz --install --minutes 30"), fuzz(30, true));
+        assert_eq!(parse_line("fuzz --minutes"), Err(UsageError::NotMinutes(None)));
+        for text in ["0", "-1", "1.5", "10081", "99999999999999"] {
+            let refused = Err(UsageError::NotMinutes(Some(text.to_owned())));
+            assert_eq!(parse_line(&format!("fuzz --minutes {text}")), refused);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Running cargo in the workspace.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::failure::Failure;
@@ -51,6 +52,21 @@ impl Cargo {
     /// What cargo prints for these arguments.
     pub(crate) fn output(&self, line: &str) -> Result<String, Failure> {
         process::output(&mut self.command(line), QUERY_LIMIT)
+    }
+
+    /// How cargo ends for these arguments, and what it writes to its standard error meanwhile.
+    pub(crate) fn errors(&self, line: &str, limit: Duration) -> Result<(ExitStatus, String), Failure> {
+        process::errors(&mut self.command(line), limit)
+    }
+
+    /// A file or directory of the workspace.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The same the other way round; what is not of the workspace stays as it is.
+    pub(crate) fn relative<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        Path::new(path).strip_prefix(&self.root).unwrap_or(Path::new(path)).to_string_lossy()
     }
 
     /// Whether cargo knows this subcommand.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::process::ExitStatus;
+use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
+
+/// What a shell reports of a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Why a step failed; what was started for it has been stopped.
 #[derive(Debug)]
@@ -25,6 +28,14 @@ impl Failure {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |error| Self::Io { what, error }
+    }
+
+    /// What xtask ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+            _ => ExitCode::FAILURE,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Getting what the real-broker tests need.
+//! Getting what the real-broker tests and fuzzing need.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::args::Options;
+use crate::cargo::Cargo;
 use crate::failure::Failure;
 use crate::process;
 
@@ -14,11 +14,14 @@ pub(crate) const PACKAGE: &str = "rabbitmq-server";
 /// Some 60 MB with Erlang, over a slow line, behind another apt's lock.
 const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// What to do about the broker.
+/// What cargo is told to install cargo-fuzz.
+const INSTALL_CARGO_FUZZ: &str = "install cargo-fuzz --locked";
+
+/// What to do about something that a step needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Plan {
+pub(crate) enum Plan<T> {
     /// It is here.
-    Use(PathBuf),
+    Use(T),
     /// It is missing and may be installed.
     Install,
     /// It is missing, and that is fine.
@@ -28,13 +31,36 @@ pub(crate) enum Plan {
 }
 
 /// Decides what to do about the broker from where it was found and what was asked for.
-pub(crate) fn plan(found: Option<PathBuf>, options: Options) -> Plan {
+pub(crate) fn plan<T>(found: Option<T>, options: Options) -> Plan<T> {
     match found {
         Some(server) => Plan::Use(server),
         None if options.install => Plan::Install,
         None if options.full => Plan::Missing,
         None => Plan::LeaveOut,
     }
+}
+
+/// Decides what to do about cargo-fuzz: without `--full` nobody waits for it, whether it is here or not.
+pub(crate) fn plan_fuzz(found: bool, options: Options) -> Plan<()> {
+    if options.full { plan(found.then_some(()), options) } else { Plan::LeaveOut }
+}
+
+/// What is said where cargo-fuzz is missing.
+pub(crate) fn missing_cargo_fuzz(task: &str) -> Failure {
+    Failure::Check(format!(
+        "`{task}` demands cargo-fuzz, which is not installed: cargo {INSTALL_CARGO_FUZZ}, or add --install"
+    ))
+}
+
+/// Installs cargo-fuzz where cargo keeps its programs.
+pub(crate) fn cargo_fuzz(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run(INSTALL_CARGO_FUZZ, &[])?;
+    if cargo.has("fuzz")? {
+        return Ok(());
+    }
+    Err(Failure::Check(
+        "cargo-fuzz is installed, but cargo does not find it; is its directory in PATH?".to_owned(),
+    ))
 }
 
 /// Installs RabbitMQ with apt-get; a first failure is repaired and tried once more.
@@ -81,9 +107,11 @@ fn is_root() -> Result<bool, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
-    fn plan_without(full: bool, install: bool) -> Plan {
+    fn plan_without(full: bool, install: bool) -> Plan<PathBuf> {
         plan(None, Options { full, install })
     }
 
@@ -105,5 +133,15 @@ mod tests {
     fn install_gets_a_missing_broker_with_and_without_full() {
         assert_eq!(plan_without(false, true), Plan::Install);
         assert_eq!(plan_without(true, true), Plan::Install);
+    }
+
+    #[test]
+    fn fuzzing_needs_full() {
+        for (found, install) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(plan_fuzz(found, Options { full: false, install }), Plan::LeaveOut);
+        }
+        assert_eq!(plan_fuzz(true, Options { full: true, install: true }), Plan::Use(()));
+        assert_eq!(plan_fuzz(false, Options { full: true, install: true }), Plan::Install);
+        assert_eq!(plan_fuzz(false, Options { full: true, install: false }), Plan::Missing);
     }
 }

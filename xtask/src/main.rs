@@ -4,6 +4,7 @@ mod args;
 mod cargo;
 mod clock;
 mod failure;
+mod fuzz;
 mod install;
 mod metadata;
 mod no_std;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Task::Test(options)) => test::run(options),
+        Ok(Task::Fuzz(options)) => fuzz::run(options),
         Err(error) => {
             eprintln!("xtask: {error}\n\n{}", args::HELP);
             ExitCode::from(EXIT_USAGE)

@@ -17,6 +17,12 @@ impl Metadata {
         Self::parse(&cargo.output("metadata --no-deps --format-version 1")?)
     }
 
+    /// Asks cargo for a package that is not in the workspace.
+    pub(crate) fn read_package(cargo: &Cargo, manifest: &str) -> Result<Self, Failure> {
+        let line = format!("metadata --no-deps --format-version 1 --manifest-path {manifest}");
+        Self::parse(&cargo.output(&line)?)
+    }
+
     fn parse(text: &str) -> Result<Self, Failure> {
         serde_json::from_str(text)
             .map(Self)
@@ -25,12 +31,12 @@ impl Metadata {
 
     /// The names of a package's examples, sorted.
     pub(crate) fn examples(&self, package: &str) -> Result<Vec<String>, Failure> {
-        let targets = self.package(package)?["targets"].as_array().map_or(&[][..], Vec::as_slice);
-        let examples = targets.iter().filter(|target| target["kind"][0] == "example");
-        let mut names: Vec<_> =
-            examples.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
-        names.sort();
-        Ok(names)
+        self.targets(package, "example")
+    }
+
+    /// The names of a package's programs, sorted.
+    pub(crate) fn binaries(&self, package: &str) -> Result<Vec<String>, Failure> {
+        self.targets(package, "bin")
     }
 
     /// The names of a package's features without `default`, sorted.
@@ -56,6 +62,15 @@ impl Metadata {
         Ok(with)
     }
 
+    fn targets(&self, package: &str, kind: &str) -> Result<Vec<String>, Failure> {
+        let targets = self.package(package)?["targets"].as_array().map_or(&[][..], Vec::as_slice);
+        let wanted = targets.iter().filter(|target| target["kind"][0] == kind);
+        let mut names: Vec<_> =
+            wanted.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
+
     fn package(&self, name: &str) -> Result<&Value, Failure> {
         let packages = self.0["packages"].as_array().map_or(&[][..], Vec::as_slice);
         packages
@@ -73,12 +88,15 @@ mod tests {
         {"name":"other","features":{},"targets":[{"kind":["example"],"name":"foreign"}]},
         {"name":"shown","features":{"default":["tcp"],"ws":["tcp"],"tcp":[]},"targets":[
             {"kind":["lib"],"name":"shown"},
+            {"kind":["bin"],"crate_types":["bin"],"name":"program"},
             {"kind":["example"],"crate_types":["bin"],"name":"second"},
             {"kind":["example"],"crate_types":["bin"],"name":"first"}]}]}"#;
 
     #[test]
-    fn examples_are_those_of_the_package() {
+    fn examples_and_programs_are_those_of_the_package() {
         let metadata = Metadata::parse(TEXT).unwrap();
+        assert_eq!(metadata.binaries("shown").unwrap(), ["program"]);
+        assert!(metadata.binaries("other").unwrap().is_empty());
         assert_eq!(metadata.examples("shown").unwrap(), ["first", "second"]);
     }
 

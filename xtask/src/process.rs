@@ -1,7 +1,7 @@
 //! Child processes that never outlive us: each has a process group of its own, a time limit and a guard.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -59,22 +59,56 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<(), Failure>
 pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<String, Failure> {
     let name = describe(command);
     let mut group = Group::spawn(command.stdout(Stdio::piped()))?;
-    let Some(mut pipe) = group.child.stdout.take() else {
-        return Err(Failure::Check(format!("`{name}` has no standard output")));
-    };
-    // A thread reads along, so that a full pipe never blocks the command.
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        pipe.read_to_string(&mut text).map(|_| text)
-    });
+    let reader = Reader::of(group.child.stdout.take(), &name)?;
     let status = group.wait(limit)?;
     if !status.success() {
         return Err(Failure::Ended { command: name, status });
     }
-    match reader.join() {
-        Ok(text) => text.map_err(Failure::io(format!("reading what `{name}` prints"))),
-        Err(_) => Err(Failure::Check(format!("the reader of `{name}` panicked"))),
+    reader.text()
+}
+
+/// Runs a command to its end, good or bad, and gives what it wrote to its standard error.
+pub(crate) fn errors(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String), Failure> {
+    let name = describe(command);
+    let mut group = Group::spawn(command.stderr(Stdio::piped()))?;
+    let reader = Reader::of(group.child.stderr.take(), &name)?;
+    let status = group.wait(limit)?;
+    Ok((status, reader.text()?))
+}
+
+/// A thread that reads along, so that a full pipe never blocks the command.
+struct Reader {
+    thread: thread::JoinHandle<io::Result<Vec<u8>>>,
+    name: String,
+}
+
+impl Reader {
+    fn of(pipe: Option<impl Read + Send + 'static>, name: &str) -> Result<Self, Failure> {
+        let Some(mut pipe) = pipe else {
+            return Err(Failure::Check(format!("`{name}` has no output to read")));
+        };
+        let thread = thread::spawn(move || {
+            let mut octets = Vec::new();
+            pipe.read_to_end(&mut octets).map(|_| octets)
+        });
+        Ok(Self { thread, name: name.to_owned() })
     }
+
+    /// Everything up to the end, which comes when the command has ended.
+    fn text(self) -> Result<String, Failure> {
+        let Self { thread, name } = self;
+        match thread.join() {
+            Ok(Ok(octets)) => Ok(String::from_utf8_lossy(&octets).into_owned()),
+            Ok(Err(error)) => Err(Failure::io(format!("reading what `{name}` prints"))(error)),
+            Err(_) => Err(Failure::Check(format!("the reader of `{name}` panicked"))),
+        }
+    }
+}
+
+/// The last lines of a text.
+pub(crate) fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<_> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 /// Who is asked to end first; whoever remains in the group is killed afterwards.
@@ -205,6 +239,21 @@ mod tests {
     #[test]
     fn output_is_what_the_command_printed() {
         assert_eq!(output(&mut sh("echo one; echo two"), LONG).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn errors_are_given_with_a_good_and_a_bad_end() {
+        let (status, text) = errors(&mut sh("echo one >&2"), LONG).unwrap();
+        assert_eq!((status.code(), text.as_str()), (Some(0), "one\n"));
+        let (status, text) = errors(&mut sh("printf '\\377' >&2; exit 3"), LONG).unwrap();
+        assert_eq!((status.code(), text.as_str()), (Some(3), "\u{fffd}"));
+    }
+
+    #[test]
+    fn a_tail_is_the_end_of_a_text() {
+        let log: String = (0..100).map(|line| format!("line {line}\n")).collect();
+        assert_eq!(tail(&log, 2), "line 98\nline 99");
+        assert_eq!(tail("one\n", 2), "one");
     }
 
     #[test]

@@ -187,14 +187,9 @@ fn log_tails(scratch: &Path) -> String {
     let tails = paths.iter().filter_map(|path| {
         let text = fs::read(path).ok()?;
         let name = path.file_name()?.to_string_lossy();
-        Some(format!("-- {name}\n{}", tail(&String::from_utf8_lossy(&text))))
+        Some(format!("-- {name}\n{}", process::tail(&String::from_utf8_lossy(&text), TAIL_LINES)))
     });
     tails.collect::<Vec<_>>().join("\n")
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 #[cfg(test)]
@@ -208,14 +203,5 @@ mod tests {
         assert!(tells_of_a_taken_port(web));
         assert!(tells_of_a_taken_port(r#"reason: {dist_port_already_used,43287,not_erlang,"localhost"}"#));
         assert!(!tells_of_a_taken_port("Error when reading the cookie: eacces"));
-    }
-
-    #[test]
-    fn a_tail_is_the_end_of_a_log() {
-        let log: String = (0..100).map(|line| format!("line {line}\n")).collect();
-        let tail = tail(&log);
-        assert_eq!(tail.lines().count(), TAIL_LINES);
-        assert!(tail.ends_with("line 99"));
-        assert_eq!(super::tail("one\n"), "one");
     }
 }

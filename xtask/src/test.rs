@@ -11,10 +11,7 @@ use crate::metadata::Metadata;
 use crate::process;
 use crate::rabbitmq::{self, RabbitMq, Setting};
 use crate::report::Report;
-use crate::{clock, no_std, trees};
-
-/// What a shell reports of a program that Ctrl-C ended.
-const EXIT_INTERRUPTED: u8 = 130;
+use crate::{clock, fuzz, no_std, trees};
 
 /// An example is a demonstration; one that takes longer than this waits for something.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(60);
@@ -37,8 +34,8 @@ pub(crate) fn run(options: Options) -> ExitCode {
     let mut report = Report::default();
     let cargo = Cargo::find();
     let steps: &[Step<'_>] = &[
-        ("start", &|_| start(options)),
-        ("fmt", &|report| noted(report, "fmt", cargo.run("fmt --all --check", &[]))),
+        ("start", &|_| start(&cargo, options)),
+        ("fmt", &|report| noted(report, "fmt", fmt(&cargo))),
         ("clippy", &|report| noted(report, "clippy", clippy(&cargo))),
         ("features", &|report| noted(report, "features", features(&cargo))),
         ("trees", &|report| noted(report, "trees", trees::check(&cargo))),
@@ -46,6 +43,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("docs", &|report| noted(report, "docs", docs(&cargo))),
         ("examples", &|report| examples(&cargo, report)),
         ("cargo-deny", &|report| cargo_deny(&cargo, report)),
+        ("fuzz", &|report| fuzz::smoke(&cargo, plan_fuzz(&cargo, options)?, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
     ];
     for (name, step) in steps {
@@ -59,10 +57,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
 
 fn failed(step: &str, failure: &Failure, report: &Report, started: Instant) -> ExitCode {
     println!("{}", report.failed_line(step, failure, started.elapsed()));
-    match failure {
-        Failure::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
-        _ => ExitCode::FAILURE,
-    }
+    failure.exit_code()
 }
 
 fn timed(name: &str, step: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
@@ -79,23 +74,25 @@ fn noted(report: &mut Report, name: &str, result: Result<(), Failure>) -> Result
 }
 
 /// Finds out at once what would otherwise be found out after ten minutes.
-fn start(options: Options) -> Result<(), Failure> {
+fn start(cargo: &Cargo, options: Options) -> Result<(), Failure> {
     process::catch_signals()?;
     match install::plan(rabbitmq::find(), options) {
-        Plan::Missing => Err(missing()),
-        Plan::Use(server) => {
-            println!("   RabbitMQ: {}", server.display());
-            Ok(())
-        }
-        Plan::Install => {
-            println!("   RabbitMQ is not installed and will be");
-            Ok(())
-        }
-        Plan::LeaveOut => {
-            println!("   RabbitMQ is not installed and is left out (--install gets it)");
-            Ok(())
-        }
+        Plan::Missing => return Err(missing()),
+        Plan::Use(server) => println!("   RabbitMQ: {}", server.display()),
+        Plan::Install => println!("   RabbitMQ is not installed and will be"),
+        Plan::LeaveOut => println!("   RabbitMQ is not installed and is left out (--install gets it)"),
     }
+    match plan_fuzz(cargo, options)? {
+        Plan::Missing => return Err(install::missing_cargo_fuzz("test --full")),
+        Plan::Use(()) => println!("   cargo-fuzz is installed"),
+        Plan::Install => println!("   cargo-fuzz is not installed and will be"),
+        Plan::LeaveOut => println!("   fuzzing is left out (--full does it)"),
+    }
+    Ok(())
+}
+
+fn plan_fuzz(cargo: &Cargo, options: Options) -> Result<Plan<()>, Failure> {
+    Ok(install::plan_fuzz(cargo.has("fuzz")?, options))
 }
 
 fn missing() -> Failure {
@@ -103,6 +100,11 @@ fn missing() -> Failure {
         "--full demands RabbitMQ, which is not installed: install the package {}, or add --install",
         install::PACKAGE
     ))
+}
+
+fn fmt(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run("fmt --all --check", &[])?;
+    cargo.run(&format!("fmt --manifest-path {} --check", fuzz::MANIFEST), &[])
 }
 
 fn clippy(cargo: &Cargo) -> Result<(), Failure> {

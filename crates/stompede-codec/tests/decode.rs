@@ -1,142 +1,14 @@
-//! What the decoder makes of a stream, rule by rule.
+//! How the decoder works through a stream: chunks, blocks, errors and what is shared.
+//!
+//! The rules of the grammar are in `specification/`.
 
 mod common;
 
 use bytes::Bytes;
-use common::{Drain, End, Outcome, Seen, decode, decode_in_pieces, error, only_frame};
-use stompede_codec::{Command, DecodeErrorKind, Decoder, Frame, FrameRef, Item, Limits, Version};
+use common::{End, Outcome, Reading, Seen, Way, decode, decode_in_pieces, only_frame, oracle};
+use stompede_codec::{Command, DecodeErrorKind, Decoder, FrameRef, Item, Limits, Version};
 
-const V1_0: Option<Version> = Some(Version::V1_0);
-const V1_1: Option<Version> = Some(Version::V1_1);
 const V1_2: Option<Version> = Some(Version::V1_2);
-
-#[test]
-fn a_frame_has_command_headers_and_body() {
-    let frame = only_frame(b"SEND\ndestination:/queue/a\ncontent-type:text/plain\n\nhello\0", V1_2);
-    let expected = Frame::new(Command::Send)
-        .with_header("destination", "/queue/a")
-        .with_header("content-type", "text/plain")
-        .with_body("hello");
-    assert_eq!(frame, expected);
-}
-
-#[test]
-fn a_line_may_end_in_cr_lf_in_every_version() {
-    for version in [None, V1_0, V1_1, V1_2] {
-        let frame = only_frame(b"MESSAGE\r\na:b\nc:d\r\n\r\n\r\nbody\r\n\0", version);
-        assert_eq!(frame.headers(), &[("a", "b"), ("c", "d")].into_iter().collect());
-        assert_eq!(frame.body(), "\r\nbody\r\n", "a body is left as it is");
-    }
-}
-
-#[test]
-fn only_one_carriage_return_belongs_to_the_line_end() {
-    assert_eq!(only_frame(b"SEND\na:b\r\r\n\n\0", V1_2).header("a").as_deref(), Some("b\r"));
-}
-
-#[test]
-fn a_value_is_never_trimmed_and_may_be_empty_or_hold_colons() {
-    let frame = only_frame(b"SEND\na: b \nempty:\nurl:tcp://host:1\n\n\0", V1_2);
-    assert_eq!(frame.header("a").as_deref(), Some(" b "));
-    assert_eq!(frame.header("empty").as_deref(), Some(""));
-    assert_eq!(frame.header("url").as_deref(), Some("tcp://host:1"));
-}
-
-#[test]
-fn the_first_of_repeated_headers_counts_and_all_are_kept() {
-    let frame = only_frame(b"MESSAGE\nhop:1\nhop:2\ncontent-length:1\ncontent-length:x\n\n\0\0", V1_2);
-    assert_eq!(frame.header("hop").as_deref(), Some("1"));
-    assert_eq!(frame.headers().get_all("hop").collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(frame.body(), "\0");
-}
-
-#[test]
-fn escapes_follow_the_version() {
-    let wire = b"SEND\na\\cb:1\\n2\\\\n3\n\n\0";
-    for version in [V1_1, V1_2] {
-        assert_eq!(only_frame(wire, version).header("a:b").as_deref(), Some("1\n2\\n3"));
-    }
-    assert_eq!(only_frame(wire, V1_0).header("a\\cb").as_deref(), Some("1\\n2\\\\n3"));
-
-    let cr = b"SEND\na:\\r\n\n\0";
-    assert_eq!(only_frame(cr, V1_2).header("a").as_deref(), Some("\r"));
-    assert_eq!(only_frame(cr, V1_0).header("a").as_deref(), Some("\\r"));
-    assert_eq!(error(cr, V1_1), ("UndefinedEscape".to_owned(), 7));
-}
-
-#[test]
-fn an_undefined_escape_is_an_error_where_it_stands() {
-    for wire in [&b"SEND\nab:\\t\n\n\0"[..], b"SEND\nab:\\\n\n\0", b"SEND\nab:\\\r\n\n\0"] {
-        assert_eq!(error(wire, V1_2), ("UndefinedEscape".to_owned(), 8));
-    }
-    assert_eq!(error(b"SEND\na\\:b\n\n\0", V1_2), ("UndefinedEscape".to_owned(), 6));
-}
-
-#[test]
-fn connect_and_connected_are_never_unescaped() {
-    for version in [None, V1_1, V1_2] {
-        let frame = only_frame(b"CONNECT\npasscode:a\\nb:c\\\n\n\0", version);
-        assert_eq!(frame.header("passcode").as_deref(), Some("a\\nb:c\\"));
-        let frame = only_frame(b"CONNECTED\nversion:1.2\nsession:a\\t:b\n\n\0", version);
-        assert_eq!(frame.header("session").as_deref(), Some("a\\t:b"));
-    }
-}
-
-#[test]
-fn an_error_before_connected_is_never_lost_over_its_escapes() {
-    let wire = b"ERROR\nmessage:bad path C:\\temp\\nsee log\\\n\nno\0";
-    let frame = only_frame(wire, None);
-    assert_eq!(frame.header("message").as_deref(), Some("bad path C:\\temp\nsee log\\"));
-    assert_eq!(error(wire, V1_2).0, "UndefinedEscape");
-}
-
-#[test]
-fn the_decoder_takes_the_version_from_connected() {
-    let after = |wire: &'static [u8]| {
-        let mut decoder = Decoder::new(Limits::default());
-        decoder.push(Bytes::from_static(wire));
-        assert!(matches!(decoder.next(), Ok(Some(Item::Frame(_)))));
-        decoder.version()
-    };
-    assert_eq!(after(b"CONNECTED\nversion:1.1\nversion:1.2\n\n\0"), V1_1);
-    assert_eq!(after(b"CONNECTED\nsession:1\n\n\0"), V1_0);
-    assert_eq!(after(b"CONNECTED\nversion:2.0\n\n\0"), None);
-    assert_eq!(after(b"MESSAGE\nversion:1.1\n\n\0"), None);
-}
-
-#[test]
-fn content_length_counts_octets_and_lets_nul_through() {
-    let frame = only_frame("SEND\ncontent-length:4\n\né\0\n\0".as_bytes(), V1_2);
-    assert_eq!(frame.body(), &b"\xc3\xa9\0\n"[..]);
-    assert_eq!(only_frame(b"RECEIPT\ncontent-length:02\r\n\r\n\0\0\0", V1_2).body(), &b"\0\0"[..]);
-    assert_eq!(error(b"SEND\ncontent-length:2\n\nabc\0", V1_2), ("BodyNotTerminated".to_owned(), 25));
-}
-
-#[test]
-fn content_length_that_is_no_decimal_number_is_an_error() {
-    for value in ["", " 1", "1 ", "+1", "-1", "0x1", "1.0", "one"] {
-        let wire = format!("SEND\na:b\ncontent-length:{value}\n\nx\0");
-        assert_eq!(error(wire.as_bytes(), V1_2), ("ContentLength".to_owned(), 9), "{value:?}");
-    }
-}
-
-#[test]
-fn what_is_wrong_in_a_head_is_named_with_its_place() {
-    let cases: [(&[u8], &str, u64); 9] = [
-        (b"HELLO\n\n\0", "UnknownCommand", 0),
-        (b"send\n\n\0", "UnknownCommand", 0),
-        (b"HTTP/1.1 400 Bad Request\r\n", "UnknownCommand", 0),
-        (b"\n\nSEND \n\n\0", "UnknownCommand", 2),
-        (b"SEND\na:b\nno colon\n\n\0", "HeaderWithoutColon", 9),
-        (b"SEND\n:b\n\n\0", "EmptyHeaderName", 5),
-        (b"SEND\na:\xff\n\n\0", "NotUtf8", 7),
-        (b"SEND\na:b\0\n\n\0", "NulInHead", 8),
-        (b"RECEIPT\n\n\0\rX", "StrayCarriageReturn", 10),
-    ];
-    for (wire, kind, offset) in cases {
-        assert_eq!(error(wire, V1_2), (kind.to_owned(), offset), "{}", wire.escape_ascii());
-    }
-}
 
 #[test]
 fn an_answer_that_is_not_stomp_fails_before_a_nul_ever_comes() {
@@ -185,12 +57,57 @@ fn a_stream_cut_at_any_octet_reads_the_same() {
     assert_eq!(whole.end, End::BetweenFrames);
     assert_eq!(whole.seen.iter().filter(|seen| matches!(seen, Seen::Frame { .. })).count(), 4);
     for first in 0..=wire.len() {
-        let limits = Limits::default();
-        assert_eq!(decode_in_pieces(wire, &[first], Drain::AfterEachChunk, limits, None), whole);
-        let cuts = [first, first + 1, first + 2];
-        assert_eq!(decode_in_pieces(wire, &cuts, Drain::AfterEachChunk, limits, None), whole);
+        for way in Way::all() {
+            assert_eq!(decode_in_pieces(wire, &[first], way, Reading::of(None)), whole);
+            let cuts = [first, first + 1, first + 2];
+            assert_eq!(decode_in_pieces(wire, &cuts, way, Reading::of(None)), whole);
+        }
     }
 }
+
+/// The decoder looks at blocks of many octets: whatever it looks for is moved through more than two of them.
+#[test]
+fn a_head_reads_the_same_wherever_it_stands() {
+    for shift in 0..=130 {
+        for tail in TAILS {
+            let first = [b"SEND\np:", &b"x".repeat(shift)[..]].concat();
+            let wire = [&first[..], b"\n", tail].concat();
+            let line = shift + 2;
+            let default = Limits::default();
+            for limits in [
+                default,
+                default.with_max_header_line(line - 1),
+                default.with_max_header_line(line),
+                default.with_max_head(first.len()),
+                default.with_max_head(first.len() + 1),
+                default.with_max_header_count(1),
+            ] {
+                let reading = Reading { limits, ..Reading::of(V1_2) };
+                let expected = oracle::decode(&wire, reading.rules());
+                for chunk in [1, 63, 64, 65, wire.len()] {
+                    let cuts: Vec<_> = (0..wire.len()).step_by(chunk).collect();
+                    let read = decode_in_pieces(&wire, &cuts, Way::PLAIN, reading);
+                    assert_eq!(read, expected, "{}, chunks of {chunk}", wire.escape_ascii());
+                }
+            }
+        }
+    }
+}
+
+const TAILS: [&[u8]; 12] = [
+    b"\nbody\0\n",
+    b"\r\n\0",
+    b"a:1\r\nb\\c:2\n\n\0SEND\n\n\0",
+    b"no colon\n",
+    b":no name\n",
+    b"a:\0",
+    b"a:\\n\\\\\\r\n\n\0",
+    b"a:\\\\\\t\n\n\0",
+    b"a\\:b\n\n\0",
+    "é:🐎\n\n\0".as_bytes(),
+    b"a:\xc3\n\n\xa9\0",
+    b"content-length:2\n\n\0\0\0",
+];
 
 #[test]
 fn a_cut_off_frame_is_seen_as_unfinished() {

@@ -1,10 +1,10 @@
-//! What the encoder writes and what it refuses, rule by rule.
+//! How the encoder behaves, and what frames show of themselves.
+//!
+//! What can be written in which version is in `specification/`.
 
 use bytes::BytesMut;
 use stompede_codec::{Command, ContentLength, EncodeErrorKind, Encoder, Frame, Headers, Version};
 
-const V1_0: Encoder = Encoder::new(Version::V1_0);
-const V1_1: Encoder = Encoder::new(Version::V1_1);
 const V1_2: Encoder = Encoder::new(Version::V1_2);
 
 fn encoded(encoder: Encoder, frame: &Frame) -> Result<String, EncodeErrorKind> {
@@ -18,53 +18,6 @@ fn encoded(encoder: Encoder, frame: &Frame) -> Result<String, EncodeErrorKind> {
 
 fn send(name: &str, value: &str) -> Frame {
     Frame::new(Command::Send).with_header(name, value)
-}
-
-#[test]
-fn headers_are_escaped_by_the_version() {
-    let frame = send("a:\\", "b\n:\\");
-    assert_eq!(encoded(V1_2, &frame).as_deref(), Ok("SEND\na\\c\\\\:b\\n\\c\\\\\n\n\0"));
-    assert_eq!(encoded(V1_1, &frame), encoded(V1_2, &frame));
-    assert_eq!(encoded(V1_0, &send("a\\", ":\\")).as_deref(), Ok("SEND\na\\::\\\n\n\0"));
-    assert_eq!(encoded(V1_2, &send("a", "\r")).as_deref(), Ok("SEND\na:\\r\n\n\0"));
-}
-
-#[test]
-fn what_a_version_cannot_carry_is_refused() {
-    let connect = |name: &str, value: &str| Frame::new(Command::Connect).with_header(name, value);
-    for (encoder, frame, kind) in [
-        (V1_2, send("", "x"), EncodeErrorKind::EmptyHeaderName),
-        (V1_2, send("a", "\0"), EncodeErrorKind::NulInHeader),
-        (V1_2, send("\0", "a"), EncodeErrorKind::NulInHeader),
-        (V1_1, send("a", "b\r"), EncodeErrorKind::LineBreakInHeader),
-        (V1_0, send("a", "b\nevil:1"), EncodeErrorKind::LineBreakInHeader),
-        (V1_0, send("a", "b\r"), EncodeErrorKind::LineBreakInHeader),
-        (V1_0, send("a:b", "c"), EncodeErrorKind::ColonInHeaderName),
-        (V1_2, connect("a:b", "c"), EncodeErrorKind::ColonInHeaderName),
-        (V1_2, connect("a", "b\nc"), EncodeErrorKind::LineBreakInHeader),
-        (V1_2, connect("a", "b\rc"), EncodeErrorKind::LineBreakInHeader),
-        (V1_0, Frame::new(Command::Nack), EncodeErrorKind::CommandNotInVersion),
-        (V1_0, Frame::new(Command::Stomp), EncodeErrorKind::CommandNotInVersion),
-        (V1_1, Frame::new(Command::Ack).with_body("x"), EncodeErrorKind::BodyNotAllowed),
-        (V1_0, Frame::new(Command::Ack).with_body("\0"), EncodeErrorKind::NulInBody),
-    ] {
-        assert_eq!(encoded(encoder, &frame), Err(kind), "{frame}");
-    }
-    assert!(encoded(V1_2, &connect("passcode", "a:b\\c")).is_ok());
-    assert!(encoded(V1_0, &Frame::new(Command::Ack).with_body("x")).is_ok());
-}
-
-#[test]
-fn content_length_is_written_where_a_body_needs_it() {
-    let message = Frame::new(Command::Message).with_body("é\0");
-    assert_eq!(encoded(V1_2, &message).as_deref(), Ok("MESSAGE\ncontent-length:3\n\né\0\0"));
-    assert_eq!(encoded(V1_2, &Frame::new(Command::Send)).as_deref(), Ok("SEND\n\n\0"));
-    let given = send("content-length", "05").with_body("hello");
-    assert_eq!(encoded(V1_2, &given).as_deref(), Ok("SEND\ncontent-length:05\n\nhello\0"));
-    for wrong in ["4", "", "+5", "5 ", "x", "99999999999999999999999"] {
-        let frame = send("content-length", wrong).with_body("hello");
-        assert_eq!(encoded(V1_2, &frame), Err(EncodeErrorKind::ContentLengthMismatch), "{wrong:?}");
-    }
 }
 
 #[test]

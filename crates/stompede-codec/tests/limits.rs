@@ -3,7 +3,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::error;
+use common::{End, Reading, Way, commands, decode_in_pieces, error};
 use stompede_codec::{DecodeError, DecodeErrorKind, Decoder, Item, Limits, Version};
 
 /// Feeds `head` and then `flood` for ever; the most that was held, and the error that ended it.
@@ -81,14 +81,61 @@ fn a_limit_may_be_as_large_as_a_number_can_be() {
     assert_eq!(kind, DecodeErrorKind::BodyTooLarge { limit: usize::MAX });
 }
 
+/// Each limit, reached and passed by one octet or one header, by every frame of both directions.
 #[test]
-fn what_just_fits_is_read() {
-    let limits = Limits::default()
-        .with_max_header_count(1)
-        .with_max_header_line("key:value\r".len())
-        .with_max_head("SEND\r\nkey:value\r\n\r\n".len())
-        .with_max_body(5);
-    let mut decoder = Decoder::new(limits);
-    decoder.push(Bytes::from_static(b"SEND\r\nkey:value\r\n\r\nhello\0"));
-    assert!(matches!(decoder.next(), Ok(Some(Item::Frame(_)))));
+fn limits_hold_for_every_frame() {
+    let default = Limits::default();
+    for command in commands() {
+        let len = command.as_str().len();
+        let headers = format!("{command}\r\nkey:value\r\na:b\n\r\n\0");
+        let until_nul = format!("{command}\n\nhello\0");
+        let counted = format!("{command}\ncontent-length:5\n\nhello\0");
+        for (wire, fits, passed, kind, offset) in [
+            (
+                &headers,
+                default.with_max_header_count(2),
+                default.with_max_header_count(1),
+                "TooManyHeaders { limit: 1 }",
+                len + 13,
+            ),
+            (
+                &headers,
+                default.with_max_header_line(10),
+                default.with_max_header_line(9),
+                "HeaderLineTooLong { limit: 9 }",
+                len + 2,
+            ),
+            (
+                &headers,
+                default.with_max_head(len + 19),
+                default.with_max_head(len + 18),
+                &format!("HeadTooLarge {{ limit: {} }}", len + 18),
+                0,
+            ),
+            (
+                &until_nul,
+                default.with_max_body(5),
+                default.with_max_body(4),
+                "BodyTooLarge { limit: 4 }",
+                len + 2,
+            ),
+            (
+                &counted,
+                default.with_max_body(5),
+                default.with_max_body(4),
+                "BodyTooLarge { limit: 4 }",
+                len + 1,
+            ),
+        ] {
+            let read = |limits, cuts: &[usize]| {
+                decode_in_pieces(wire.as_bytes(), cuts, Way::PLAIN, Reading { limits, ..Reading::of(None) })
+            };
+            let refused = End::Error { kind: kind.to_owned(), offset: offset as u64 };
+            for cuts in [vec![], (0..wire.len()).collect()] {
+                let outcome = read(fits, &cuts);
+                assert_eq!((outcome.seen.len(), outcome.end), (1, End::BetweenFrames), "{wire:?}");
+                assert_eq!(read(passed, &cuts).end, refused, "{wire:?}");
+            }
+        }
+    }
 }

@@ -3,13 +3,13 @@
 mod common;
 
 use bytes::BytesMut;
-use common::{Drain, End, Outcome, Seen, decode_in_pieces, oracle};
+use common::{Reading, Seen, Way, commands, decode_in_pieces, oracle, writing};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::select;
 use proptest::test_runner::Config;
-use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
-use stompede_codec::{Command, ContentLength, EncodeErrorKind, Encoder, Frame, FrameRef, Limits, Version};
+use proptest::{prop_assert_eq, prop_oneof, proptest};
+use stompede_codec::{ContentLength, Encoder, Frame, Item, Limits, Strictness, Version};
 
 proptest! {
     // Enough to meet each pair of fragments often, and still a few seconds without optimisation.
@@ -19,133 +19,71 @@ proptest! {
     fn any_stream_in_any_pieces_reads_as_the_oracle_says(
         wire in streams(),
         cuts in vec(0_usize..4096, 0..12),
-        limits in limits(),
-        version in versions(),
+        reading in readings(),
+        way in ways(),
     ) {
-        let expected = oracle::decode(&wire, oracle_rules(limits, version));
-        let whole = decode_in_pieces(&wire, &[], Drain::AtTheEnd, limits, version);
+        let expected = oracle::decode(&wire, reading.rules());
+        let whole = decode_in_pieces(&wire, &[], Way::PLAIN, reading);
         prop_assert_eq!(&whole, &expected);
-        for drain in [Drain::AfterEachChunk, Drain::AtTheEnd] {
-            let pieces = decode_in_pieces(&wire, &cuts, drain, limits, version);
-            prop_assert_eq!(&pieces, &expected);
-        }
+        let pieces = decode_in_pieces(&wire, &cuts, way, reading);
+        prop_assert_eq!(&pieces, &expected);
         let octets: Vec<usize> = (0..wire.len()).collect();
-        let single = decode_in_pieces(&wire, &octets, Drain::AfterEachChunk, limits, version);
+        let single = decode_in_pieces(&wire, &octets, way, reading);
         prop_assert_eq!(&single, &expected);
     }
 
     #[test]
-    fn what_the_encoder_writes_reads_back_as_the_same_frame(
+    fn what_the_encoder_writes_reads_back_as_the_same_frame_and_no_other(
+        frame in frames(),
+        version in select(&Version::ALL),
+        length in select(vec![ContentLength::Auto, ContentLength::Omit]),
+    ) {
+        writing::check(&frame, version, length);
+    }
+
+    #[test]
+    fn every_frame_that_the_tables_allow_is_written(
         frame in frames(),
         version in select(&Version::ALL),
         cuts in vec(0_usize..4096, 0..6),
+        way in ways(),
     ) {
-        let mut out = BytesMut::from(&b"before"[..]);
-        match Encoder::new(version).encode(&frame, &mut out) {
-            Ok(()) => {
-                prop_assert!(why_not(&frame, version).is_empty());
-                let wire = &out[b"before".len()..];
-                let expected = Outcome { seen: vec![Seen::from(&with_length(&frame))], end: End::BetweenFrames };
-                let read = decode_in_pieces(wire, &cuts, Drain::AfterEachChunk, Limits::default(), Some(version));
-                prop_assert_eq!(read, expected);
-                let view = FrameRef::parse(wire, Some(version)).map(|view| view.to_frame(&wire.to_vec().into()));
-                prop_assert_eq!(view, Ok(with_length(&frame)));
-            }
-            Err(error) => {
-                prop_assert!(why_not(&frame, version).contains(&error.kind()), "{error}");
-                prop_assert_eq!(&out[..], b"before");
-            }
-        }
+        let frame = writing::made_writable(&frame, version);
+        let mut wire = BytesMut::new();
+        prop_assert_eq!(Encoder::new(version).encode(&frame, &mut wire), Ok(()));
+        let read = decode_in_pieces(&wire, &cuts, way, Reading::of(Some(version)));
+        prop_assert_eq!(read.seen, [Seen::from(&writing::as_read(&frame, ContentLength::Auto))]);
     }
 
     #[test]
     fn a_decoded_frame_can_be_written_wherever_the_tables_allow(
         wire in streams(),
+        reading in readings(),
         version in select(&Version::ALL),
+        length in select(vec![ContentLength::Auto, ContentLength::Omit]),
     ) {
-        let outcome = decode_in_pieces(&wire, &[], Drain::AtTheEnd, Limits::default(), Some(version));
-        for seen in outcome.seen {
-            let Seen::Frame { command, headers, body } = seen else { continue };
-            let command: Command = command.parse().expect("the decoder knows it");
-            let frame = headers.iter().fold(Frame::new(command), |f, (n, v)| f.with_header(n, v)).with_body(body);
-            // CONNECTED may have switched the version on the way.
-            for version in Version::ALL {
-                let result = Encoder::new(version).encode(&frame, &mut BytesMut::new());
-                prop_assert_eq!(result.is_ok(), why_not(&frame, version).is_empty());
+        let mut decoder = reading.decoder();
+        decoder.push_slice(&wire);
+        while let Ok(Some(item)) = decoder.next() {
+            if let Item::Frame(frame) = item {
+                writing::check(&frame, version, length);
             }
         }
     }
-
-    #[test]
-    fn omitting_content_length_writes_none_and_refuses_nul(frame in frames(), version in select(&Version::ALL)) {
-        let mut out = BytesMut::new();
-        let encoder = Encoder::new(version).content_length(ContentLength::Omit);
-        if encoder.encode(&frame, &mut out).is_ok() {
-            prop_assert!(!frame.body().contains(&0));
-            let mut bare = frame;
-            bare.headers_mut().remove("content-length");
-            let expected = Outcome { seen: vec![Seen::from(&bare)], end: End::BetweenFrames };
-            let read = decode_in_pieces(&out, &[], Drain::AtTheEnd, Limits::default(), Some(version));
-            prop_assert_eq!(read, expected);
-        }
-    }
 }
 
-/// All reasons for which a frame cannot be written, from the specification's tables.
-fn why_not(frame: &Frame, version: Version) -> Vec<EncodeErrorKind> {
-    let command = frame.command();
-    let early = version == Version::V1_0;
-    let connects = matches!(command, Command::Connect | Command::Connected);
-    let has_body = matches!(command, Command::Send | Command::Message | Command::Error);
-    let mut why = Vec::new();
-    let mut reason = |applies: bool, kind| {
-        if applies {
-            why.push(kind);
-        }
-    };
-    reason(early && matches!(command, Command::Nack | Command::Stomp), EncodeErrorKind::CommandNotInVersion);
-    reason(!early && !has_body && !frame.body().is_empty(), EncodeErrorKind::BodyNotAllowed);
-    let length = frame.header("content-length");
-    let counted = length.is_some() || has_body;
-    reason(!counted && frame.body().contains(&0), EncodeErrorKind::NulInBody);
-    let digits = |text: &str| text.trim_start_matches('0').to_owned();
-    let expected = digits(&frame.body().len().to_string());
-    let fits =
-        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) && digits(text) == expected;
-    reason(length.is_some_and(|text| !fits(&text)), EncodeErrorKind::ContentLengthMismatch);
-    for (name, value) in frame.headers() {
-        let both = format!("{name}{value}");
-        reason(name.is_empty(), EncodeErrorKind::EmptyHeaderName);
-        reason(both.contains('\0'), EncodeErrorKind::NulInHeader);
-        reason((early || connects) && name.contains(':'), EncodeErrorKind::ColonInHeaderName);
-        reason((early || connects) && both.contains('\n'), EncodeErrorKind::LineBreakInHeader);
-        let writes_cr = version == Version::V1_2 && !connects;
-        reason(!writes_cr && both.contains('\r'), EncodeErrorKind::LineBreakInHeader);
-    }
-    why
+fn readings() -> impl Strategy<Value = Reading> {
+    let versions = vec![None, Some(Version::V1_0), Some(Version::V1_1), Some(Version::V1_2)];
+    let strictness = vec![Strictness::Strict, Strictness::Lenient];
+    (limits(), select(versions), select(strictness)).prop_map(|(limits, version, strictness)| Reading {
+        limits,
+        version,
+        strictness,
+    })
 }
 
-/// The frame with the `content-length` that the encoder adds.
-fn with_length(frame: &Frame) -> Frame {
-    let wants = matches!(frame.command(), Command::Send | Command::Message | Command::Error);
-    if frame.body().is_empty() || frame.headers().contains("content-length") || !wants {
-        return frame.clone();
-    }
-    frame.clone().with_header("content-length", frame.body().len().to_string())
-}
-
-fn oracle_rules(limits: Limits, version: Option<Version>) -> oracle::Rules<'static> {
-    oracle::Rules {
-        version: version.map(Version::as_str),
-        max_header_count: limits.max_header_count,
-        max_header_line: limits.max_header_line,
-        max_head: limits.max_head,
-        max_body: limits.max_body,
-    }
-}
-
-fn versions() -> impl Strategy<Value = Option<Version>> {
-    select(vec![None, Some(Version::V1_0), Some(Version::V1_1), Some(Version::V1_2)])
+fn ways() -> impl Strategy<Value = Way> {
+    select(Way::all().collect::<Vec<_>>())
 }
 
 /// Mostly the default; otherwise so small that streams run into them.
@@ -181,23 +119,10 @@ fn frames() -> impl Strategy<Value = Frame> {
         1 => (Just("version".to_owned()), select(vec!["1.0", "1.1", "1.2", "2"]).prop_map(str::to_owned)),
     ];
     let body = prop_oneof![Just(Vec::new()), vec(select(vec![0_u8, b'\n', b'\r', b'a', 0xff]), 0..6)];
-    (select(COMMANDS), vec(header, 0..4), body).prop_map(|(command, headers, body)| {
+    (select(commands().collect::<Vec<_>>()), vec(header, 0..4), body).prop_map(|(command, headers, body)| {
         headers.iter().fold(Frame::new(command), |frame, (n, v)| frame.with_header(n, v)).with_body(body)
     })
 }
-
-const COMMANDS: &[Command] = &[
-    Command::Connect,
-    Command::Stomp,
-    Command::Send,
-    Command::Send,
-    Command::Message,
-    Command::Message,
-    Command::Nack,
-    Command::Receipt,
-    Command::Connected,
-    Command::Error,
-];
 
 /// Pieces of header text.
 const PIECES: &[&str] =

@@ -9,6 +9,8 @@ use super::{End, Outcome, Seen};
 pub(crate) struct Rules<'a> {
     /// `1.0`, `1.1`, `1.2`, or nothing as long as none was negotiated.
     pub(crate) version: Option<&'a str>,
+    /// Undefined escapes stay, `\r` is known in 1.1, NUL may stand between frames.
+    pub(crate) lenient: bool,
     pub(crate) max_header_count: usize,
     pub(crate) max_header_line: usize,
     pub(crate) max_head: usize,
@@ -34,6 +36,7 @@ pub(crate) fn decode(wire: &[u8], rules: Rules<'_>) -> Outcome {
                 }
                 Some(_) => break fail("StrayCarriageReturn", at),
             },
+            Some(0) if rules.lenient => at += 1,
             Some(_) => match frame(wire, at, rules, version.as_deref()) {
                 Err(end) => break end,
                 Ok((command, headers, body, next)) => {
@@ -90,23 +93,14 @@ fn frame(wire: &[u8], start: usize, rules: Rules<'_>, version: Option<&str>) -> 
         return Err(fail("NotUtf8", start + error.valid_up_to()));
     }
     let command = String::from_utf8(lines[0].1.clone()).expect("checked above");
+    let escapes = escapes(&command, version, rules.lenient);
     let mut headers = Vec::new();
     for (line_start, line) in &lines[1..] {
-        let Some(colon) = line.iter().position(|&octet| octet == b':') else {
-            return Err(fail("HeaderWithoutColon", *line_start));
-        };
-        if colon == 0 {
-            return Err(fail("EmptyHeaderName", *line_start));
-        }
-        headers.push((*line_start, line[..colon].to_vec(), line[colon + 1..].to_vec()));
+        let colon = line.iter().position(|&octet| octet == b':').expect("checked in head()");
+        let name = unescape(&line[..colon], *line_start, escapes)?;
+        headers.push((name, unescape(&line[colon + 1..], line_start + colon + 1, escapes)?));
     }
-    let mut plain = Vec::new();
-    for (line_start, name, value) in headers {
-        let value_start = line_start + name.len() + 1;
-        let name = unescape(&name, line_start, &command, version)?;
-        plain.push((name, unescape(&value, value_start, &command, version)?));
-    }
-    Ok((command, plain, wire[body_start..body_end].to_vec(), body_end + 1))
+    Ok((command, headers, wire[body_start..body_end].to_vec(), body_end + 1))
 }
 
 /// Where a line begins, and the line without its end.
@@ -182,13 +176,31 @@ fn check_length(digits: &[u8], line_start: usize, rules: Rules<'_>) -> Result<()
     }
 }
 
-fn unescape(raw: &[u8], start: usize, command: &str, version: Option<&str>) -> Result<String, End> {
-    let literal = command == "CONNECT" || command == "CONNECTED" || version == Some("1.0");
-    let lenient = command == "ERROR" && version.is_none();
+/// What a backslash means in a frame.
+#[derive(Clone, Copy)]
+struct Escapes {
+    /// Nothing but itself.
+    literal: bool,
+    /// Whether `\r` is a carriage return.
+    carriage_return: bool,
+    /// Whether it stays where it begins no escape; otherwise that is an error.
+    undefined_stay: bool,
+}
+
+fn escapes(command: &str, version: Option<&str>, lenient: bool) -> Escapes {
+    Escapes {
+        literal: command == "CONNECT" || command == "CONNECTED" || version == Some("1.0"),
+        carriage_return: lenient || version != Some("1.1"),
+        // An ERROR in answer to CONNECT comes from a server of any version.
+        undefined_stay: lenient || (command == "ERROR" && version.is_none()),
+    }
+}
+
+fn unescape(raw: &[u8], start: usize, escapes: Escapes) -> Result<String, End> {
     let mut plain = Vec::new();
     let mut at = 0;
     while at < raw.len() {
-        if raw[at] != b'\\' || literal {
+        if raw[at] != b'\\' || escapes.literal {
             plain.push(raw[at]);
             at += 1;
             continue;
@@ -197,8 +209,8 @@ fn unescape(raw: &[u8], start: usize, command: &str, version: Option<&str>) -> R
             Some(b'n') => b'\n',
             Some(b'c') => b':',
             Some(b'\\') => b'\\',
-            Some(b'r') if version != Some("1.1") => b'\r',
-            _ if lenient => {
+            Some(b'r') if escapes.carriage_return => b'\r',
+            _ if escapes.undefined_stay => {
                 plain.push(b'\\');
                 at += 1;
                 continue;
