@@ -38,11 +38,6 @@ impl Options {
     pub(crate) fn is_test(&self) -> bool {
         self.rounds == 0
     }
-
-    /// Whether this part is to be run.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
-    }
 }
 
 fn rounds(given: Option<String>) -> Result<usize, String> {

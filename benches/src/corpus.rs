@@ -1,7 +1,7 @@
 //! Generated streams, the same in every run.
 
 use bytes::Bytes;
-use stompede_codec::Frame;
+use stompede_codec::{Command, Frame};
 
 /// Octets of a chunk, as one large read from a socket brings them.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -89,7 +89,7 @@ impl Corpus {
 /// One frame, before it is written in somebody's form.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    pub(crate) command: &'static str,
+    pub(crate) command: Command,
     /// Without content-length; plain text, without escapes.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
@@ -98,13 +98,13 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    fn new(command: &'static str, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+    fn new(command: Command, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
         Self { command, headers, body: body.into(), counted: true }
     }
 
     /// Writes the frame as STOMP 1.2; our encoder has no part in it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.command.as_bytes());
+        out.extend_from_slice(self.command.as_str().as_bytes());
         out.push(b'\n');
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
@@ -122,8 +122,7 @@ impl Message {
 
     /// The frame for our encoder, which adds content-length itself.
     pub(crate) fn frame(&self) -> Frame {
-        let command = self.command.parse().expect("a command of STOMP");
-        let frame = Frame::new(command).with_body(self.body.clone());
+        let frame = Frame::new(self.command).with_body(self.body.clone());
         self.headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value))
     }
 }
@@ -144,7 +143,7 @@ fn delivery(n: usize, content_type: &str, body: Vec<u8>) -> Message {
         ("content-type", content_type.into()),
         ("x-sequence", n.to_string()),
     ];
-    Message::new("MESSAGE", headers, body)
+    Message::new(Command::Message, headers, body)
 }
 
 fn many_headers(n: usize, random: &mut Random) -> Message {
@@ -167,14 +166,14 @@ fn many_headers(n: usize, random: &mut Random) -> Message {
         (name, value)
     };
     headers.extend(HEADER_NAMES.map(|name| value(name, random)));
-    Message::new("MESSAGE", headers, json(n, 60))
+    Message::new(Command::Message, headers, json(n, 60))
 }
 
 fn tiny(n: usize, random: &mut Random) -> Message {
     match random.below(8) {
         0..5 => Message {
             counted: false,
-            ..Message::new("RECEIPT", vec![("receipt-id", format!("r-{n}"))], Vec::new())
+            ..Message::new(Command::Receipt, vec![("receipt-id", format!("r-{n}"))], Vec::new())
         },
         5..7 => {
             let headers = vec![
@@ -182,9 +181,13 @@ fn tiny(n: usize, random: &mut Random) -> Message {
                 ("message-id", n.to_string()),
                 ("destination", "/queue/a".into()),
             ];
-            Message::new("MESSAGE", headers, b"ok".to_vec())
+            Message::new(Command::Message, headers, b"ok".to_vec())
         }
-        _ => Message::new("ERROR", vec![("message", "no such queue".into())], b"no such queue: b".to_vec()),
+        _ => Message::new(
+            Command::Error,
+            vec![("message", "no such queue".into())],
+            b"no such queue: b".to_vec(),
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 /// Columns of text, printed as a Markdown table that is also readable as it stands.
 pub(crate) struct Table {
     widths: Vec<usize>,
+    left: usize,
 }
 
 impl Table {
@@ -10,7 +11,7 @@ impl Table {
     pub(crate) fn begin(columns: &[(&str, usize)], left: usize) -> Self {
         let widths: Vec<usize> =
             columns.iter().map(|&(name, width)| width.max(name.chars().count())).collect();
-        let table = Self { widths };
+        let table = Self { widths, left };
         table.row(&columns.iter().map(|&(name, _)| name.to_owned()).collect::<Vec<_>>());
         let rules: Vec<String> = table
             .widths
@@ -30,10 +31,12 @@ impl Table {
         let padded: Vec<String> = cells
             .iter()
             .zip(&self.widths)
-            .map(|(cell, &width)| {
-                let numeric = cell.starts_with(|c: char| c.is_ascii_digit());
-                if numeric { format!(" {cell:>width$} ") } else { format!(" {cell:<width$} ") }
-            })
+            .enumerate()
+            .map(
+                |(at, (cell, &width))| {
+                    if at < self.left { format!(" {cell:<width$} ") } else { format!(" {cell:>width$} ") }
+                },
+            )
             .collect();
         println!("|{}|", padded.join("|"));
     }

@@ -58,3 +58,29 @@ pub(crate) fn tally(wire: &[u8], state: &mut Borrowing) -> Tally {
     });
     tally
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Corpus;
+
+    #[test]
+    fn every_part_is_found() {
+        let messages = Corpus::NoLen.messages(200_000);
+        let mut wire = Vec::new();
+        messages.iter().for_each(|message| message.write(&mut wire));
+        let mut expected = messages.iter();
+        Borrowing::default().read(&wire, |view| {
+            let message = expected.next().expect("no more frames than messages");
+            assert_eq!(view.command, message.command.as_str().as_bytes());
+            assert_eq!(view.body, message.body);
+            assert_eq!(view.index.len(), message.headers.len());
+            for (span, (name, value)) in view.index.iter().zip(&message.headers) {
+                let (start, colon, end) = (span.start as usize, span.colon as usize, span.end as usize);
+                assert_eq!(&view.octets[start..colon], name.as_bytes());
+                assert_eq!(&view.octets[colon + 1..end], value.as_bytes());
+            }
+        });
+        assert!(expected.next().is_none());
+    }
+}

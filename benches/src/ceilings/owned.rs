@@ -16,7 +16,7 @@ pub(crate) struct Owned {
     octets: Bytes,
     /// Names and values with their escapes resolved; `None` if there were none.
     #[cfg_attr(not(test), expect(dead_code, reason = "the work of making it is what counts"))]
-    plain: Option<Box<[u8]>>,
+    plain: Option<Vec<u8>>,
     pub(crate) index: Box<[Span]>,
     extent: Extent,
 }
@@ -52,43 +52,39 @@ impl Owned {
     }
 }
 
-/// Copies names and values without their escapes.
-fn unescaped(head: &[u8], index: &[Span]) -> (Box<[u8]>, Box<[Span]>) {
+/// The head without its escapes, and where everything stands in there.
+fn unescaped(head: &[u8], index: &[Span]) -> (Vec<u8>, Box<[Span]>) {
+    let mut index: Box<[Span]> = index.into();
     let mut plain = Vec::with_capacity(head.len());
-    let mut part = |from: u32, to: u32| {
-        let raw = &head[from as usize..to as usize];
-        let mut copied = 0;
-        let mut second = usize::MAX;
-        for at in memchr_iter(b'\\', raw) {
-            if at == second {
-                continue;
+    let mut backslashes = memchr_iter(b'\\', head);
+    let mut next = backslashes.next();
+    let (mut copied, mut removed) = (0, 0);
+    // Resolves what stands before a place; how far the place has moved.
+    let mut before = |place: u32| {
+        while let Some(at) = next.filter(|&at| at < place as usize) {
+            next = backslashes.next();
+            if at < copied {
+                continue; // the second half of an escaped backslash
             }
-            plain.extend_from_slice(&raw[copied..at]);
-            plain.push(match raw.get(at + 1) {
+            plain.extend_from_slice(&head[copied..at]);
+            plain.push(match head.get(at + 1) {
                 Some(b'n') => b'\n',
                 Some(b'r') => b'\r',
                 Some(b'c') => b':',
                 _ => b'\\',
             });
-            copied = (at + 2).min(raw.len());
-            second = at + 1;
+            copied = at + 2;
+            removed += 1;
         }
-        plain.extend_from_slice(&raw[copied..]);
-        plain.push(b':');
-        plain.len() as u32 - 1
+        removed
     };
-    let mut start = 0;
-    let index = index
-        .iter()
-        .map(|span| {
-            let colon = part(span.start, span.colon);
-            let end = part(span.colon + 1, span.end);
-            let found = Span { start, colon, end };
-            start = end + 1;
-            found
-        })
-        .collect();
-    (plain.into_boxed_slice(), index)
+    for span in &mut index {
+        span.start -= before(span.start);
+        span.colon -= before(span.colon);
+        span.end -= before(span.end);
+    }
+    plain.extend_from_slice(&head[copied..]);
+    (plain, index)
 }
 
 /// The block and the search, which a connection would keep.
@@ -101,9 +97,9 @@ pub(crate) struct Owning {
 impl Owning {
     /// Hands over each frame of the stream.
     #[inline]
-    pub(crate) fn read(&mut self, wire: &[u8], mut take: impl FnMut(Owned)) {
+    pub(crate) fn read<'a>(&mut self, chunks: impl Iterator<Item = &'a [u8]>, mut take: impl FnMut(Owned)) {
         self.buffer.clear();
-        for chunk in wire.chunks(CHUNK) {
+        for chunk in chunks {
             if let Some(len) = self.splitter.known_len() {
                 self.buffer.reserve((len - self.buffer.len()).max(chunk.len()));
             }
@@ -125,9 +121,35 @@ impl Owning {
 /// Counts the frames of a stream.
 pub(crate) fn tally(wire: &[u8], state: &mut Owning) -> Tally {
     let mut tally = Tally::default();
-    state.read(wire, |frame| {
+    state.read(wire.chunks(CHUNK), |frame| {
         let frame = black_box(frame);
         tally.frame(frame.command(), frame.index.len(), frame.body());
     });
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Corpus;
+
+    #[test]
+    fn escapes_are_resolved() {
+        for corpus in [Corpus::Headers, Corpus::Small] {
+            let messages = corpus.messages(200_000);
+            let mut wire = Vec::new();
+            messages.iter().for_each(|message| message.write(&mut wire));
+            let mut expected = messages.iter();
+            Owning::default().read(wire.chunks(CHUNK), |frame| {
+                let message = expected.next().expect("no more frames than messages");
+                assert_eq!(frame.command(), message.command.as_str().as_bytes());
+                assert_eq!(frame.body(), message.body);
+                assert_eq!(frame.index.len(), message.headers.len() + 1);
+                for (at, (name, value)) in message.headers.iter().enumerate() {
+                    assert_eq!(frame.header(at), (name.as_bytes(), value.as_bytes()));
+                }
+            });
+            assert!(expected.next().is_none());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Finds the parts of a frame by three searches and nothing else: no check of the text, no limits, no escapes.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Where a header stands in its frame: `start..colon` is the name, `colon + 1..end` the value.
 #[derive(Clone, Copy, Debug)]
@@ -86,32 +86,45 @@ impl Splitter {
     #[inline]
     fn head(&mut self, octets: &[u8]) -> Option<Phase> {
         self.index.clear();
-        let command = memchr(b'\n', octets)?;
+        let mut line_feeds = memchr_iter(b'\n', octets);
+        let command = line_feeds.next()?;
         let mut start = command + 1;
         let mut length = None;
         loop {
-            let rest = &octets[start..];
-            let len = memchr(b'\n', rest)?;
-            if len == 0 {
+            let end = line_feeds.next()?;
+            if end == start {
                 let head = start + 1;
                 return Some(match length {
                     Some(body) => Phase::Counted { command, head, body },
                     None => Phase::UntilNul { command, head, seen: head },
                 });
             }
-            let line = &rest[..len];
-            let colon = line.iter().position(|&octet| octet == b':')?;
+            let line = &octets[start..end];
+            let colon = first_colon(line)?;
             if length.is_none() && line[..colon] == *b"content-length" {
                 length = Some(decimal(&line[colon + 1..]));
             }
-            self.index.push(Span {
-                start: start as u32,
-                colon: (start + colon) as u32,
-                end: (start + len) as u32,
-            });
-            start += len + 1;
+            self.index.push(Span { start: start as u32, colon: (start + colon) as u32, end: end as u32 });
+            start = end + 1;
         }
     }
+}
+
+/// Eight octets at a time: names are too short for the call of `memchr` to pay.
+#[inline]
+fn first_colon(line: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let mut at = 0;
+    while let Some(&word) = line.get(at..).and_then(<[u8]>::first_chunk) {
+        // The lowest bit that is set marks the first octet that became zero; those above it may be wrong.
+        let word = u64::from_le_bytes(word) ^ u64::from_le_bytes([b':'; 8]);
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + (zeros.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    line[at..].iter().position(|&octet| octet == b':').map(|found| at + found)
 }
 
 fn decimal(digits: &[u8]) -> usize {
