@@ -6,7 +6,7 @@ mod common;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use common::{Drain, End, Seen, decode_in_pieces};
+use common::{End, Seen, decode};
 use futures_util::{SinkExt, StreamExt};
 use proptest::collection::vec;
 use proptest::sample::select;
@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn a_framed_reads_what_the_decoder_reads(parts in vec(select(PARTS), 0..12), part in 1_usize..40) {
         let wire = parts.concat();
-        let expected = decode_in_pieces(&wire, &[], Drain::AtTheEnd, Limits::default(), None);
+        let expected = decode(&wire, None);
         let (items, error) = run(read_all(&wire, part, StompCodec::default()));
         prop_assert_eq!(seen(&items), expected.seen);
         match (expected.end, error) {

@@ -1,0 +1,70 @@
+//! What the command line asks for.
+
+/// How a run is to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Options {
+    /// Interleaved rounds that are timed; 0 runs everything once, on little input, to compare what was found.
+    pub(crate) rounds: usize,
+    /// Names of what to run; empty for all.
+    pub(crate) only: Vec<String>,
+}
+
+impl Options {
+    /// Reads what cargo and the user pass; `None` if only a list of tests is wanted, of which there is none.
+    ///
+    /// Only `cargo bench` passes `--bench`. Without it, or with `--test`, this is a test.
+    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut args = args;
+        let (mut bench, mut test) = (false, false);
+        let mut options = Self { rounds: ROUNDS, only: Vec::new() };
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--bench" => bench = true,
+                "--test" => test = true,
+                "--list" => return Ok(None),
+                "--rounds" => options.rounds = rounds(args.next())?,
+                // Options of the test harness that this is not, such as `--nocapture`.
+                _ if arg.starts_with('-') => {}
+                _ => options.only.push(arg),
+            }
+        }
+        if test || !bench {
+            options.rounds = 0;
+        }
+        Ok(Some(options))
+    }
+
+    /// Whether everything is run once, to compare what was found.
+    pub(crate) fn is_test(&self) -> bool {
+        self.rounds == 0
+    }
+}
+
+fn rounds(given: Option<String>) -> Result<usize, String> {
+    let given = given.ok_or("--rounds needs a number")?;
+    match given.parse() {
+        Ok(rounds) if rounds > 0 => Ok(rounds),
+        _ => Err(format!("--rounds needs a number above 0, not {given:?}")),
+    }
+}
+
+/// Enough for a median that one disturbed round cannot move.
+const ROUNDS: usize = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Options {
+        Options::parse(line.split_whitespace().map(String::from)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn only_cargo_bench_measures() {
+        assert_eq!(parse("--bench").rounds, ROUNDS);
+        assert_eq!(parse("--bench small --rounds 40"), Options { rounds: 40, only: vec!["small".into()] });
+        assert!(parse("--nocapture").is_test());
+        assert!(parse("--bench --test").is_test());
+        assert!(Options::parse(["--rounds".into(), "none".into()].into_iter()).is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! The decoder of stompede-codec.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use stompede_codec::{Decoder, Item, Limits, Version};
+
+use crate::corpus::CHUNK;
+use crate::tally::Tally;
+
+fn decoder() -> Decoder {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.set_version(Version::V1_2);
+    decoder
+}
+
+/// Counts the frames of a stream, each as an owned [`stompede_codec::Frame`].
+pub(crate) fn owned(wire: &[u8]) -> Tally {
+    let mut decoder = decoder();
+    let mut tally = Tally::default();
+    for chunk in wire.chunks(CHUNK) {
+        decoder.push(Bytes::copy_from_slice(chunk));
+        while let Some(item) = decoder.next().expect("a stream without mistakes") {
+            if let Item::Frame(frame) = black_box(item) {
+                tally.frame(frame.command().as_str().as_bytes(), frame.headers().len(), frame.body());
+            }
+        }
+    }
+    tally
+}
+
+/// The same, and every header is looked at: escapes are resolved when a header is asked for.
+pub(crate) fn owned_read(wire: &[u8]) -> Tally {
+    let mut decoder = decoder();
+    let mut tally = Tally::default();
+    for chunk in wire.chunks(CHUNK) {
+        decoder.push(Bytes::copy_from_slice(chunk));
+        while let Some(item) = decoder.next().expect("a stream without mistakes") {
+            if let Item::Frame(frame) = item {
+                let headers = frame.headers().iter().map(black_box).count();
+                tally.frame(frame.command().as_str().as_bytes(), headers, frame.body());
+            }
+        }
+    }
+    tally
+}
+
+/// Counts the frames of a stream, each as a [`stompede_codec::FrameRef`].
+// To be wired in: waits for `Decoder::next_ref`.
+#[cfg(any())]
+pub(crate) fn borrowed(wire: &[u8]) -> Tally {
+    use stompede_codec::ItemRef;
+
+    let mut decoder = decoder();
+    let mut tally = Tally::default();
+    for chunk in wire.chunks(CHUNK) {
+        decoder.push(Bytes::copy_from_slice(chunk));
+        while let Some(item) = decoder.next_ref().expect("a stream without mistakes") {
+            if let ItemRef::Frame(frame) = black_box(item) {
+                tally.frame(frame.command().as_str().as_bytes(), frame.headers().len(), frame.body());
+            }
+        }
+    }
+    tally
+}
