@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use crate::broker::Shared;
 use crate::outbox::Outbox;
+use crate::refusal::Refusal;
 use crate::requests::{Requests, Welcome, welcome};
-use crate::router::{Refusal, error_frame};
 use crate::stats::count;
 
 /// Serves a client until it leaves, errs, or the broker stops.
@@ -76,17 +76,23 @@ impl Connection {
         if self.gone { Poll::Ready(false) } else { Poll::Pending }
     }
 
-    /// Ready once the connection is to end: the peer has gone, or the outbox has ended and is written.
+    /// Ready once the connection is to end: the peer has gone, or there is a last word to be said.
     fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_read(cx, READ_BUDGET);
+        let held = self.poll_read(cx, READ_BUDGET);
         let written = self.poll_write(cx);
-        if let Some(requests) =
-            self.requests.as_ref().filter(|_| self.outbox.is_fed_again(self.shared.limits.max_outbox_bytes))
-        {
+        let (bytes, is_ending) = self.outbox.load();
+        // What is left then has only the time of the goodbye: a peer that does not read must not keep its place.
+        if self.gone || is_ending {
+            return Poll::Ready(());
+        }
+        let max = self.shared.limits.max_outbox_bytes;
+        if let Some(requests) = self.requests.as_ref().filter(|_| self.outbox.is_fed_again(max)) {
             requests.feed();
+        }
+        if held && bytes < max || self.outbox.poll_news(cx, !written) {
             cx.waker().wake_by_ref();
         }
-        if self.gone || written && self.outbox.is_ending() { Poll::Ready(()) } else { Poll::Pending }
+        Poll::Pending
     }
 
     /// Writes what is left, closes in order, and waits for the peer's own close.
@@ -105,17 +111,18 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Reads and answers up to `budget` chunks, unless the peer does not read its answers.
-    fn poll_read(&mut self, cx: &mut Context<'_>, budget: usize) {
+    /// Reads and answers up to `budget` chunks; `true` if it stopped because the peer does not read its answers.
+    fn poll_read(&mut self, cx: &mut Context<'_>, budget: usize) -> bool {
         for _ in 0..budget {
-            if self.gone
-                || self.outbox.is_ending()
-                || self.outbox.bytes() >= self.shared.limits.max_outbox_bytes
-            {
-                return;
+            let (bytes, is_ending) = self.outbox.load();
+            if self.gone || is_ending {
+                return false;
+            }
+            if bytes >= self.shared.limits.max_outbox_bytes {
+                return true;
             }
             match self.transport.poll_recv(cx) {
-                Poll::Pending => return,
+                Poll::Pending => return false,
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.decoder.push(chunk);
                     self.answer_all();
@@ -125,6 +132,7 @@ impl Connection {
         }
         // There may be more to read; others come first.
         cx.waker().wake_by_ref();
+        false
     }
 
     /// Whether everything in the outbox has been written and flushed.
@@ -135,7 +143,7 @@ impl Connection {
                 Poll::Ready(Err(_)) => return self.give_up(),
                 Poll::Ready(Ok(())) => {}
             }
-            let Some(item) = self.outbox.poll_pop(cx) else {
+            let Some(item) = self.outbox.pop() else {
                 return match self.transport.poll_flush(cx) {
                     Poll::Pending => false,
                     Poll::Ready(Err(_)) => self.give_up(),
@@ -202,7 +210,7 @@ impl Connection {
                 self.push(&connected);
             }
             Err((refusal, lists_versions)) => {
-                let mut error = error_frame(&refusal, None);
+                let mut error = refusal.frame(None);
                 if lists_versions {
                     error.headers_mut().push("version", "1.0,1.1,1.2");
                 }
@@ -212,7 +220,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, refusal: &Refusal, receipt: Option<&str>) {
-        self.last_word(&error_frame(refusal, receipt));
+        self.last_word(&refusal.frame(receipt));
     }
 
     /// Sends an ERROR and ends.

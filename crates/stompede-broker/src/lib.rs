@@ -35,6 +35,7 @@ mod error;
 mod limits;
 mod listener;
 mod outbox;
+mod refusal;
 mod requests;
 mod router;
 mod stats;

@@ -19,11 +19,18 @@ struct Inner {
     queue: VecDeque<Outbound>,
     bytes: usize,
     /// The connection's task while it sleeps.
-    waker: Option<Waker>,
+    sleeper: Option<Sleeper>,
     /// Nothing more is taken, and the connection is to end behind what is queued.
     ending: bool,
     /// The queues had more for this connection than would fit.
     starved: bool,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    waker: Waker,
+    /// It waits until it can write, and does not care for more to be written.
+    blocked: bool,
 }
 
 impl Outbox {
@@ -35,7 +42,9 @@ impl Outbox {
             inner.bytes += item.remaining();
             inner.queue.push_back(item);
         }
-        Self::wake(inner);
+        let waker = inner.sleeper.take_if(|sleeper| !sleeper.blocked);
+        drop(inner);
+        waker.into_iter().for_each(|sleeper| sleeper.waker.wake());
         Ok(())
     }
 
@@ -43,15 +52,19 @@ impl Outbox {
     pub(crate) fn end(&self) {
         let mut inner = self.lock();
         inner.ending = true;
-        Self::wake(inner);
+        let waker = inner.sleeper.take();
+        drop(inner);
+        waker.into_iter().for_each(|sleeper| sleeper.waker.wake());
     }
 
     pub(crate) fn is_ending(&self) -> bool {
         self.lock().ending
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
+    /// The bytes that wait, and whether the connection is ending.
+    pub(crate) fn load(&self) -> (usize, bool) {
+        let inner = self.lock();
+        (inner.bytes, inner.ending)
     }
 
     /// Notes that a queue had more for this connection.
@@ -59,15 +72,24 @@ impl Outbox {
         self.lock().starved = true;
     }
 
-    /// Takes the next frame; arranges for a wake-up if there is none.
-    pub(crate) fn poll_pop(&self, cx: &Context<'_>) -> Option<Outbound> {
+    /// Takes the next frame.
+    pub(crate) fn pop(&self) -> Option<Outbound> {
         let mut inner = self.lock();
-        let Some(item) = inner.queue.pop_front() else {
-            inner.waker = Some(cx.waker().clone());
-            return None;
-        };
+        let item = inner.queue.pop_front()?;
         inner.bytes -= item.remaining();
         Some(item)
+    }
+
+    /// Whether there is something new for the connection's task to do; arranges for a wake-up if not.
+    ///
+    /// With `blocked`, frames are nothing new: they could not be written. The end of the connection is.
+    pub(crate) fn poll_news(&self, cx: &Context<'_>, blocked: bool) -> bool {
+        let mut inner = self.lock();
+        if inner.ending || !blocked && !inner.queue.is_empty() {
+            return true;
+        }
+        inner.sleeper = Some(Sleeper { waker: cx.waker().clone(), blocked });
+        false
     }
 
     /// Whether the connection has room again for what the queues had more; tells so once.
@@ -76,12 +98,6 @@ impl Outbox {
         let again = inner.starved && inner.bytes < max_bytes / 2;
         inner.starved &= !again;
         again
-    }
-
-    fn wake(mut inner: MutexGuard<'_, Inner>) {
-        let waker = inner.waker.take();
-        drop(inner);
-        waker.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -7,7 +7,8 @@ use stompede_codec::{Command, Frame, Version};
 
 use crate::BrokerLimits;
 use crate::outbox::Outbox;
-use crate::router::{Ack, ConnectionId, Refusal, Router, Stored};
+use crate::refusal::Refusal;
+use crate::router::{Ack, ConnectionId, Destination, Name, Named, Operation, Router, Stored, Wish};
 
 /// The logins that are let in; none means that anybody is.
 #[derive(Debug, Default)]
@@ -23,13 +24,6 @@ pub(crate) struct Requests {
     transactions: HashMap<Box<str>, Vec<Operation>>,
     /// Frames and bytes in all open transactions.
     pending: (usize, usize),
-}
-
-/// What a transaction does once it is committed.
-#[derive(Debug)]
-enum Operation {
-    Send(String, Stored),
-    Settle(Frame, bool),
 }
 
 /// What CONNECT came to.
@@ -107,11 +101,11 @@ impl Requests {
             Command::Send => self.send(frame),
             Command::Subscribe => self.subscribe(&frame),
             Command::Unsubscribe => self.unsubscribe(&frame),
-            Command::Ack => self.settle(frame, true),
+            Command::Ack => self.settle(&frame, true),
             Command::Nack if self.version == Version::V1_0 => {
                 Err(Refusal::new("unknown command", "there is no NACK in STOMP 1.0"))
             }
-            Command::Nack => self.settle(frame, false),
+            Command::Nack => self.settle(&frame, false),
             Command::Begin => self.begin(&frame),
             Command::Commit => self.commit(&frame),
             Command::Abort => self.end_transaction(&frame).map(drop),
@@ -124,31 +118,31 @@ impl Requests {
     }
 
     fn send(&mut self, frame: Frame) -> Result<(), Refusal> {
-        let destination = required(&frame, "destination")?;
+        let destination = Destination::parse(&required(&frame, "destination")?)?;
         let transaction = frame.header("transaction").map(String::from);
-        let message = Stored::new(frame);
+        let message = Stored::new(destination, frame);
         match transaction {
             Some(transaction) => {
                 let bytes = message.len();
-                self.postpone(&transaction, Operation::Send(destination, message), bytes)
+                self.postpone(&transaction, Operation::Send(message), bytes)
             }
-            None => lock(&self.router).send(&destination, message),
+            None => lock(&self.router).send(message),
         }
     }
 
-    fn settle(&mut self, frame: Frame, accept: bool) -> Result<(), Refusal> {
-        match frame.header("transaction").map(String::from) {
-            Some(transaction) => self.postpone(&transaction, Operation::Settle(frame.detach(), accept), 0),
-            None => lock(&self.router).settle(self.id, &frame, accept),
-        }
+    fn settle(&mut self, frame: &Frame, accept: bool) -> Result<(), Refusal> {
+        let named = Named::read(frame, self.version)?;
+        let Some(transaction) = frame.header("transaction") else {
+            return lock(&self.router).settle(self.id, &named, accept);
+        };
+        // COMMIT looks again; who learns of it here knows which frame it was.
+        lock(&self.router).check_settle(self.id, &named)?;
+        self.postpone(&transaction, Operation::Settle { named, accept }, 0)
     }
 
     fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
-        let destination = required(frame, "destination")?;
-        let wire_id = match self.version {
-            Version::V1_0 => frame.header("id").map(String::from),
-            Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
-        };
+        let destination = Destination::parse(&required(frame, "destination")?)?;
+        let name = self.name(frame)?.unwrap_or_else(|| Name::Destination(destination.text().clone()));
         let ack = match frame.header("ack").as_deref() {
             None | Some("auto") => Ack::Auto,
             Some("client") => Ack::Client,
@@ -168,18 +162,29 @@ impl Requests {
                 _ => return Err(Refusal::new("bad prefetch-count", format!("{text:?} is no count above 0"))),
             },
         };
-        lock(&self.router).subscribe(self.id, wire_id.as_deref(), &destination, ack, prefetch)
+        lock(&self.router).subscribe(self.id, Wish { name, destination, ack, prefetch })
     }
 
     /// By id; in STOMP 1.0 by destination where no id was given.
     fn unsubscribe(&self, frame: &Frame) -> Result<(), Refusal> {
-        let id = frame.header("id");
-        let destination = match (&id, self.version) {
-            (None, Version::V1_0) => required(frame, "destination")?,
-            (None, _) => return Err(Refusal::missing(frame, "id")),
-            (Some(_), _) => String::new(),
+        let name = match self.name(frame)? {
+            Some(name) => name,
+            None => Name::Destination(required(frame, "destination")?.into()),
         };
-        lock(&self.router).unsubscribe(self.id, id.as_deref(), &destination)
+        lock(&self.router).unsubscribe(self.id, &name)
+    }
+
+    /// The `id` of a subscription, which only STOMP 1.0 may leave out.
+    fn name(&self, frame: &Frame) -> Result<Option<Name>, Refusal> {
+        let id = match self.version {
+            Version::V1_0 => frame.header("id").map(String::from),
+            Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
+        };
+        if id.as_ref().is_some_and(|id| id.contains(char::is_control)) {
+            let text = "a control character in an id cannot be written back in every version";
+            return Err(Refusal::new("bad subscription id", text));
+        }
+        Ok(id.map(|id| Name::Id(id.into())))
     }
 
     fn begin(&mut self, frame: &Frame) -> Result<(), Refusal> {
@@ -198,14 +203,7 @@ impl Requests {
 
     fn commit(&mut self, frame: &Frame) -> Result<(), Refusal> {
         let operations = self.end_transaction(frame)?;
-        let mut router = lock(&self.router);
-        for operation in operations {
-            match operation {
-                Operation::Send(destination, message) => router.send(&destination, message)?,
-                Operation::Settle(frame, accept) => router.settle(self.id, &frame, accept)?,
-            }
-        }
-        Ok(())
+        lock(&self.router).commit(self.id, operations)
     }
 
     fn postpone(&mut self, id: &str, operation: Operation, bytes: usize) -> Result<(), Refusal> {
@@ -223,8 +221,8 @@ impl Requests {
         let bytes: usize = operations
             .iter()
             .map(|operation| match operation {
-                Operation::Send(_, message) => message.len(),
-                Operation::Settle(..) => 0,
+                Operation::Send(message) => message.len(),
+                Operation::Settle { .. } => 0,
             })
             .sum();
         self.pending.0 -= 1 + operations.len();

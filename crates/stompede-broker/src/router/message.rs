@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use stompede_codec::{Command, Frame, Headers, Version};
 
+use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
 
@@ -11,19 +12,20 @@ use super::subscriber::{Ack, Subscriber};
 pub(crate) struct Stored {
     /// Counts messages; queues keep this order, and `message-id` is made of it.
     pub(super) number: u64,
+    pub(super) destination: Destination,
     /// The sender's headers that go on to subscribers.
     headers: Headers,
-    pub(super) body: Bytes,
+    body: Bytes,
 }
 
 impl Stored {
     /// What a SEND frame brings.
-    pub(crate) fn new(send: Frame) -> Self {
+    pub(crate) fn new(destination: Destination, send: Frame) -> Self {
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
         let headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
-        Self { number: 0, headers, body }
+        Self { number: 0, destination, headers, body }
     }
 
     /// Bytes of the body.
@@ -34,16 +36,16 @@ impl Stored {
 
 impl Queued {
     /// The MESSAGE frame for one subscriber.
-    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, ack_id: u64) -> Frame {
+    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, key: u64) -> Frame {
         let message = &self.message;
         let mut frame = Frame::new(Command::Message)
-            .with_header("destination", &*subscriber.destination)
+            .with_header("destination", message.destination.text())
             .with_header("message-id", message.number.to_string());
-        if let Some(id) = &subscriber.wire_id {
+        if let Some(id) = subscriber.name.id() {
             frame = frame.with_header("subscription", id);
         }
         if version == Version::V1_2 && subscriber.ack != Ack::Auto {
-            frame = frame.with_header("ack", ack_id.to_string());
+            frame = frame.with_header("ack", key.to_string());
         }
         if self.redelivered {
             frame = frame.with_header("redelivered", "true");

@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use stompede_broker::Broker;
+use stompede_broker::{Broker, BrokerLimits};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
 use stompede_transport::memory::MemoryTransport;
 use stompede_transport::{Outbound, Transport};
@@ -104,4 +104,39 @@ pub(crate) fn header(frame: &Frame, name: &str) -> String {
 
 pub(crate) async fn broker() -> Broker {
     Broker::builder().without_tcp().without_ws().start().await.expect("started")
+}
+
+pub(crate) async fn limited(change: impl FnOnce(&mut BrokerLimits)) -> Broker {
+    let mut limits = BrokerLimits::default();
+    change(&mut limits);
+    Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started")
+}
+
+/// Three messages, delivered and unsettled; the acknowledgement headers of each.
+pub(crate) async fn three(broker: &Broker, version: &str, ack: &str) -> (Raw, Vec<String>) {
+    let mut sender = Raw::connected(broker, "1.2").await;
+    for n in 1..=3 {
+        sender.send("/queue/work", &n.to_string()).await;
+    }
+    let mut client = Raw::connected(broker, version).await;
+    client.say(&format!("SUBSCRIBE\nid:s\ndestination:/queue/work\nack:{ack}\n\n\0")).await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let message = client.message().await;
+        assert_eq!(message.header("ack").is_some(), version == "1.2");
+        names.push(match version {
+            "1.2" => format!("id:{}\n", header(&message, "ack")),
+            "1.1" => format!("message-id:{}\nsubscription:s\n", header(&message, "message-id")),
+            _ => format!("message-id:{}\n", header(&message, "message-id")),
+        });
+    }
+    (client, names)
+}
+
+/// What a queue holds, taken out of it.
+pub(crate) async fn queue(broker: &Broker, name: &str) -> Vec<String> {
+    let mut client = Raw::connected(broker, "1.2").await;
+    let mut left = client.ask(&format!("SUBSCRIBE\nid:s\ndestination:{name}\n\n")).await;
+    left.extend(client.ask("SEND\ndestination:/topic/nobody\n\n").await);
+    left.iter().map(|message| message.body_text().expect("text").to_owned()).collect()
 }
