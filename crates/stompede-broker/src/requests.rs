@@ -118,9 +118,15 @@ impl Requests {
     }
 
     fn send(&mut self, frame: Frame) -> Result<(), Refusal> {
-        let destination = Destination::parse(&required(&frame, "destination")?)?;
+        let destination = Destination::parse(&required(&frame, "destination")?, self.id)?;
+        if let Destination::Reply(name, owner) = &destination
+            && *owner == self.id
+        {
+            lock(&self.router).open_reply_queue(self.id, name)?;
+        }
+        let reply_to = self.reply_to(&frame)?;
         let transaction = frame.header("transaction").map(String::from);
-        let message = Stored::new(destination, frame);
+        let message = Stored::new(destination, frame, reply_to.as_ref());
         match transaction {
             Some(transaction) => {
                 let bytes = message.len();
@@ -128,6 +134,16 @@ impl Requests {
             }
             None => lock(&self.router).send(message),
         }
+    }
+
+    /// What others have to make of the `reply-to` header, if it names a queue of this client's own.
+    fn reply_to(&self, frame: &Frame) -> Result<Option<Destination>, Refusal> {
+        let Some(own_name) = frame.header("reply-to") else { return Ok(None) };
+        let destination = Destination::parse_reply_to(&own_name, self.id)?;
+        if let Some(Destination::Reply(name, _)) = &destination {
+            lock(&self.router).expect_reply(self.id, name, &own_name)?;
+        }
+        Ok(destination)
     }
 
     fn settle(&mut self, frame: &Frame, accept: bool) -> Result<(), Refusal> {
@@ -141,7 +157,7 @@ impl Requests {
     }
 
     fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
-        let destination = Destination::parse(&required(frame, "destination")?)?;
+        let destination = Destination::parse(&required(frame, "destination")?, self.id)?;
         let name = self.name(frame)?.unwrap_or_else(|| Name::Destination(destination.text().clone()));
         let ack = match frame.header("ack").as_deref() {
             None | Some("auto") => Ack::Auto,
@@ -155,13 +171,7 @@ impl Requests {
         if frame.headers().contains("selector") {
             return Err(Refusal::new("selectors are not supported", "subscribe without a selector"));
         }
-        let prefetch = match frame.header("prefetch-count") {
-            None => None,
-            Some(text) => match text.parse() {
-                Ok(count) if count > 0 => Some(count),
-                _ => return Err(Refusal::new("bad prefetch-count", format!("{text:?} is no count above 0"))),
-            },
-        };
+        let prefetch = prefetch(frame)?;
         lock(&self.router).subscribe(self.id, Wish { name, destination, ack, prefetch })
     }
 
@@ -249,6 +259,19 @@ impl Drop for Requests {
     fn drop(&mut self) {
         lock(&self.router).disconnect(self.id);
     }
+}
+
+/// How many messages a subscription wants to have unsettled: RabbitMQ's and ActiveMQ's names for it.
+fn prefetch(frame: &Frame) -> Result<Option<usize>, Refusal> {
+    for name in ["prefetch-count", "activemq.prefetchSize"] {
+        if let Some(text) = frame.header(name) {
+            return match text.parse() {
+                Ok(count) if count > 0 => Ok(Some(count)),
+                _ => Err(Refusal::new("bad prefetch", format!("{name} is a count above 0, not {text:?}"))),
+            };
+        }
+    }
+    Ok(None)
 }
 
 fn required(frame: &Frame, name: &'static str) -> Result<String, Refusal> {

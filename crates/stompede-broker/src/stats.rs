@@ -12,6 +12,8 @@ pub struct BrokerStats {
     pub received: u64,
     /// MESSAGE frames that were handed to subscribers, redeliveries included.
     pub delivered: u64,
+    /// Replies to clients that had gone.
+    pub dropped: u64,
     /// ERROR frames that were sent.
     pub errors: u64,
 }
@@ -23,6 +25,7 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) delivered: AtomicU64,
+    pub(crate) dropped: AtomicU64,
     pub(crate) errors: AtomicU64,
 }
 
@@ -33,6 +36,7 @@ impl Counters {
             refused: self.refused.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
         }
     }

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use super::ConnectionId;
 use crate::refusal::Refusal;
 
 /// A destination that this broker knows; each holds the whole text, its prefix included.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Destination {
+    /// For SUBSCRIBE it may be a pattern.
     Topic(Arc<str>),
     Queue(Arc<str>),
+    /// A queue that belongs to a connection and goes with it, under the name that everybody else knows it by.
+    Reply(Arc<str>, ConnectionId),
 }
 
 impl Destination {
-    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+    /// What a client means by a destination: `/temp-queue/NAME` is another queue for each of them.
+    pub(crate) fn parse(text: &str, client: ConnectionId) -> Result<Self, Refusal> {
         if text.len() > MAX_LEN {
             let text = format!("a destination may have {MAX_LEN} bytes, and this has {}", text.len());
             return Err(Refusal::new("destination is too long", text));
@@ -21,19 +26,60 @@ impl Destination {
         if text.contains(char::is_control) {
             return Err(Refusal::new("bad destination", format!("{text:?} has a control character")));
         }
-        let known: [(&str, fn(Arc<str>) -> Self); 2] = [("/topic/", Self::Topic), ("/queue/", Self::Queue)];
-        let found = known.iter().find(|(prefix, _)| text.len() > prefix.len() && text.starts_with(prefix));
-        found.map(|(_, kind)| kind(text.into())).ok_or_else(|| {
-            Refusal::new("unknown destination", format!("{text:?} is neither /topic/NAME nor /queue/NAME"))
-        })
+        let named = |prefix| text.strip_prefix(prefix).filter(|name| !name.is_empty());
+        if named(TOPIC).is_some() {
+            return Ok(Self::Topic(text.into()));
+        }
+        if named("/queue/").is_some() {
+            return Ok(Self::Queue(text.into()));
+        }
+        if let Some(name) = named(TEMP_QUEUE) {
+            return Ok(Self::reply_queue(name, client));
+        }
+        if let Some(owner) = named(REPLY_QUEUE).and_then(owner_of) {
+            return Ok(Self::Reply(text.into(), owner));
+        }
+        let text = format!("{text:?} is neither /topic/NAME nor /queue/NAME nor /temp-queue/NAME");
+        Err(Refusal::new("unknown destination", text))
+    }
+
+    /// What a `reply-to` header means, if it names a queue of the client's own.
+    pub(crate) fn parse_reply_to(text: &str, client: ConnectionId) -> Result<Option<Self>, Refusal> {
+        if text.starts_with(TEMP_QUEUE) { Self::parse(text, client).map(Some) } else { Ok(None) }
+    }
+
+    /// The queue for replies that a client calls by this name.
+    fn reply_queue(name: &str, client: ConnectionId) -> Self {
+        Self::Reply(format!("{REPLY_QUEUE}{}-{name}", client.0).into(), client)
     }
 
     pub(crate) fn text(&self) -> &Arc<str> {
         match self {
-            Self::Topic(text) | Self::Queue(text) => text,
+            Self::Topic(text) | Self::Queue(text) | Self::Reply(text, _) => text,
+        }
+    }
+
+    /// The name of the queue, if it is one.
+    pub(super) fn queue(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Queue(text) | Self::Reply(text, _) => Some(text),
+            Self::Topic(_) => None,
         }
     }
 }
+
+/// Whose reply queue it is, by the part of its name behind the prefix.
+fn owner_of(name: &str) -> Option<ConnectionId> {
+    name.split_once('-').and_then(|(owner, _)| owner.parse().ok()).map(ConnectionId)
+}
+
+pub(super) const TOPIC: &str = "/topic/";
+
+/// How a client calls its own queue for replies.
+const TEMP_QUEUE: &str = "/temp-queue/";
+
+/// How others call it.
+const REPLY_QUEUE: &str = "/reply-queue/";
 
 /// The longest destination in bytes. RabbitMQ takes 255 for a name; nobody writes a thousand by hand.
 const MAX_LEN: usize = 1024;

@@ -19,12 +19,15 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// What a SEND frame brings.
-    pub(crate) fn new(destination: Destination, send: Frame) -> Self {
+    /// What a SEND frame brings. Whoever reads `reply_to` must be able to send there.
+    pub(crate) fn new(destination: Destination, send: Frame, reply_to: Option<&Destination>) -> Self {
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
-        let headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
+        let mut headers: Headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
+        if let Some(reply_to) = reply_to {
+            headers.insert("reply-to", reply_to.text());
+        }
         Self { number: 0, destination, headers, body }
     }
 

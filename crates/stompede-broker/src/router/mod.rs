@@ -6,8 +6,10 @@ mod destination;
 mod ledger;
 mod message;
 mod queue;
+mod reply;
 mod settle;
 mod subscriber;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use self::queue::{Queue, Queued};
 pub(crate) use self::settle::Operation;
 pub(crate) use self::subscriber::{Ack, ConnectionId, Name, SubscriberId, Wish};
 use self::subscriber::{Connection, Subscriber};
+use self::topics::Topics;
 use crate::BrokerLimits;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
@@ -36,8 +39,10 @@ pub(crate) struct Router {
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
     subscribers: HashMap<SubscriberId, Subscriber>,
-    topics: HashMap<Arc<str>, Vec<SubscriberId>>,
+    topics: Topics,
     queues: HashMap<Arc<str>, Queue>,
+    /// Empty between calls; kept so that a message needs no new one.
+    listeners: Vec<SubscriberId>,
 }
 
 impl Router {
@@ -50,8 +55,9 @@ impl Router {
             next_message: 0,
             connections: HashMap::new(),
             subscribers: HashMap::new(),
-            topics: HashMap::new(),
+            topics: Topics::new(),
             queues: HashMap::new(),
+            listeners: Vec::new(),
         }
     }
 
@@ -69,16 +75,17 @@ impl Router {
         for subscriber in connection.subscriptions.into_values() {
             self.forget(subscriber);
         }
+        for name in connection.reply_queues {
+            self.queues.remove(&name);
+        }
         let queues = self.put_back(connection.ledger.into_entries().map(|entry| entry.message));
         self.serve_all(queues);
     }
 
     /// Takes in a message and hands it on.
     pub(crate) fn send(&mut self, message: Stored) -> Result<(), Refusal> {
-        if let Destination::Queue(name) = &message.destination {
-            if !self.queues.contains_key(name) {
-                self.check_destinations(1)?;
-            }
+        if let Some(name) = message.destination.queue() {
+            self.check_destinations(usize::from(self.is_new(&message.destination)))?;
             self.check_depth(name, 1, message.len())?;
         }
         if let Some(queue) = self.take_in(message) {
@@ -98,11 +105,16 @@ impl Router {
             let text = format!("there is a subscription {:?} already", wish.name.text());
             return Err(Refusal::new("subscription id in use", text));
         }
-        let known = match &wish.destination {
-            Destination::Topic(name) => self.topics.contains_key(name),
-            Destination::Queue(name) => self.queues.contains_key(name),
-        };
-        self.check_destinations(usize::from(!known))?;
+        if let Destination::Reply(name, owner) = &wish.destination {
+            if *owner != id {
+                return Err(Refusal::new("not your queue", format!("{name} belongs to another connection")));
+            }
+            self.open_reply_queue(id, name)?;
+            if matches!(wish.name, Name::Id(_) | Name::Destination(_)) {
+                self.end_implied(id, name);
+            }
+        }
+        self.check_destinations(usize::from(self.is_new(&wish.destination)))?;
         self.enter(id, wish);
         Ok(())
     }
@@ -119,8 +131,8 @@ impl Router {
             Subscriber { connection, name, destination: destination.clone(), ack, prefetch, parked: false };
         self.subscribers.insert(id, subscriber);
         match destination {
-            Destination::Topic(name) => self.topics.entry(name).or_default().push(id),
-            Destination::Queue(name) => {
+            Destination::Topic(name) => self.topics.join(&name, id),
+            Destination::Queue(name) | Destination::Reply(name, _) => {
                 self.queues.entry(name.clone()).or_default().join(id);
                 self.serve(&name);
             }
@@ -174,7 +186,12 @@ impl Router {
                 self.publish(name, &message);
                 None
             }
-            Destination::Queue(name) => {
+            Destination::Reply(name, _) if !self.queues.contains_key(name) => {
+                // Who asked has gone. That is no mistake of who answers.
+                count(&self.counters.dropped);
+                None
+            }
+            Destination::Queue(name) | Destination::Reply(name, _) => {
                 let name = self.queues.get_key_value(name).map_or(name, |(known, _)| known).clone();
                 self.queues.entry(name.clone()).or_default().push(Queued::new(message));
                 Some(name)
@@ -183,8 +200,9 @@ impl Router {
     }
 
     fn publish(&mut self, name: &Arc<str>, message: &Arc<Stored>) {
-        let Some(listeners) = self.topics.get(name) else { return };
-        for id in listeners.clone() {
+        let mut listeners = std::mem::take(&mut self.listeners);
+        self.topics.find(name, &mut listeners);
+        for id in listeners.drain(..) {
             let Some(outbox) = self.outbox_of(id) else { continue };
             let (bytes, is_ending) = outbox.load();
             if is_ending {
@@ -196,6 +214,7 @@ impl Router {
             }
             self.deliver(id, Queued::new(message.clone()));
         }
+        self.listeners = listeners;
     }
 
     fn serve_all(&mut self, mut queues: Vec<Arc<str>>) {
@@ -282,15 +301,8 @@ impl Router {
             connection.parked.retain(|other| *other != id);
         }
         match &subscriber.destination {
-            Destination::Topic(name) => {
-                if let Some(listeners) = self.topics.get_mut(name) {
-                    listeners.retain(|other| *other != id);
-                    if listeners.is_empty() {
-                        self.topics.remove(name);
-                    }
-                }
-            }
-            Destination::Queue(name) => {
+            Destination::Topic(name) => self.topics.leave(name, id),
+            Destination::Queue(name) | Destination::Reply(name, _) => {
                 if let Some(queue) = self.queues.get_mut(name) {
                     queue.leave(id, subscriber.parked);
                 }
@@ -303,14 +315,29 @@ impl Router {
     fn put_back(&mut self, messages: impl IntoIterator<Item = Queued>) -> Vec<Arc<str>> {
         let mut queues = Vec::new();
         for mut message in messages {
-            if let Destination::Queue(name) = &message.message.destination {
-                let name = name.clone();
+            let destination = &message.message.destination;
+            let is_there = match destination {
+                Destination::Topic(_) => false,
+                Destination::Queue(_) => true,
+                Destination::Reply(name, _) => self.queues.contains_key(name),
+            };
+            if let Some(name) = destination.queue().filter(|_| is_there).cloned() {
                 message.redelivered = true;
                 self.queues.entry(name.clone()).or_default().put_back(message);
                 queues.push(name);
             }
         }
         queues
+    }
+
+    /// Whether using a destination makes it one more in use.
+    fn is_new(&self, destination: &Destination) -> bool {
+        match destination {
+            Destination::Topic(name) => !self.topics.contains(name),
+            Destination::Queue(name) => !self.queues.contains_key(name),
+            // Its owner has opened it, or it will not be opened.
+            Destination::Reply(..) => false,
+        }
     }
 
     /// Whether this many destinations more may be in use.

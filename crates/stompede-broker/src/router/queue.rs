@@ -20,6 +20,8 @@ pub(super) struct Queue {
     turn: VecDeque<SubscriberId>,
     /// All subscribers, the parked ones included.
     consumers: usize,
+    /// It belongs to a connection, and stays when it is empty.
+    owned: bool,
 }
 
 impl Queued {
@@ -29,6 +31,11 @@ impl Queued {
 }
 
 impl Queue {
+    /// A queue that stays until its owner goes.
+    pub(super) fn owned() -> Self {
+        Self { owned: true, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, message: Queued) {
         self.bytes += message.message.len();
         self.messages.push_back(message);
@@ -84,7 +91,11 @@ impl Queue {
         self.bytes
     }
 
+    pub(super) fn has_consumers(&self) -> bool {
+        self.consumers > 0
+    }
+
     pub(super) fn is_unused(&self) -> bool {
-        self.messages.is_empty() && self.consumers == 0
+        self.messages.is_empty() && self.consumers == 0 && !self.owned
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::destination::Destination;
 use super::ledger::Named;
 use super::queue::Queued;
 use super::{ConnectionId, Router, Stored};
@@ -51,6 +50,7 @@ impl Router {
         let mut taken = BTreeSet::new();
         let mut settled = Vec::new();
         let mut growth: HashMap<&Arc<str>, (usize, usize)> = HashMap::new();
+        let mut new = 0;
         for operation in operations {
             match operation {
                 Operation::Settle { named, .. } => {
@@ -59,15 +59,15 @@ impl Router {
                     settled.push(keys);
                 }
                 Operation::Send(message) => {
-                    if let Destination::Queue(name) = &message.destination {
+                    if let Some(name) = message.destination.queue() {
                         let grown = growth.entry(name).or_default();
+                        new += usize::from(grown.0 == 0 && self.is_new(&message.destination));
                         grown.0 += 1;
                         grown.1 += message.len();
                     }
                 }
             }
         }
-        let new = growth.keys().filter(|name| !self.queues.contains_key(**name)).count();
         self.check_destinations(new)?;
         for (name, (messages, bytes)) in growth {
             self.check_depth(name, messages, bytes)?;

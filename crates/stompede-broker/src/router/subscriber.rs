@@ -31,6 +31,8 @@ pub(super) struct Connection {
     /// Those that could not take the next message of their queue, until there is room again.
     pub(super) parked: Vec<SubscriberId>,
     pub(super) ledger: Ledger,
+    /// Its queues for replies, which go with it.
+    pub(super) reply_queues: Vec<Arc<str>>,
 }
 
 /// What a client calls its subscription: by id or, in STOMP 1.0, by its destination.
@@ -38,6 +40,8 @@ pub(super) struct Connection {
 pub(crate) enum Name {
     Id(Arc<str>),
     Destination(Arc<str>),
+    /// A subscription that the broker made for replies, as RabbitMQ does: `/temp-queue/NAME`.
+    Implied(Arc<str>),
 }
 
 /// What SUBSCRIBE asks for.
@@ -64,22 +68,23 @@ pub(super) struct Subscriber {
 impl Connection {
     pub(super) fn new(version: Version, outbox: Arc<Outbox>) -> Self {
         let ledger = Ledger::new(version);
-        Self { version, outbox, subscriptions: HashMap::new(), parked: Vec::new(), ledger }
+        let subscriptions = HashMap::new();
+        Self { version, outbox, subscriptions, parked: Vec::new(), ledger, reply_queues: Vec::new() }
     }
 }
 
 impl Name {
-    /// The `id` header, if there was one.
+    /// What the `subscription` header of a MESSAGE says.
     pub(super) fn id(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Id(id) => Some(id),
+            Self::Id(id) | Self::Implied(id) => Some(id),
             Self::Destination(_) => None,
         }
     }
 
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Id(text) | Self::Destination(text) => text,
+            Self::Id(text) | Self::Destination(text) | Self::Implied(text) => text,
         }
     }
 }
