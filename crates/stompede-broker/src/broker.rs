@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stompede_transport::BoxTransport;
@@ -8,17 +7,18 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::listener::{Kind, Place};
-use crate::requests::Logins;
+use crate::builder::Settings;
+use crate::hosts::Hosts;
+use crate::listener::{self, admit};
+use crate::place::{Origin, Place, Places};
 use crate::router::Router;
 use crate::stats::Counters;
-use crate::{BrokerBuilder, BrokerError, BrokerLimits, BrokerStats, connection, listener};
+use crate::{BrokerBuilder, BrokerError, BrokerStats, Listen};
 
 /// A running broker. Dropping it closes every connection at once; [`stop`](Self::stop) does so in order.
 pub struct Broker {
     shared: Arc<Shared>,
-    tcp_url: Option<String>,
-    ws_url: Option<String>,
+    urls: Vec<Arc<str>>,
     stop: watch::Sender<bool>,
     /// Listeners and in-memory connections. Dropped, they end.
     tasks: Mutex<JoinSet<()>>,
@@ -26,17 +26,10 @@ pub struct Broker {
 
 /// What all connections of a broker share.
 pub(crate) struct Shared {
-    pub(crate) router: Arc<Mutex<Router>>,
-    pub(crate) limits: Arc<BrokerLimits>,
-    pub(crate) logins: Logins,
+    pub(crate) settings: Settings,
+    pub(crate) hosts: Hosts,
     pub(crate) counters: Arc<Counters>,
-    sessions: AtomicU64,
-}
-
-impl Shared {
-    pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed)
-    }
+    pub(crate) places: Places,
 }
 
 impl Broker {
@@ -53,44 +46,46 @@ impl Broker {
         BrokerBuilder::new()
     }
 
-    pub(crate) async fn listen(settings: BrokerBuilder) -> Result<Self, BrokerError> {
-        let BrokerBuilder { tcp, ws, logins, limits } = settings;
-        let (limits, counters) = (Arc::new(limits), Arc::<Counters>::default());
-        let router = Arc::new(Mutex::new(Router::new(limits.clone(), counters.clone())));
-        let shared = Arc::new(Shared { router, limits, logins, counters, sessions: AtomicU64::new(1) });
-        let mut broker = Self {
-            shared,
-            tcp_url: None,
-            ws_url: None,
-            stop: watch::Sender::new(false),
-            tasks: Mutex::default(),
-        };
-        if let Some(address) = tcp {
-            broker.tcp_url = Some(format!("tcp://{}", broker.listen_on(address, Kind::Tcp).await?));
-        }
-        if let Some(address) = ws {
-            broker.ws_url = Some(format!("ws://{}/stomp", broker.listen_on(address, Kind::Ws).await?));
+    pub(crate) async fn start_with(settings: Settings, listeners: Vec<Listen>) -> Result<Self, BrokerError> {
+        let counters = Arc::<Counters>::default();
+        let limits = Arc::new(settings.limits.clone());
+        let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), counters.clone()));
+        let shared = Arc::new(Shared { settings, hosts, counters, places: Places::default() });
+        let mut broker =
+            Self { shared, urls: Vec::new(), stop: watch::Sender::new(false), tasks: Mutex::default() };
+        for listen in listeners {
+            broker.listen(listen).await?;
         }
         Ok(broker)
     }
 
-    async fn listen_on(&mut self, address: String, kind: Kind) -> Result<std::net::SocketAddr, BrokerError> {
-        let failed = |source| BrokerError::Listen { address: address.clone(), source };
-        let listener = TcpListener::bind(&address).await.map_err(failed)?;
-        let local = listener.local_addr().map_err(failed)?;
-        let task = listener::run(listener, kind, self.shared.clone(), self.stop.subscribe());
+    async fn listen(&mut self, listen: Listen) -> Result<(), BrokerError> {
+        let failed = |source| BrokerError::Listen { address: listen.address.clone(), source };
+        let listener = TcpListener::bind(&listen.address).await.map_err(failed)?;
+        let url: Arc<str> = listen.url(listener.local_addr().map_err(failed)?).into();
+        self.urls.push(url.clone());
+        let task = listener::run(listener, url, listen.kind, self.shared.clone(), self.stop.subscribe());
         self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).spawn(task);
-        Ok(local)
+        Ok(())
     }
 
-    /// Where it listens for TCP, for example `tcp://127.0.0.1:40123`.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Where it listens, in the order in which it was told to.
+    pub fn urls(&self) -> Vec<&str> {
+        self.urls.iter().map(|url| &**url).collect()
+    }
+
+    /// Where it listens for TCP first, for example `tcp://127.0.0.1:40123`.
     pub fn tcp_url(&self) -> Option<&str> {
-        self.tcp_url.as_deref()
+        self.urls().into_iter().find(|url| url.starts_with("tcp:"))
     }
 
-    /// Where it listens for WebSocket, for example `ws://127.0.0.1:40124/stomp`.
+    /// Where it listens for WebSocket first, for example `ws://127.0.0.1:40124/stomp`.
     pub fn ws_url(&self) -> Option<&str> {
-        self.ws_url.as_deref()
+        self.urls().into_iter().find(|url| url.starts_with("ws:"))
     }
 
     /// Connects in memory; gives the client's end.
@@ -100,17 +95,17 @@ impl Broker {
         client
     }
 
-    /// Serves a connection that somebody else accepted. If there are too many connections it is closed without a word.
+    /// Serves a connection that somebody else accepted.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn accept(&self, transport: BoxTransport) {
-        let Some(place) = Place::take(&self.shared) else { return };
-        let stop = self.stop.subscribe();
+        let taken = Place::take(&self.shared, Origin { url: "memory:".into(), peer: None });
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended would otherwise pile up.
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move { connection::serve(place.0.clone(), transport, stop).await });
+        let accepting = std::future::ready(Ok(transport));
+        tasks.spawn(admit(taken, self.shared.clone(), accepting, self.stop.subscribe()));
     }
 
     /// What it has done so far.
@@ -134,8 +129,7 @@ impl Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
-            .field("tcp_url", &self.tcp_url)
-            .field("ws_url", &self.ws_url)
+            .field("urls", &self.urls)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

@@ -23,25 +23,40 @@
 //!
 //! # What it does not do
 //!
-//! Heart-beats (`0,0` is negotiated), selectors, wildcards, virtual hosts (any is accepted), TLS.
+//! Selectors are refused. There is no TLS yet.
 //!
 //! It is written from the specification and shares only the codec and the transports with stompede's client, so that
 //! a misreading on one side does not hide behind the same on the other.
 
+mod access;
 mod broker;
 mod builder;
+mod clock;
 mod connection;
 mod error;
+mod handshake;
+mod heartbeat;
+mod hosts;
+mod inspect;
 mod limits;
+mod listen;
 mod listener;
 mod outbox;
+mod place;
 mod refusal;
 mod requests;
 mod router;
 mod stats;
 
+pub use access::Login;
 pub use broker::Broker;
 pub use builder::BrokerBuilder;
 pub use error::BrokerError;
+pub use inspect::{ConnectionInfo, SessionInfo, SubscriptionInfo};
 pub use limits::BrokerLimits;
-pub use stats::BrokerStats;
+pub use listen::Listen;
+pub use stats::{BrokerStats, Limit};
+// In signatures here: whoever uses this crate alone can name them.
+pub use stompede_codec::{Frame, Limits, Version};
+pub use stompede_transport::WsMessageKind;
+pub use stompede_transport::memory::MemoryTransport;

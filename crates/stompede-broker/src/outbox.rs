@@ -36,7 +36,16 @@ struct Sleeper {
 impl Outbox {
     /// Queues a frame in the form of `version`.
     pub(crate) fn push(&self, version: Version, frame: &Frame) -> Result<(), EncodeError> {
-        let item = encode(version, frame)?;
+        self.queue(encode(version, frame)?);
+        Ok(())
+    }
+
+    /// Queues a heart-beat.
+    pub(crate) fn beat(&self) {
+        self.queue(Outbound::heart_beat());
+    }
+
+    fn queue(&self, item: Outbound) {
         let mut inner = self.lock();
         if !inner.ending {
             inner.bytes += item.remaining();
@@ -45,7 +54,6 @@ impl Outbox {
         let waker = inner.sleeper.take_if(|sleeper| !sleeper.blocked);
         drop(inner);
         waker.into_iter().for_each(|sleeper| sleeper.waker.wake());
-        Ok(())
     }
 
     /// Lets the connection end once what is queued has been written.
@@ -55,10 +63,6 @@ impl Outbox {
         let waker = inner.sleeper.take();
         drop(inner);
         waker.into_iter().for_each(|sleeper| sleeper.waker.wake());
-    }
-
-    pub(crate) fn is_ending(&self) -> bool {
-        self.lock().ending
     }
 
     /// The bytes that wait, and whether the connection is ending.

@@ -1,89 +1,36 @@
 //! What each client frame asks for, and whether it may.
 
-use std::collections::HashMap;
+mod transaction;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stompede_codec::{Command, Frame, Version};
 
-use crate::BrokerLimits;
-use crate::outbox::Outbox;
+use self::transaction::Transactions;
+use crate::broker::Shared;
+use crate::place::Entry;
 use crate::refusal::Refusal;
 use crate::router::{Ack, ConnectionId, Destination, Name, Named, Operation, Router, Stored, Wish};
 
-/// The logins that are let in; none means that anybody is.
-#[derive(Debug, Default)]
-pub(crate) struct Logins(pub(crate) HashMap<String, String>);
-
 /// One client that has said CONNECT.
-#[derive(Debug)]
 pub(crate) struct Requests {
+    shared: Arc<Shared>,
     router: Arc<Mutex<Router>>,
-    limits: Arc<BrokerLimits>,
     id: ConnectionId,
     version: Version,
-    transactions: HashMap<Box<str>, Vec<Operation>>,
-    /// Frames and bytes in all open transactions.
-    pending: (usize, usize),
-}
-
-/// What CONNECT came to.
-pub(crate) struct Welcome {
-    pub(crate) version: Version,
-    pub(crate) connected: Frame,
-}
-
-/// Judges a CONNECT or STOMP frame.
-pub(crate) fn welcome(connect: &Frame, logins: &Logins, session: u64) -> Result<Welcome, (Refusal, bool)> {
-    let version = choose_version(connect).map_err(|refusal| (refusal, true))?;
-    check_heart_beat(connect).map_err(|refusal| (refusal, false))?;
-    if !logins.0.is_empty() {
-        let login = connect.header("login").unwrap_or_default();
-        let passcode = connect.header("passcode").unwrap_or_default();
-        if logins.0.get(&*login).is_none_or(|right| *right != *passcode) {
-            let text = format!("login {login:?} or its passcode is wrong");
-            return Err((Refusal::new("login refused", text), false));
-        }
-    }
-    let mut connected = Frame::new(Command::Connected);
-    if version > Version::V1_0 {
-        let server = concat!("stompede-broker/", env!("CARGO_PKG_VERSION"));
-        connected = connected
-            .with_header("version", version.as_str())
-            .with_header("server", server)
-            .with_header("heart-beat", "0,0");
-    }
-    Ok(Welcome { version, connected: connected.with_header("session", format!("session-{session}")) })
-}
-
-/// The highest version that both speak; no `accept-version` means a client of 1.0.
-fn choose_version(connect: &Frame) -> Result<Version, Refusal> {
-    let Some(accepted) = connect.header("accept-version") else { return Ok(Version::V1_0) };
-    let common =
-        Version::ALL.into_iter().rev().find(|ours| accepted.split(',').any(|one| one == ours.as_str()));
-    common.ok_or_else(|| Refusal::new("version mismatch", "supported versions are 1.0,1.1,1.2"))
-}
-
-fn check_heart_beat(connect: &Frame) -> Result<(), Refusal> {
-    let Some(text) = connect.header("heart-beat") else { return Ok(()) };
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match text.split_once(',') {
-        Some((sends, wants)) if is_number(sends) && is_number(wants) => Ok(()),
-        _ => Err(Refusal::new(
-            "bad heart-beat",
-            format!("heart-beat is two numbers with a comma, not {text:?}"),
-        )),
-    }
+    transactions: Transactions,
 }
 
 impl Requests {
     pub(crate) fn new(
+        shared: Arc<Shared>,
         router: Arc<Mutex<Router>>,
-        limits: Arc<BrokerLimits>,
         version: Version,
-        outbox: Arc<Outbox>,
+        entry: &Entry,
     ) -> Self {
-        let id = lock(&router).connect(version, outbox);
-        Self { router, limits, id, version, transactions: HashMap::new(), pending: (0, 0) }
+        let id = ConnectionId(entry.id);
+        lock(&router).connect(id, version, entry.outbox.clone());
+        Self { shared, router, id, version, transactions: Transactions::default() }
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -108,7 +55,7 @@ impl Requests {
             Command::Nack => self.settle(&frame, false),
             Command::Begin => self.begin(&frame),
             Command::Commit => self.commit(&frame),
-            Command::Abort => self.end_transaction(&frame).map(drop),
+            Command::Abort => self.abort(&frame),
             Command::Disconnect => Ok(()),
             Command::Connect | Command::Stomp => {
                 Err(Refusal::new("connected already", "CONNECT may be sent once on a connection"))
@@ -128,10 +75,7 @@ impl Requests {
         let transaction = frame.header("transaction").map(String::from);
         let message = Stored::new(destination, frame, reply_to.as_ref());
         match transaction {
-            Some(transaction) => {
-                let bytes = message.len();
-                self.postpone(&transaction, Operation::Send(message), bytes)
-            }
+            Some(transaction) => self.postpone(&transaction, Operation::Send(message)),
             None => lock(&self.router).send(message),
         }
     }
@@ -153,7 +97,7 @@ impl Requests {
         };
         // COMMIT looks again; who learns of it here knows which frame it was.
         lock(&self.router).check_settle(self.id, &named)?;
-        self.postpone(&transaction, Operation::Settle { named, accept }, 0)
+        self.postpone(&transaction, Operation::Settle { named, accept })
     }
 
     fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
@@ -199,58 +143,20 @@ impl Requests {
 
     fn begin(&mut self, frame: &Frame) -> Result<(), Refusal> {
         let id = required(frame, "transaction")?;
-        if self.transactions.contains_key(id.as_str()) {
-            return Err(Refusal::new(
-                "transaction is open",
-                format!("there is a transaction {id:?} already"),
-            ));
-        }
-        self.check_pending(1, 0)?;
-        self.pending.0 += 1;
-        self.transactions.insert(id.into_boxed_str(), Vec::new());
-        Ok(())
+        self.transactions.begin(&id, &self.shared.settings.limits)
     }
 
     fn commit(&mut self, frame: &Frame) -> Result<(), Refusal> {
-        let operations = self.end_transaction(frame)?;
+        let operations = self.transactions.end(&required(frame, "transaction")?)?;
         lock(&self.router).commit(self.id, operations)
     }
 
-    fn postpone(&mut self, id: &str, operation: Operation, bytes: usize) -> Result<(), Refusal> {
-        self.check_pending(1, bytes)?;
-        let Some(operations) = self.transactions.get_mut(id) else { return Err(no_transaction(id)) };
-        operations.push(operation);
-        self.pending.0 += 1;
-        self.pending.1 += bytes;
-        Ok(())
+    fn abort(&mut self, frame: &Frame) -> Result<(), Refusal> {
+        self.transactions.end(&required(frame, "transaction")?).map(drop)
     }
 
-    fn end_transaction(&mut self, frame: &Frame) -> Result<Vec<Operation>, Refusal> {
-        let id = required(frame, "transaction")?;
-        let operations = self.transactions.remove(id.as_str()).ok_or_else(|| no_transaction(&id))?;
-        let bytes: usize = operations
-            .iter()
-            .map(|operation| match operation {
-                Operation::Send(message) => message.len(),
-                Operation::Settle { .. } => 0,
-            })
-            .sum();
-        self.pending.0 -= 1 + operations.len();
-        self.pending.1 -= bytes;
-        Ok(operations)
-    }
-
-    fn check_pending(&self, frames: usize, bytes: usize) -> Result<(), Refusal> {
-        let limits = &self.limits;
-        if self.pending.0 + frames > limits.max_transaction_frames {
-            let text = format!("open transactions may hold {} frames", limits.max_transaction_frames);
-            return Err(Refusal::new("transaction is too large", text));
-        }
-        if self.pending.1 + bytes > limits.max_transaction_bytes {
-            let text = format!("open transactions may hold {} bytes", limits.max_transaction_bytes);
-            return Err(Refusal::new("transaction is too large", text));
-        }
-        Ok(())
+    fn postpone(&mut self, id: &str, operation: Operation) -> Result<(), Refusal> {
+        self.transactions.add(id, operation, &self.shared.settings.limits)
     }
 }
 
@@ -279,10 +185,6 @@ fn required(frame: &Frame, name: &'static str) -> Result<String, Refusal> {
         Some(value) if !value.is_empty() => Ok(value.into_owned()),
         _ => Err(Refusal::missing(frame, name)),
     }
-}
-
-fn no_transaction(id: &str) -> Refusal {
-    Refusal::new("no such transaction", format!("there is no open transaction {id:?}"))
 }
 
 pub(crate) fn lock(router: &Mutex<Router>) -> MutexGuard<'_, Router> {

@@ -40,25 +40,37 @@ impl Stored {
 impl Queued {
     /// The MESSAGE frame for one subscriber.
     pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, key: u64) -> Frame {
-        let message = &self.message;
-        let mut frame = Frame::new(Command::Message)
-            .with_header("destination", message.destination.text())
-            .with_header("message-id", message.number.to_string());
+        let mut frame = self.first_headers();
         if let Some(id) = subscriber.name.id() {
             frame = frame.with_header("subscription", id);
         }
         if version == Version::V1_2 && subscriber.ack != Ack::Auto {
             frame = frame.with_header("ack", key.to_string());
         }
+        self.complete(frame, |name, value| carries(version, name, value))
+    }
+
+    /// The MESSAGE frame without what depends on its subscriber.
+    pub(super) fn plain_frame(&self) -> Frame {
+        self.complete(self.first_headers(), |_, _| true)
+    }
+
+    fn first_headers(&self) -> Frame {
+        Frame::new(Command::Message)
+            .with_header("destination", self.message.destination.text())
+            .with_header("message-id", self.message.number.to_string())
+    }
+
+    fn complete(&self, mut frame: Frame, carries: impl Fn(&str, &str) -> bool) -> Frame {
         if self.redelivered {
             frame = frame.with_header("redelivered", "true");
         }
-        for (name, value) in &message.headers {
-            if carries(version, &name, &value) {
+        for (name, value) in &self.message.headers {
+            if carries(&name, &value) {
                 frame.headers_mut().push(name, value);
             }
         }
-        frame.with_body(message.body.clone())
+        frame.with_body(self.message.body.clone())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything here happens under one short lock; nothing here waits or writes to a socket.
 
 mod destination;
+mod inspect;
 mod ledger;
 mod message;
 mod queue;
@@ -13,6 +14,7 @@ mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use stompede_codec::Version;
 
@@ -25,16 +27,15 @@ pub(crate) use self::settle::Operation;
 pub(crate) use self::subscriber::{Ack, ConnectionId, Name, SubscriberId, Wish};
 use self::subscriber::{Connection, Subscriber};
 use self::topics::Topics;
-use crate::BrokerLimits;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
 use crate::stats::{Counters, count};
+use crate::{BrokerLimits, Limit};
 
 #[derive(Debug)]
 pub(crate) struct Router {
     limits: Arc<BrokerLimits>,
     counters: Arc<Counters>,
-    next_connection: u64,
     next_subscriber: u64,
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
@@ -50,7 +51,6 @@ impl Router {
         Self {
             limits,
             counters,
-            next_connection: 0,
             next_subscriber: 0,
             next_message: 0,
             connections: HashMap::new(),
@@ -62,11 +62,8 @@ impl Router {
     }
 
     /// Takes in a connection that has said CONNECT.
-    pub(crate) fn connect(&mut self, version: Version, outbox: Arc<Outbox>) -> ConnectionId {
-        let id = ConnectionId(self.next_connection);
-        self.next_connection += 1;
+    pub(crate) fn connect(&mut self, id: ConnectionId, version: Version, outbox: Arc<Outbox>) {
         self.connections.insert(id, Connection::new(version, outbox));
-        id
     }
 
     /// Forgets a connection; what it has not settled goes back where it came from.
@@ -99,7 +96,7 @@ impl Router {
         let Some(connection) = self.connections.get(&id) else { return Ok(()) };
         if connection.subscriptions.len() >= self.limits.max_subscriptions {
             let text = format!("a connection may have {} subscriptions", self.limits.max_subscriptions);
-            return Err(Refusal::new("too many subscriptions", text));
+            return Err(Refusal::limit(Limit::Subscriptions, "too many subscriptions", text));
         }
         if connection.subscriptions.contains_key(&wish.name) {
             let text = format!("there is a subscription {:?} already", wish.name.text());
@@ -130,6 +127,7 @@ impl Router {
         let subscriber =
             Subscriber { connection, name, destination: destination.clone(), ack, prefetch, parked: false };
         self.subscribers.insert(id, subscriber);
+        self.counters.subscriptions.fetch_add(1, Ordering::Relaxed);
         match destination {
             Destination::Topic(name) => self.topics.join(&name, id),
             Destination::Queue(name) | Destination::Reply(name, _) => {
@@ -208,8 +206,14 @@ impl Router {
             if is_ending {
                 continue;
             }
-            if bytes >= self.limits.max_outbox_bytes || !self.has_window(id) {
-                self.give_up(id);
+            if bytes >= self.limits.max_outbox_bytes {
+                let text = format!("{bytes} bytes wait to be read, and a topic keeps nothing");
+                self.give_up(id, &Refusal::limit(Limit::SlowConsumer, "too slow", text));
+                continue;
+            }
+            if !self.has_window(id) {
+                let text = "too many messages wait to be acknowledged, and a topic keeps nothing";
+                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too slow", text));
                 continue;
             }
             self.deliver(id, Queued::new(message.clone()));
@@ -282,11 +286,10 @@ impl Router {
     }
 
     /// Ends the connection of a subscriber that does not take what its topics have for it.
-    fn give_up(&mut self, id: SubscriberId) {
+    fn give_up(&mut self, id: SubscriberId, refusal: &Refusal) {
         let Some(subscriber) = self.subscribers.get(&id) else { return };
         let Some(connection) = self.connections.get(&subscriber.connection) else { return };
-        let refusal = Refusal::new("too slow", "messages came faster than they were read or acknowledged");
-        count(&self.counters.errors);
+        self.counters.refused(refusal);
         // It has no room for messages; one short ERROR is the last thing it gets.
         let _ = connection.outbox.push(connection.version, &refusal.frame(None));
         connection.outbox.end();
@@ -295,6 +298,7 @@ impl Router {
     /// Takes a subscriber that its connection does not list any more out of everything else.
     fn forget(&mut self, id: SubscriberId) {
         let Some(subscriber) = self.subscribers.remove(&id) else { return };
+        self.counters.subscriptions.fetch_sub(1, Ordering::Relaxed);
         if let Some(connection) =
             self.connections.get_mut(&subscriber.connection).filter(|_| subscriber.parked)
         {
@@ -346,7 +350,7 @@ impl Router {
             return Ok(());
         }
         let text = format!("{} destinations may be in use", self.limits.max_destinations);
-        Err(Refusal::new("too many destinations", text))
+        Err(Refusal::limit(Limit::Destinations, "too many destinations", text))
     }
 
     /// Whether a queue has room for this much more.
@@ -360,7 +364,7 @@ impl Router {
             "{name} holds {held} messages; the limits are {} messages and {} bytes",
             limits.max_queue_messages, limits.max_queue_bytes
         );
-        Err(Refusal::new("queue is full", text))
+        Err(Refusal::limit(Limit::QueueDepth, "queue is full", text))
     }
 
     fn drop_if_unused(&mut self, name: &Arc<str>) {

@@ -83,6 +83,10 @@ impl Queue {
         self.turn.push_back(id);
     }
 
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Queued> {
+        self.messages.iter()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.messages.len()
     }

@@ -15,6 +15,16 @@ pub(crate) enum Operation {
     Settle { named: Named, accept: bool },
 }
 
+impl Operation {
+    /// Bytes that it keeps: those of a body.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Send(message) => message.len(),
+            Self::Settle { .. } => 0,
+        }
+    }
+}
+
 impl Router {
     /// Settles what an ACK (`accept`) or NACK names.
     pub(crate) fn settle(&mut self, id: ConnectionId, named: &Named, accept: bool) -> Result<(), Refusal> {

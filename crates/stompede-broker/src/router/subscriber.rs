@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use crate::outbox::Outbox;
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct ConnectionId(pub(super) u64);
+pub(crate) struct ConnectionId(pub(crate) u64);
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SubscriberId(pub(super) u64);
@@ -63,6 +63,16 @@ pub(super) struct Subscriber {
     pub(super) prefetch: usize,
     /// It is in its connection's `parked` and not in turn at its queue.
     pub(super) parked: bool,
+}
+
+impl Ack {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Client => "client",
+            Self::ClientIndividual => "client-individual",
+        }
+    }
 }
 
 impl Connection {

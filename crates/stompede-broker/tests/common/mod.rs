@@ -36,6 +36,11 @@ impl Raw {
         self.transport.start_send(item).expect("the broker listens");
     }
 
+    /// The next bytes as they come; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Option<Bytes> {
+        poll_fn(|cx| self.transport.poll_recv(cx)).await.and_then(Result::ok)
+    }
+
     /// Says a frame, given without its NUL, and waits for its RECEIPT. Messages that come first are given back.
     pub(crate) async fn ask(&mut self, frame: &str) -> Vec<Frame> {
         self.receipts += 1;

@@ -1,0 +1,114 @@
+//! Every connection has a place, and there are so many and no more.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use stompede_codec::Version;
+
+use crate::broker::Shared;
+use crate::heartbeat::Agreed;
+use crate::outbox::Outbox;
+
+/// One connection's place; given back when dropped.
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) entry: Arc<Entry>,
+    is_spare: bool,
+}
+
+/// What is known of a connection from outside of its task.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    /// The URL it came to.
+    pub(crate) url: Arc<str>,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) greeted: OnceLock<Greeted>,
+}
+
+/// What CONNECT came to.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    pub(crate) version: Version,
+    pub(crate) login: Option<Box<str>>,
+    pub(crate) host: Arc<str>,
+    pub(crate) beats: Agreed,
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    last: AtomicU64,
+    /// Those that are being told that there are too many.
+    spare: AtomicUsize,
+    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+}
+
+/// Where a connection came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) url: Arc<str>,
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+/// What there was for a new connection.
+pub(crate) enum Taken {
+    Place(Place),
+    /// There are too many, but it can be told so.
+    Spare(Place),
+    None,
+}
+
+impl Place {
+    pub(crate) fn take(shared: &Arc<Shared>, origin: Origin) -> Taken {
+        let before = shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+        if before < shared.settings.limits.max_connections {
+            return Taken::Place(Self::new(shared, origin, false));
+        }
+        shared.counters.connections.fetch_sub(1, Ordering::Relaxed);
+        if shared.places.spare.fetch_add(1, Ordering::Relaxed) < SPARE {
+            return Taken::Spare(Self::new(shared, origin, true));
+        }
+        shared.places.spare.fetch_sub(1, Ordering::Relaxed);
+        Taken::None
+    }
+
+    fn new(shared: &Arc<Shared>, origin: Origin, is_spare: bool) -> Self {
+        let Origin { url, peer } = origin;
+        let id = shared.places.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let entry = Arc::new(Entry { id, url, peer, outbox: Arc::default(), greeted: OnceLock::new() });
+        shared.places.lock().insert(id, entry.clone());
+        Self { shared: shared.clone(), entry, is_spare }
+    }
+
+    pub(crate) fn is_spare(&self) -> bool {
+        self.is_spare
+    }
+
+    /// Notes what CONNECT came to.
+    pub(crate) fn greet(&self, greeted: Greeted) {
+        // A connection is greeted once.
+        let _ = self.entry.greeted.set(greeted);
+    }
+}
+
+impl Places {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Self { shared, entry, is_spare } = self;
+        shared.places.lock().remove(&entry.id);
+        let places = if *is_spare { &shared.places.spare } else { &shared.counters.connections };
+        places.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Connections at the same time that are told that there are too many. They have a second to read it.
+const SPARE: usize = 64;
