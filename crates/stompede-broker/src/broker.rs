@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 
 use crate::builder::Settings;
 use crate::hosts::Hosts;
+use crate::hub::Hub;
 use crate::listener::{self, admit};
 use crate::place::{Origin, Place, Places};
 use crate::router::Router;
-use crate::stats::Counters;
-use crate::{BrokerBuilder, BrokerError, BrokerStats, Listen};
+use crate::{BrokerBuilder, BrokerError, BrokerStats, Events, Listen};
 
 /// A running broker. Dropping it closes every connection at once; [`stop`](Self::stop) does so in order.
 pub struct Broker {
@@ -28,7 +28,7 @@ pub struct Broker {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) hosts: Hosts,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) places: Places,
 }
 
@@ -47,10 +47,10 @@ impl Broker {
     }
 
     pub(crate) async fn start_with(settings: Settings, listeners: Vec<Listen>) -> Result<Self, BrokerError> {
-        let counters = Arc::<Counters>::default();
+        let hub = Arc::new(Hub::new());
         let limits = Arc::new(settings.limits.clone());
-        let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), counters.clone()));
-        let shared = Arc::new(Shared { settings, hosts, counters, places: Places::default() });
+        let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), hub.clone()));
+        let shared = Arc::new(Shared { settings, hosts, hub, places: Places::default() });
         let mut broker =
             Self { shared, urls: Vec::new(), stop: watch::Sender::new(false), tasks: Mutex::default() };
         for listen in listeners {
@@ -110,7 +110,12 @@ impl Broker {
 
     /// What it has done so far.
     pub fn stats(&self) -> BrokerStats {
-        self.shared.counters.read()
+        self.shared.hub.counters.read()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        self.shared.hub.events()
     }
 
     /// Stops: nobody is let in any more, every connection is closed in order, every task ends.

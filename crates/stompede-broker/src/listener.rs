@@ -71,14 +71,14 @@ pub(crate) async fn admit(
                 None
             }
             Err(_) => {
-                shared.counters.hit(Limit::ConnectTime);
+                shared.hub.counters.hit(Limit::ConnectTime);
                 tracing::debug!("a connection was not upgraded in time");
                 None
             }
         }
     };
     if !matches!(taken, Taken::Place(_)) {
-        shared.counters.hit(Limit::Connections);
+        shared.hub.counters.hit(Limit::Connections);
     }
     let (Taken::Place(place) | Taken::Spare(place)) = taken else { return };
     let transport = tokio::select! {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use stompede_codec::Version;
 
 use crate::broker::Shared;
+use crate::event::BrokerEvent;
 use crate::heartbeat::Agreed;
 use crate::outbox::Outbox;
 
@@ -64,11 +65,11 @@ pub(crate) enum Taken {
 
 impl Place {
     pub(crate) fn take(shared: &Arc<Shared>, origin: Origin) -> Taken {
-        let before = shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+        let before = shared.hub.counters.connections.fetch_add(1, Ordering::Relaxed);
         if before < shared.settings.limits.max_connections {
             return Taken::Place(Self::new(shared, origin, false));
         }
-        shared.counters.connections.fetch_sub(1, Ordering::Relaxed);
+        shared.hub.counters.connections.fetch_sub(1, Ordering::Relaxed);
         if shared.places.spare.fetch_add(1, Ordering::Relaxed) < SPARE {
             return Taken::Spare(Self::new(shared, origin, true));
         }
@@ -90,8 +91,11 @@ impl Place {
 
     /// Notes what CONNECT came to.
     pub(crate) fn greet(&self, greeted: Greeted) {
+        let (connection, version) = (self.entry.id, greeted.version);
+        let login = greeted.login.as_deref().map(String::from);
         // A connection is greeted once.
         let _ = self.entry.greeted.set(greeted);
+        self.shared.hub.tell(|| BrokerEvent::Connected { connection, login, version });
     }
 }
 
@@ -105,8 +109,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let Self { shared, entry, is_spare } = self;
         shared.places.lock().remove(&entry.id);
-        let places = if *is_spare { &shared.places.spare } else { &shared.counters.connections };
+        let places = if *is_spare { &shared.places.spare } else { &shared.hub.counters.connections };
         places.fetch_sub(1, Ordering::Relaxed);
+        shared.hub.tell(|| BrokerEvent::Disconnected { connection: entry.id });
     }
 }
 

@@ -63,14 +63,14 @@ async fn a_thousand_hostile_connections_do_not_starve_a_good_one() {
     let good = async {
         let mut client = Raw::connected(&broker, "1.2").await;
         client.ask("SUBSCRIBE\nid:s\ndestination:/queue/good\nack:client\n\n").await;
-        for n in 0..3 {
+        for n in 0..2 {
             client.say(&format!("SEND\ndestination:/queue/good\n\n{n}\0")).await;
             let message = client.message().await;
             assert_eq!(message.body_text(), Ok(n.to_string().as_str()));
             client.ask(&format!("ACK\nid:{}\n\n", header(&message, "ack"))).await;
         }
     };
-    // Alone it takes a millisecond. Here each of its eight round trips waits for a turn of 400 floods on two threads.
+    // Alone it takes a millisecond. Here each of its six round trips waits for a turn of 400 floods on two threads.
     timeout(Duration::from_secs(20), good).await.expect("served in spite of the crowd");
     crowd.shutdown().await;
 }

@@ -68,7 +68,7 @@ impl Connection {
                 if lists_versions {
                     error.headers_mut().push("version", "1.0,1.1,1.2");
                 }
-                self.shared().counters.refused(&refusal);
+                self.shared().hub.refused(self.place.entry.id, &refusal);
                 self.push(Version::V1_2, &error);
                 self.place.entry.outbox.end();
             }
@@ -77,7 +77,7 @@ impl Connection {
 
     /// Sends an ERROR and ends.
     pub(super) fn refuse(&mut self, refusal: &Refusal, receipt: Option<&str>) {
-        self.shared().counters.refused(refusal);
+        self.shared().hub.refused(self.place.entry.id, refusal);
         self.push(self.version(), &refusal.frame(receipt));
         self.place.entry.outbox.end();
     }

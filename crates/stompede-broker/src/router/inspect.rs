@@ -2,6 +2,7 @@
 
 use stompede_codec::Frame;
 
+use super::queue::Queue;
 use super::{ConnectionId, Router};
 use crate::SubscriptionInfo;
 
@@ -24,5 +25,16 @@ impl Router {
     pub(crate) fn messages(&self, queue: &str) -> Vec<Frame> {
         let messages = self.queues.get(queue).map(|queue| queue.messages());
         messages.into_iter().flatten().map(|message| message.plain_frame()).collect()
+    }
+
+    /// How many messages a queue holds.
+    pub(crate) fn messages_in(&self, queue: &str) -> usize {
+        self.queues.get(queue).map_or(0, Queue::len)
+    }
+
+    /// How many subscriptions there are to this destination, as it was written.
+    pub(crate) fn subscriptions_to(&self, destination: &str) -> usize {
+        let consumers = self.queues.get(destination).map_or(0, Queue::consumers);
+        self.topics.count(destination) + consumers
     }
 }

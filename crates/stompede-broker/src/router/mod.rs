@@ -27,15 +27,17 @@ pub(crate) use self::settle::Operation;
 pub(crate) use self::subscriber::{Ack, ConnectionId, Name, SubscriberId, Wish};
 use self::subscriber::{Connection, Subscriber};
 use self::topics::Topics;
+use crate::event::BrokerEvent;
+use crate::hub::Hub;
 use crate::outbox::Outbox;
 use crate::refusal::Refusal;
-use crate::stats::{Counters, count};
+use crate::stats::count;
 use crate::{BrokerLimits, Limit};
 
 #[derive(Debug)]
 pub(crate) struct Router {
     limits: Arc<BrokerLimits>,
-    counters: Arc<Counters>,
+    hub: Arc<Hub>,
     next_subscriber: u64,
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
@@ -47,10 +49,10 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(limits: Arc<BrokerLimits>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>) -> Self {
         Self {
             limits,
-            counters,
+            hub,
             next_subscriber: 0,
             next_message: 0,
             connections: HashMap::new(),
@@ -127,7 +129,12 @@ impl Router {
         let subscriber =
             Subscriber { connection, name, destination: destination.clone(), ack, prefetch, parked: false };
         self.subscribers.insert(id, subscriber);
-        self.counters.subscriptions.fetch_add(1, Ordering::Relaxed);
+        self.hub.counters.subscriptions.fetch_add(1, Ordering::Relaxed);
+        self.tell_of(id, |connection, id, destination| BrokerEvent::Subscribed {
+            connection,
+            id,
+            destination,
+        });
         match destination {
             Destination::Topic(name) => self.topics.join(&name, id),
             Destination::Queue(name) | Destination::Reply(name, _) => {
@@ -177,8 +184,17 @@ impl Router {
     fn take_in(&mut self, mut message: Stored) -> Option<Arc<str>> {
         self.next_message += 1;
         message.number = self.next_message;
-        count(&self.counters.received);
+        count(&self.hub.counters.received);
         let message = Arc::new(message);
+        let taken_in = self.keep_or_publish(message.clone());
+        self.hub.tell(|| BrokerEvent::Received {
+            destination: message.destination.text().to_string(),
+            message_id: message.number.to_string(),
+        });
+        taken_in
+    }
+
+    fn keep_or_publish(&mut self, message: Arc<Stored>) -> Option<Arc<str>> {
         match &message.destination {
             Destination::Topic(name) => {
                 self.publish(name, &message);
@@ -186,7 +202,7 @@ impl Router {
             }
             Destination::Reply(name, _) if !self.queues.contains_key(name) => {
                 // Who asked has gone. That is no mistake of who answers.
-                count(&self.counters.dropped);
+                count(&self.hub.counters.dropped);
                 None
             }
             Destination::Queue(name) | Destination::Reply(name, _) => {
@@ -278,7 +294,13 @@ impl Router {
             tracing::warn!(%error, "a message cannot be written for a subscriber and is not delivered");
             return;
         }
-        count(&self.counters.delivered);
+        count(&self.hub.counters.delivered);
+        self.hub.tell(|| BrokerEvent::Delivered {
+            connection: subscriber.connection.0,
+            destination: message.message.destination.text().to_string(),
+            message_id: message.message.number.to_string(),
+            redelivered: message.redelivered,
+        });
         if subscriber.ack != Ack::Auto {
             let entry = Unsettled { subscriber: id, message };
             connection.ledger.enter(key, subscriber.name.id(), subscriber.ack, entry);
@@ -289,7 +311,7 @@ impl Router {
     fn give_up(&mut self, id: SubscriberId, refusal: &Refusal) {
         let Some(subscriber) = self.subscribers.get(&id) else { return };
         let Some(connection) = self.connections.get(&subscriber.connection) else { return };
-        self.counters.refused(refusal);
+        self.hub.refused(subscriber.connection.0, refusal);
         // It has no room for messages; one short ERROR is the last thing it gets.
         let _ = connection.outbox.push(connection.version, &refusal.frame(None));
         connection.outbox.end();
@@ -297,8 +319,13 @@ impl Router {
 
     /// Takes a subscriber that its connection does not list any more out of everything else.
     fn forget(&mut self, id: SubscriberId) {
+        self.tell_of(id, |connection, id, destination| BrokerEvent::Unsubscribed {
+            connection,
+            id,
+            destination,
+        });
         let Some(subscriber) = self.subscribers.remove(&id) else { return };
-        self.counters.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        self.hub.counters.subscriptions.fetch_sub(1, Ordering::Relaxed);
         if let Some(connection) =
             self.connections.get_mut(&subscriber.connection).filter(|_| subscriber.parked)
         {
@@ -371,6 +398,12 @@ impl Router {
         if self.queues.get(name).is_some_and(Queue::is_unused) {
             self.queues.remove(name);
         }
+    }
+
+    fn tell_of(&self, id: SubscriberId, event: impl FnOnce(u64, String, String) -> BrokerEvent) {
+        let Some(subscriber) = self.subscribers.get(&id) else { return };
+        let Subscriber { connection, name, destination, .. } = subscriber;
+        self.hub.tell(|| event(connection.0, name.text().to_owned(), destination.text().to_string()));
     }
 
     fn outbox_of(&self, id: SubscriberId) -> Option<&Arc<Outbox>> {

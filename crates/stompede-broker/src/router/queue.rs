@@ -95,8 +95,8 @@ impl Queue {
         self.bytes
     }
 
-    pub(super) fn has_consumers(&self) -> bool {
-        self.consumers > 0
+    pub(super) fn consumers(&self) -> usize {
+        self.consumers
     }
 
     pub(super) fn is_unused(&self) -> bool {

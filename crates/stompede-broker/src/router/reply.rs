@@ -29,7 +29,7 @@ impl Router {
         own_name: &str,
     ) -> Result<(), Refusal> {
         self.open_reply_queue(id, name)?;
-        if self.queues.get(name).is_some_and(Queue::has_consumers) {
+        if self.queues.get(name).is_some_and(|queue| queue.consumers() > 0) {
             return Ok(());
         }
         let destination = Destination::Reply(name.clone(), id);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ledger::Named;
 use super::queue::Queued;
 use super::{ConnectionId, Router, Stored};
+use crate::event::BrokerEvent;
 use crate::refusal::Refusal;
 
 /// What a transaction does once it is committed.
@@ -97,6 +98,14 @@ impl Router {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         let entries: Vec<Queued> =
             keys.iter().filter_map(|key| connection.ledger.take(*key)).map(|entry| entry.message).collect();
+        for Queued { message, .. } in &entries {
+            self.hub.tell(|| BrokerEvent::Settled {
+                connection: id.0,
+                destination: message.destination.text().to_string(),
+                message_id: message.number.to_string(),
+                accepted: accept,
+            });
+        }
         if accept { Vec::new() } else { self.put_back(entries) }
     }
 

@@ -92,6 +92,12 @@ impl Topics {
         found.extend(here.iter().flat_map(|at| &self.nodes[*at].listeners));
     }
 
+    /// How many listen to a topic or pattern of this very text.
+    pub(super) fn count(&self, topic: &str) -> usize {
+        let pattern = self.patterns.get(topic).map(|at| &self.nodes[*at].listeners);
+        self.exact.get(topic).or(pattern).map_or(0, Vec::len)
+    }
+
     pub(super) fn contains(&self, topic: &str) -> bool {
         self.exact.contains_key(topic) || self.patterns.contains_key(topic)
     }

@@ -7,33 +7,51 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use stompede_broker::{Broker, BrokerLimits};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
-use stompede_transport::memory::MemoryTransport;
-use stompede_transport::{Outbound, Transport};
+use stompede_transport::{BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, Transport};
 
 pub(crate) struct Raw {
-    transport: MemoryTransport,
+    transport: BoxTransport,
     decoder: Decoder,
     receipts: u32,
 }
 
 impl Raw {
     pub(crate) fn new(broker: &Broker) -> Self {
-        Self { transport: broker.connect(), decoder: Decoder::new(Limits::default()), receipts: 0 }
+        Self::over(Box::new(broker.connect()))
+    }
+
+    pub(crate) fn over(transport: BoxTransport) -> Self {
+        Self { transport, decoder: Decoder::new(Limits::default()), receipts: 0 }
+    }
+
+    /// A client of STOMP 1.2 that has come by a socket.
+    pub(crate) async fn dialled(url: &str) -> Self {
+        let endpoint = Endpoint::parse(url).expect("a URL");
+        let mut client = Self::over(DefaultConnector::new().connect(endpoint).await.expect("it listens"));
+        client.greet("1.2").await;
+        client
     }
 
     /// A client that is logged in with this version.
     pub(crate) async fn connected(broker: &Broker, version: &str) -> Self {
         let mut client = Self::new(broker);
-        client.say(&format!("CONNECT\naccept-version:{version}\nhost:h\n\n\0")).await;
-        assert_eq!(client.frame().await.command(), Command::Connected);
-        client.decoder.set_version(version.parse::<Version>().expect("a version"));
+        client.greet(version).await;
         client
+    }
+
+    pub(crate) async fn greet(&mut self, version: &str) -> Frame {
+        self.say(&format!("CONNECT\naccept-version:{version}\nhost:h\n\n\0")).await;
+        let connected = self.frame().await;
+        assert_eq!(connected.command(), Command::Connected);
+        self.decoder.set_version(version.parse::<Version>().expect("a version"));
+        connected
     }
 
     pub(crate) async fn say(&mut self, wire: &str) {
         poll_fn(|cx| self.transport.poll_ready(cx)).await.expect("the broker listens");
         let item = Outbound::whole(Bytes::copy_from_slice(wire.as_bytes()));
         self.transport.start_send(item).expect("the broker listens");
+        poll_fn(|cx| self.transport.poll_flush(cx)).await.expect("the broker listens");
     }
 
     /// The next bytes as they come; `None` at the end.
