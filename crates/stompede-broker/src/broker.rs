@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stompede_transport::BoxTransport;
@@ -8,9 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::builder::Settings;
+use crate::faults::FaultRoom;
 use crate::hosts::Hosts;
 use crate::hub::Hub;
-use crate::listener::{self, admit};
+use crate::listener::{self, Kind, admit};
 use crate::place::{Origin, Place, Places};
 use crate::router::Router;
 use crate::{BrokerBuilder, BrokerError, BrokerStats, Events, Listen};
@@ -18,10 +20,24 @@ use crate::{BrokerBuilder, BrokerError, BrokerStats, Events, Listen};
 /// A running broker. Dropping it closes every connection at once; [`stop`](Self::stop) does so in order.
 pub struct Broker {
     shared: Arc<Shared>,
-    urls: Vec<Arc<str>>,
+    listens: Vec<Listening>,
     stop: watch::Sender<bool>,
     /// Listeners and in-memory connections. Dropped, they end.
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// One of the places where it listens.
+#[derive(Clone, Debug)]
+struct Listening {
+    url: Arc<str>,
+    local: SocketAddr,
+    kind: Kind,
+}
+
+/// One that is about to.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    listening: Listening,
 }
 
 /// What all connections of a broker share.
@@ -30,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) hosts: Hosts,
     pub(crate) hub: Arc<Hub>,
     pub(crate) places: Places,
+    pub(crate) faults: FaultRoom,
 }
 
 impl Broker {
@@ -50,23 +67,55 @@ impl Broker {
         let hub = Arc::new(Hub::new());
         let limits = Arc::new(settings.limits.clone());
         let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), hub.clone()));
-        let shared = Arc::new(Shared { settings, hosts, hub, places: Places::default() });
+        let shared = Arc::new(Shared {
+            settings,
+            hosts,
+            hub,
+            places: Places::default(),
+            faults: FaultRoom::default(),
+        });
         let mut broker =
-            Self { shared, urls: Vec::new(), stop: watch::Sender::new(false), tasks: Mutex::default() };
+            Self { shared, listens: Vec::new(), stop: watch::Sender::new(false), tasks: Mutex::default() };
         for listen in listeners {
-            broker.listen(listen).await?;
+            let Listen { address, .. } = &listen;
+            let bound = bind(address, |local| Listening {
+                url: listen.url(local).into(),
+                local,
+                kind: listen.kind.clone(),
+            });
+            let bound = bound.await?;
+            broker.listens.push(bound.listening.clone());
+            broker.serve(bound);
         }
         Ok(broker)
     }
 
-    async fn listen(&mut self, listen: Listen) -> Result<(), BrokerError> {
-        let failed = |source| BrokerError::Listen { address: listen.address.clone(), source };
-        let listener = TcpListener::bind(&listen.address).await.map_err(failed)?;
-        let url: Arc<str> = listen.url(listener.local_addr().map_err(failed)?).into();
-        self.urls.push(url.clone());
-        let task = listener::run(listener, url, listen.kind, self.shared.clone(), self.stop.subscribe());
-        self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).spawn(task);
-        Ok(())
+    /// Begins to accept.
+    pub(crate) fn serve(&self, bound: Bound) {
+        let Bound { listener, listening: Listening { url, kind, .. } } = bound;
+        let task = listener::run(listener, url, kind, self.shared.clone(), self.stop.subscribe());
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+    }
+
+    /// Takes the addresses that it had before.
+    pub(crate) async fn bind_again(&self) -> Result<Vec<Bound>, BrokerError> {
+        let mut all = Vec::new();
+        for listening in &self.listens {
+            all.push(bind(&listening.local.to_string(), |_| listening.clone()).await?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn tasks(&self) -> &Mutex<JoinSet<()>> {
+        &self.tasks
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.stop.send_replace(down);
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        *self.stop.borrow()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -75,7 +124,7 @@ impl Broker {
 
     /// Where it listens, in the order in which it was told to.
     pub fn urls(&self) -> Vec<&str> {
-        self.urls.iter().map(|url| &**url).collect()
+        self.listens.iter().map(|listening| &*listening.url).collect()
     }
 
     /// Where it listens for TCP first, for example `tcp://127.0.0.1:40123`.
@@ -134,10 +183,17 @@ impl Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
-            .field("urls", &self.urls)
+            .field("urls", &self.urls())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+async fn bind(address: &str, listening: impl FnOnce(SocketAddr) -> Listening) -> Result<Bound, BrokerError> {
+    let failed = |source| BrokerError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listening = listening(listener.local_addr().map_err(failed)?);
+    Ok(Bound { listener, listening })
 }
 
 /// Bytes on their way in each direction of an in-memory connection: about what a socket's buffers hold.

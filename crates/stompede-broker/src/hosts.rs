@@ -33,4 +33,8 @@ impl Hosts {
             _ => self.hosts.first(),
         }
     }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter()
+    }
 }

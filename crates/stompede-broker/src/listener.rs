@@ -38,7 +38,7 @@ pub(crate) async fn run(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let taken = Place::take(&shared, Origin { url: url.clone(), peer: Some(peer) });
-                    let accepting = accept(stream, kind.clone());
+                    let accepting = accept(stream, kind.clone(), taken.wants_any_as_text());
                     connections.spawn(admit(taken, shared.clone(), accepting, for_connections.clone()));
                 }
                 // Out of file descriptors, most likely: those who leave make room.
@@ -81,6 +81,9 @@ pub(crate) async fn admit(
         shared.hub.counters.hit(Limit::Connections);
     }
     let (Taken::Place(place) | Taken::Spare(place)) = taken else { return };
+    if place.faults.faults.refuse {
+        return;
+    }
     let transport = tokio::select! {
         transport = accepting => transport,
         () = stopped(&mut stop) => None,
@@ -93,10 +96,10 @@ pub(crate) async fn admit(
     connection::turn_away(place, transport, &Refusal::new("too many connections", text)).await;
 }
 
-async fn accept(stream: TcpStream, kind: Kind) -> Result<BoxTransport, TransportError> {
+async fn accept(stream: TcpStream, kind: Kind, any_as_text: bool) -> Result<BoxTransport, TransportError> {
     match kind {
         Kind::Tcp => accept_tcp(stream),
-        Kind::Ws(config) => accept_ws(stream, &config).await,
+        Kind::Ws(config) => accept_ws(stream, &config.any_as_text(any_as_text)).await,
     }
 }
 

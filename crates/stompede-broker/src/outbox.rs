@@ -60,6 +60,13 @@ impl Outbox {
     pub(crate) fn end(&self) {
         let mut inner = self.lock();
         inner.ending = true;
+        drop(inner);
+        self.wake();
+    }
+
+    /// Wakes the connection's task: something else than a frame is new.
+    pub(crate) fn wake(&self) {
+        let mut inner = self.lock();
         let waker = inner.sleeper.take();
         drop(inner);
         waker.into_iter().for_each(|sleeper| sleeper.waker.wake());

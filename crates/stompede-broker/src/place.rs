@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stompede_codec::Version;
 
 use crate::broker::Shared;
 use crate::event::BrokerEvent;
+use crate::faults::InForce;
 use crate::heartbeat::Agreed;
 use crate::outbox::Outbox;
 
@@ -16,6 +17,8 @@ use crate::outbox::Outbox;
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
     pub(crate) entry: Arc<Entry>,
+    /// What its connection begins with.
+    pub(crate) faults: InForce,
     is_spare: bool,
 }
 
@@ -28,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) greeted: OnceLock<Greeted>,
+    /// It is to be dropped as it is.
+    pub(crate) cut: AtomicBool,
 }
 
 /// What CONNECT came to.
@@ -63,6 +68,13 @@ pub(crate) enum Taken {
     None,
 }
 
+impl Taken {
+    /// Whether its connection sends everything as text.
+    pub(crate) fn wants_any_as_text(&self) -> bool {
+        matches!(self, Self::Place(place) if place.faults.faults.any_as_text)
+    }
+}
+
 impl Place {
     pub(crate) fn take(shared: &Arc<Shared>, origin: Origin) -> Taken {
         let before = shared.hub.counters.connections.fetch_add(1, Ordering::Relaxed);
@@ -80,9 +92,10 @@ impl Place {
     fn new(shared: &Arc<Shared>, origin: Origin, is_spare: bool) -> Self {
         let Origin { url, peer } = origin;
         let id = shared.places.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let entry = Arc::new(Entry { id, url, peer, outbox: Arc::default(), greeted: OnceLock::new() });
+        let (outbox, greeted, cut) = (Arc::default(), OnceLock::new(), AtomicBool::new(false));
+        let entry = Arc::new(Entry { id, url, peer, outbox, greeted, cut });
         shared.places.lock().insert(id, entry.clone());
-        Self { shared: shared.clone(), entry, is_spare }
+        Self { shared: shared.clone(), entry, faults: shared.faults.for_new(), is_spare }
     }
 
     pub(crate) fn is_spare(&self) -> bool {
@@ -107,7 +120,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Self { shared, entry, is_spare } = self;
+        let Self { shared, entry, is_spare, .. } = self;
         shared.places.lock().remove(&entry.id);
         let places = if *is_spare { &shared.places.spare } else { &shared.hub.counters.connections };
         places.fetch_sub(1, Ordering::Relaxed);

@@ -27,6 +27,11 @@ impl Connection {
 
     pub(super) fn answer(&mut self, item: Item, now: Instant) {
         let Item::Frame(frame) = item else { return };
+        self.frames += 1;
+        if self.faults.faults.error_at == Some(self.frames) {
+            let receipt = frame.header("receipt");
+            return self.refuse(&Refusal::new("asked for", "this ERROR was asked for"), receipt.as_deref());
+        }
         let requests = match &mut self.state {
             State::Greeting { .. } => return self.connect(&frame, now),
             State::Open { requests, .. } => requests,
@@ -42,7 +47,7 @@ impl Connection {
             // Before its RECEIPT: a client that reconnects at once finds its messages.
             self.state = State::Ended;
         }
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = receipt.filter(|_| !self.faults.faults.lose_receipts) {
             self.push(version, &Frame::new(Command::Receipt).with_header("receipt-id", receipt));
         }
         if leaves {

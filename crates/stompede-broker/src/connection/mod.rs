@@ -5,16 +5,18 @@ mod time;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stompede_codec::Decoder;
-use stompede_transport::{BoxTransport, Transport};
+use stompede_transport::BoxTransport;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::broker::Shared;
 use crate::clock::{self, Timer};
+use crate::faults::{InForce, Wire};
 use crate::heartbeat::HeartBeats;
 use crate::place::Place;
 use crate::refusal::Refusal;
@@ -47,7 +49,10 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 struct Connection {
     place: Place,
-    transport: BoxTransport,
+    wire: Wire,
+    faults: InForce,
+    /// Frames of the client since these faults came into force.
+    frames: u64,
     decoder: Decoder,
     state: State,
     /// The peer has closed, or nothing can be read or written any more.
@@ -79,8 +84,19 @@ impl Connection {
         let limits = &place.shared.settings.limits;
         let decoder = Decoder::new(limits.frames);
         let state = State::Greeting { until: now.checked_add(limits.connect_within) };
-        let timer = Timer::default();
-        Self { place, transport, decoder, state, gone: false, held: false, timer, unstalled: now }
+        let faults = place.faults.clone();
+        Self {
+            wire: Wire::new(transport, faults.faults.clone()),
+            faults,
+            frames: 0,
+            place,
+            decoder,
+            state,
+            gone: false,
+            held: false,
+            timer: Timer::default(),
+            unstalled: now,
+        }
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -90,12 +106,13 @@ impl Connection {
     /// Ready once the connection is to end: the peer has gone, or there is a last word to be said.
     fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = clock::now();
+        self.look_for_faults();
         self.poll_read(cx, now);
         let written = self.poll_write(cx, now);
         let outbox = &self.place.entry.outbox;
         let (bytes, is_ending) = outbox.load();
         // What is left then has only the time of the goodbye: a peer that does not read must not keep its place.
-        if self.gone || is_ending {
+        if self.gone || is_ending || self.is_cut() {
             return Poll::Ready(());
         }
         let max = self.shared().settings.limits.max_outbox_bytes;
@@ -111,22 +128,44 @@ impl Connection {
         Poll::Pending
     }
 
+    fn look_for_faults(&mut self) {
+        let changed = self.shared().faults.changed_since(self.faults.epoch);
+        if let Some(in_force) = changed {
+            self.wire.set_faults(in_force.faults.clone());
+            self.faults = in_force;
+            self.frames = 0;
+        }
+    }
+
+    /// Whether there is no goodbye.
+    fn is_cut(&self) -> bool {
+        self.wire.is_cut() || self.place.entry.cut.load(Ordering::Acquire)
+    }
+
     async fn say_goodbye(&mut self) {
+        if self.is_cut() {
+            return;
+        }
+        let time = GOODBYE.saturating_add(self.faults.faults.delay.unwrap_or_default());
         let goodbye = poll_fn(|cx| self.poll_goodbye(cx));
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        let _ = tokio::time::timeout(time, goodbye).await;
     }
 
     /// Writes what is left, closes in order, and waits for the peer's own close.
     fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = clock::now();
+        self.look_for_faults();
+        if self.is_cut() {
+            return Poll::Ready(());
+        }
         if !self.gone && self.poll_write(cx, now) != Written::All {
             return Poll::Pending;
         }
-        if !self.gone && self.transport.poll_close(cx).is_pending() {
+        if !self.gone && self.wire.poll_close(cx).is_pending() {
             return Poll::Pending;
         }
         while !self.gone {
-            match self.transport.poll_recv(cx) {
+            match self.wire.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(None | Some(Err(_))) => self.gone = true,
@@ -154,7 +193,7 @@ impl Connection {
             if self.gone || is_ending || self.held {
                 return;
             }
-            match self.transport.poll_recv(cx) {
+            match self.wire.poll_recv(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.decoder.push(chunk);
@@ -175,7 +214,7 @@ impl Connection {
         let mut wrote = false;
         let mut written = Written::Some;
         for _ in 0..FRAMES_WRITTEN {
-            match self.transport.poll_ready(cx) {
+            match self.wire.poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => {
                     written = Written::Blocked;
@@ -184,7 +223,7 @@ impl Connection {
                 Poll::Ready(Err(_)) => return self.give_up(),
             }
             let Some(item) = self.place.entry.outbox.pop() else {
-                match self.transport.poll_flush(cx) {
+                match self.wire.poll_flush(cx) {
                     Poll::Pending => written = Written::Blocked,
                     Poll::Ready(Ok(())) => written = Written::All,
                     Poll::Ready(Err(_)) => return self.give_up(),
@@ -192,7 +231,7 @@ impl Connection {
                 break;
             };
             wrote = true;
-            if self.transport.start_send(item).is_err() {
+            if self.wire.start_send(item).is_err() {
                 return self.give_up();
             }
         }

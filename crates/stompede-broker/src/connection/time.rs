@@ -18,7 +18,7 @@ impl Connection {
 
     /// A turn of writing is over.
     pub(super) fn spoke(&mut self, now: Instant, wrote: bool, written: Written) {
-        if wrote || written == Written::All {
+        if wrote || written == Written::All || self.wire.stalls_writing() {
             self.unstalled = now;
         }
         if let State::Open { beats, .. } = &mut self.state
@@ -70,7 +70,7 @@ impl Connection {
             }
             State::Open { beats, .. } => {
                 if is_over(beats.silence_due()) {
-                    if !self.held {
+                    if !self.held && !self.wire.stalls_reading() {
                         let agreed = beats.agreed().receive.unwrap_or_default();
                         let text = format!("nothing was heard for twice the {agreed:?} of the heart-beat");
                         let refusal = Refusal::limit(Limit::HeartBeat, "heart-beat missed", text);

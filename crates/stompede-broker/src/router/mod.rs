@@ -93,6 +93,14 @@ impl Router {
         Ok(())
     }
 
+    /// Empties every queue.
+    pub(crate) fn forget_queues(&mut self) {
+        self.queues.retain(|_, queue| {
+            queue.clear();
+            !queue.is_unused()
+        });
+    }
+
     pub(crate) fn subscribe(&mut self, id: ConnectionId, wish: Wish) -> Result<(), Refusal> {
         // Only a connection that is being taken down is not there.
         let Some(connection) = self.connections.get(&id) else { return Ok(()) };

@@ -83,6 +83,11 @@ impl Queue {
         self.turn.push_back(id);
     }
 
+    pub(super) fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes = 0;
+    }
+
     pub(super) fn messages(&self) -> impl Iterator<Item = &Queued> {
         self.messages.iter()
     }

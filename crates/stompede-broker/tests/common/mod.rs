@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod ws;
+
 use std::future::poll_fn;
 
 use bytes::Bytes;
@@ -48,8 +50,12 @@ impl Raw {
     }
 
     pub(crate) async fn say(&mut self, wire: &str) {
+        self.say_bytes(wire.as_bytes()).await;
+    }
+
+    pub(crate) async fn say_bytes(&mut self, wire: &[u8]) {
         poll_fn(|cx| self.transport.poll_ready(cx)).await.expect("the broker listens");
-        let item = Outbound::whole(Bytes::copy_from_slice(wire.as_bytes()));
+        let item = Outbound::whole(Bytes::copy_from_slice(wire));
         self.transport.start_send(item).expect("the broker listens");
         poll_fn(|cx| self.transport.poll_flush(cx)).await.expect("the broker listens");
     }
