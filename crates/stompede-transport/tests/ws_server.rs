@@ -163,6 +163,18 @@ async fn frames_behind_the_request_are_not_lost() {
 }
 
 #[tokio::test]
+async fn a_server_can_ignore_binary_and_keep_messages_apart() {
+    let head = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n");
+    let messages =
+        [masked(2, b"binary"), masked(1, b"one"), masked(1, b""), masked(2, b"binary"), masked(1, b"two")];
+    let request = [head.into_bytes(), messages.concat()].concat();
+    let config = AcceptConfig::new().text_only(true).separate_messages(true);
+    let mut server = asked(&request, config).await.0.unwrap();
+    assert_eq!(recv(&mut server).await.unwrap().unwrap(), "one");
+    assert_eq!(recv(&mut server).await.unwrap().unwrap(), "two");
+}
+
+#[tokio::test]
 async fn a_client_that_breaks_the_protocol_is_told_so() {
     for (wire, code) in [(masked(1, b"\xff"), 1007_u16), (vec![0x81, 1, b'x'], 1002), (masked(3, b""), 1002)]
     {

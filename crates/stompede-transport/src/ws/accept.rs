@@ -26,6 +26,8 @@ pub struct AcceptConfig {
     subprotocols: Vec<Box<str>>,
     message_kind: WsMessageKind,
     any_as_text: bool,
+    text_only: bool,
+    separate: bool,
     max_message: usize,
     goodbye: CloseReason,
 }
@@ -40,6 +42,8 @@ impl AcceptConfig {
             subprotocols,
             message_kind: WsMessageKind::default(),
             any_as_text: false,
+            text_only: false,
+            separate: false,
             max_message: DEFAULT_MAX_MESSAGE,
             goodbye: CloseReason::new(1000, ""),
         }
@@ -74,6 +78,22 @@ impl AcceptConfig {
     #[must_use]
     pub fn any_as_text(mut self, any: bool) -> Self {
         self.any_as_text = any;
+        self
+    }
+
+    /// Whether binary messages from the client are thrown away, silently, as ActiveMQ Classic does.
+    #[must_use]
+    pub fn text_only(mut self, text_only: bool) -> Self {
+        self.text_only = text_only;
+        self
+    }
+
+    /// Whether each message that comes in is a chunk by itself, for a server that wants one frame in each.
+    ///
+    /// It costs an allocation or a copy for each; otherwise small ones are put together.
+    #[must_use]
+    pub fn separate_messages(mut self, separate: bool) -> Self {
+        self.separate = separate;
         self
     }
 
@@ -157,6 +177,8 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
         role: Role::Server,
         kind: config.message_kind,
         any_as_text: config.any_as_text,
+        text_only: config.text_only,
+        separate: config.separate,
         max_message: config.max_message,
         subprotocol: subprotocol.map(Box::from),
         goodbye: config.goodbye.clone(),

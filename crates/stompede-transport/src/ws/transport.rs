@@ -65,6 +65,10 @@ pub(super) struct Settings {
     pub(super) kind: WsMessageKind,
     /// Whether text is sent without looking whether it is.
     pub(super) any_as_text: bool,
+    /// Whether binary messages of the peer are thrown away.
+    pub(super) text_only: bool,
+    /// Whether each message of the peer is a chunk by itself.
+    pub(super) separate: bool,
     /// The longest message, either way.
     pub(super) max_message: usize,
     pub(super) subprotocol: Option<Box<str>>,
@@ -132,13 +136,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                 Ok(message) => {
                     let payload = match message {
                         Message::Text(text) => text.into(),
-                        Message::Binary(data) => data,
+                        Message::Binary(data) if !self.settings.text_only => data,
                         _ => Bytes::new(),
                     };
-                    if payload.is_empty() {
-                        empty += 1;
-                    }
+                    let is_empty = payload.is_empty();
                     self.gather.push(payload);
+                    if is_empty {
+                        empty += 1;
+                    } else if self.settings.separate {
+                        return Poll::Ready(());
+                    }
                     if empty == EMPTY_MAX {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;

@@ -106,6 +106,8 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
         role: Role::Client,
         kind: config.message_kind,
         any_as_text: false,
+        text_only: false,
+        separate: false,
         max_message: config.max_message,
         subprotocol,
         goodbye: CloseReason::new(1000, ""),
