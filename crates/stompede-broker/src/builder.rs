@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::access::{Access, Login};
 use crate::heartbeat::Offer;
-use crate::{Broker, BrokerError, BrokerLimits, Listen};
+use crate::{Broker, BrokerError, BrokerLimits, Listen, Personality};
 
 /// Settings of a [`Broker`]; made by [`Broker::builder`].
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) access: Access,
     pub(crate) hosts: Vec<String>,
     pub(crate) heart_beat: Offer,
+    pub(crate) personality: Personality,
 }
 
 impl BrokerBuilder {
@@ -30,6 +31,7 @@ impl BrokerBuilder {
             access: Access::default(),
             hosts: Vec::new(),
             heart_beat: Offer::new(HEART_BEAT, HEART_BEAT),
+            personality: Personality::stompede(),
         };
         Self { settings, listeners: Vec::new(), defaults: [true, true] }
     }
@@ -103,6 +105,15 @@ impl BrokerBuilder {
     /// from which nothing is heard for twice that time gets an ERROR and is ended.
     pub fn heart_beat(mut self, send: Duration, receive: Duration) -> Self {
         self.settings.heart_beat = Offer::new(send, receive);
+        self
+    }
+
+    /// Answers as another broker does, where they differ.
+    ///
+    /// What it says about heart-beats goes before [`heart_beat`](Self::heart_beat), and what it says about WebSocket
+    /// messages before [`Listen::message_kind`].
+    pub fn personality(mut self, personality: Personality) -> Self {
+        self.settings.personality = personality;
         self
     }
 

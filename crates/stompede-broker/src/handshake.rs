@@ -7,6 +7,7 @@ use stompede_codec::{Command, Frame, Version};
 use crate::access::Login;
 use crate::broker::Shared;
 use crate::heartbeat::{Agreed, Offer};
+use crate::personality::Greeting;
 use crate::refusal::Refusal;
 use crate::router::Router;
 use crate::{Limit, hosts};
@@ -40,16 +41,19 @@ pub(crate) fn welcome(connect: &Frame, shared: &Shared, session: u64) -> Result<
     let client = offer(connect, version)?;
     let (host, router) = choose_host(connect, shared)?;
     let login = check_login(connect, shared)?;
-    let ours = shared.settings.heart_beat;
+    let Greeting { server, session: prefix, heart_beat } = &shared.settings.personality.greeting;
+    let ours = heart_beat.to(client, shared.settings.heart_beat);
     let mut connected = Frame::new(Command::Connected);
     if version > Version::V1_0 {
-        let server = concat!("stompede-broker/", env!("CARGO_PKG_VERSION"));
-        connected = connected
-            .with_header("version", version.as_str())
-            .with_header("server", server)
-            .with_header("heart-beat", format!("{},{}", ours.sends, ours.wants));
+        connected = connected.with_header("version", version.as_str());
+        if let Some(server) = server {
+            connected = connected.with_header("server", server);
+        }
+        connected = connected.with_header("heart-beat", format!("{},{}", ours.sends, ours.wants));
     }
-    let connected = connected.with_header("session", format!("session-{session}"));
+    if let Some(prefix) = prefix {
+        connected = connected.with_header("session", format!("{prefix}{session}"));
+    }
     let beats = ours.agree(client);
     Ok(Welcome { version, connected, beats, login, host, router })
 }

@@ -45,6 +45,7 @@ mod limits;
 mod listen;
 mod listener;
 mod outbox;
+mod personality;
 mod place;
 mod refusal;
 mod requests;
@@ -62,6 +63,7 @@ pub use faults::{Faults, Queues};
 pub use inspect::{ConnectionInfo, SessionInfo, SubscriptionInfo};
 pub use limits::BrokerLimits;
 pub use listen::Listen;
+pub use personality::Personality;
 pub use stats::{BrokerStats, Limit};
 // In signatures here: whoever uses this crate alone can name them.
 pub use stompede_codec::{Frame, Limits, Version};

@@ -30,6 +30,10 @@ pub(crate) async fn run(
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
+    let kind = match kind {
+        Kind::Ws(config) => Kind::Ws(shared.settings.personality.accept(config)),
+        Kind::Tcp => Kind::Tcp,
+    };
     let for_connections = stop.clone();
     let mut stop = stop;
     let mut connections = JoinSet::new();
@@ -99,7 +103,8 @@ pub(crate) async fn admit(
 async fn accept(stream: TcpStream, kind: Kind, any_as_text: bool) -> Result<BoxTransport, TransportError> {
     match kind {
         Kind::Tcp => accept_tcp(stream),
-        Kind::Ws(config) => accept_ws(stream, &config.any_as_text(any_as_text)).await,
+        Kind::Ws(config) if any_as_text => accept_ws(stream, &config.any_as_text(true)).await,
+        Kind::Ws(config) => accept_ws(stream, &config).await,
     }
 }
 

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
-use bytes::{Buf, BytesMut};
-use stompede_codec::{EncodeError, Encoder, Frame, Version};
+use bytes::{Buf, BufMut, BytesMut};
+use stompede_codec::{ContentLength, EncodeError, Encoder, Frame, Version};
 use stompede_transport::Outbound;
 
+use crate::personality::Frames;
+
 /// Filled by whoever has something for the connection, emptied by the connection's task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
+    style: Frames,
     inner: Mutex<Inner>,
 }
 
@@ -34,15 +37,37 @@ struct Sleeper {
 }
 
 impl Outbox {
+    pub(crate) fn new(style: Frames) -> Self {
+        Self { style, inner: Mutex::default() }
+    }
+
     /// Queues a frame in the form of `version`.
     pub(crate) fn push(&self, version: Version, frame: &Frame) -> Result<(), EncodeError> {
-        self.queue(encode(version, frame)?);
+        self.queue(self.encode(version, frame)?);
         Ok(())
     }
 
     /// Queues a heart-beat.
     pub(crate) fn beat(&self) {
         self.queue(Outbound::heart_beat());
+    }
+
+    fn encode(&self, version: Version, frame: &Frame) -> Result<Outbound, EncodeError> {
+        let Frames { newline_behind, length_as_sent } = self.style;
+        let mut encoder = Encoder::new(version);
+        if length_as_sent && !frame.headers().contains("content-length") && !frame.body().contains(&0) {
+            encoder = encoder.content_length(ContentLength::Omit);
+        }
+        let mut bytes = BytesMut::new();
+        if frame.body().len() > LARGE_BODY && !newline_behind {
+            encoder.encode_head(frame, &mut bytes)?;
+            return Ok(Outbound::split(bytes.freeze(), frame.body().clone()));
+        }
+        encoder.encode(frame, &mut bytes)?;
+        if newline_behind {
+            bytes.put_u8(b'\n');
+        }
+        Ok(Outbound::whole(bytes.freeze()))
     }
 
     fn queue(&self, item: Outbound) {
@@ -114,17 +139,6 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn encode(version: Version, frame: &Frame) -> Result<Outbound, EncodeError> {
-    let mut bytes = BytesMut::new();
-    let encoder = Encoder::new(version);
-    if frame.body().len() > LARGE_BODY {
-        encoder.encode_head(frame, &mut bytes)?;
-        return Ok(Outbound::split(bytes.freeze(), frame.body().clone()));
-    }
-    encoder.encode(frame, &mut bytes)?;
-    Ok(Outbound::whole(bytes.freeze()))
 }
 
 /// Bodies above this many bytes are shared with the message they came in instead of being copied.

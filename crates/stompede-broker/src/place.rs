@@ -92,7 +92,8 @@ impl Place {
     fn new(shared: &Arc<Shared>, origin: Origin, is_spare: bool) -> Self {
         let Origin { url, peer } = origin;
         let id = shared.places.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let (outbox, greeted, cut) = (Arc::default(), OnceLock::new(), AtomicBool::new(false));
+        let outbox = Arc::new(Outbox::new(shared.settings.personality.frames));
+        let (greeted, cut) = (OnceLock::new(), AtomicBool::new(false));
         let entry = Arc::new(Entry { id, url, peer, outbox, greeted, cut });
         shared.places.lock().insert(id, entry.clone());
         Self { shared: shared.clone(), entry, faults: shared.faults.for_new(), is_spare }
@@ -109,6 +110,12 @@ impl Place {
         // A connection is greeted once.
         let _ = self.entry.greeted.set(greeted);
         self.shared.hub.tell(|| BrokerEvent::Connected { connection, login, version });
+    }
+}
+
+impl Entry {
+    pub(crate) fn is_ws(&self) -> bool {
+        self.url.starts_with("ws")
     }
 }
 

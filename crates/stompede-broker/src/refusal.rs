@@ -25,6 +25,14 @@ impl Refusal {
         Self::new("missing header", format!("{} needs the header {name}", frame.command()))
     }
 
+    pub(crate) fn unknown_destination(text: String) -> Self {
+        Self::new(UNKNOWN_DESTINATION, text)
+    }
+
+    pub(crate) fn is_unknown_destination(&self) -> bool {
+        self.message == UNKNOWN_DESTINATION
+    }
+
     /// What came is not STOMP, or too much of it.
     pub(crate) fn bad_frame(error: &DecodeError) -> Self {
         use DecodeErrorKind as Kind;
@@ -48,3 +56,5 @@ impl Refusal {
         frame.with_header("content-type", "text/plain").with_body(self.text.clone())
     }
 }
+
+const UNKNOWN_DESTINATION: &str = "unknown destination";

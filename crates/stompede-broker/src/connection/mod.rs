@@ -18,6 +18,7 @@ use crate::broker::Shared;
 use crate::clock::{self, Timer};
 use crate::faults::{InForce, Wire};
 use crate::heartbeat::HeartBeats;
+use crate::personality::Personality;
 use crate::place::Place;
 use crate::refusal::Refusal;
 use crate::requests::Requests;
@@ -65,8 +66,17 @@ struct Connection {
 }
 
 enum State {
-    Greeting { until: Option<Instant> },
-    Open { requests: Requests, beats: HeartBeats },
+    Greeting {
+        until: Option<Instant>,
+    },
+    Open {
+        requests: Requests,
+        beats: HeartBeats,
+    },
+    /// After DISCONNECT, where the client has to close.
+    Leaving {
+        until: Option<Instant>,
+    },
     Ended,
 }
 
@@ -101,6 +111,10 @@ impl Connection {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.place.shared
+    }
+
+    fn habits(&self) -> &Personality {
+        &self.place.shared.settings.personality
     }
 
     /// Ready once the connection is to end: the peer has gone, or there is a last word to be said.
@@ -198,6 +212,9 @@ impl Connection {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.decoder.push(chunk);
                     self.heard(now);
+                    if self.place.entry.is_ws() && self.habits().ws.one_frame_a_message {
+                        self.answer_message(now);
+                    }
                     // Chunks cost something too: a byte at a time must not take for ever.
                     budget -= 1;
                     if budget == 0 {

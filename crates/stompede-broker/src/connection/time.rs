@@ -41,7 +41,7 @@ impl Connection {
 
     fn next_due(&self, written: Written) -> Option<Instant> {
         let (connect, silence, beat) = match &self.state {
-            State::Greeting { until } => (*until, None, None),
+            State::Greeting { until } | State::Leaving { until } => (*until, None, None),
             State::Open { beats, .. } => (None, beats.silence_due(), beats.send_due()),
             State::Ended => (None, None, None),
         };
@@ -68,6 +68,7 @@ impl Connection {
                 let text = format!("no CONNECT within {:?}", limits.connect_within);
                 self.refuse(&Refusal::limit(Limit::ConnectTime, "too slow", text), None);
             }
+            State::Leaving { until } if is_over(*until) => self.place.entry.outbox.end(),
             State::Open { beats, .. } => {
                 if is_over(beats.silence_due()) {
                     if !self.held && !self.wire.stalls_reading() {
@@ -84,7 +85,7 @@ impl Connection {
                     self.place.entry.outbox.beat();
                 }
             }
-            State::Greeting { .. } | State::Ended => {}
+            State::Greeting { .. } | State::Leaving { .. } | State::Ended => {}
         }
     }
 }

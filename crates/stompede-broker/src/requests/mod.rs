@@ -8,6 +8,7 @@ use stompede_codec::{Command, Frame, Version};
 
 use self::transaction::Transactions;
 use crate::broker::Shared;
+use crate::personality::{Personality, Replies};
 use crate::place::Entry;
 use crate::refusal::Refusal;
 use crate::router::{Ack, ConnectionId, Destination, Name, Named, Operation, Router, Stored, Wish};
@@ -44,10 +45,23 @@ impl Requests {
 
     /// Does what a frame asks for. The caller sends the RECEIPT, or the ERROR and the end.
     pub(crate) fn handle(&mut self, frame: Frame) -> Result<(), Refusal> {
+        let ignores = self.habits().errors.ignore_unknown_destinations;
+        match self.carry_out(frame) {
+            Err(refusal) if ignores && refusal.is_unknown_destination() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn carry_out(&mut self, frame: Frame) -> Result<(), Refusal> {
         match frame.command() {
             Command::Send => self.send(frame),
             Command::Subscribe => self.subscribe(&frame),
             Command::Unsubscribe => self.unsubscribe(&frame),
+            Command::Ack | Command::Nack | Command::Begin | Command::Commit | Command::Abort
+                if !self.habits().messages.settle =>
+            {
+                Ok(())
+            }
             Command::Ack => self.settle(&frame, true),
             Command::Nack if self.version == Version::V1_0 => {
                 Err(Refusal::new("unknown command", "there is no NACK in STOMP 1.0"))
@@ -65,15 +79,16 @@ impl Requests {
     }
 
     fn send(&mut self, frame: Frame) -> Result<(), Refusal> {
-        let destination = Destination::parse(&required(&frame, "destination")?, self.id)?;
+        let destination = self.destination(&frame)?;
         if let Destination::Reply(name, owner) = &destination
             && *owner == self.id
         {
             lock(&self.router).open_reply_queue(self.id, name)?;
         }
         let reply_to = self.reply_to(&frame)?;
-        let transaction = frame.header("transaction").map(String::from);
-        let message = Stored::new(destination, frame, reply_to.as_ref());
+        let settles = self.habits().messages.settle;
+        let transaction = frame.header("transaction").filter(|_| settles).map(String::from);
+        let message = Stored::new(destination, frame, reply_to.as_ref(), self.habits());
         match transaction {
             Some(transaction) => self.postpone(&transaction, Operation::Send(message)),
             None => lock(&self.router).send(message),
@@ -82,12 +97,29 @@ impl Requests {
 
     /// What others have to make of the `reply-to` header, if it names a queue of this client's own.
     fn reply_to(&self, frame: &Frame) -> Result<Option<Destination>, Refusal> {
-        let Some(own_name) = frame.header("reply-to") else { return Ok(None) };
-        let destination = Destination::parse_reply_to(&own_name, self.id)?;
-        if let Some(Destination::Reply(name, _)) = &destination {
-            lock(&self.router).expect_reply(self.id, name, &own_name)?;
+        let Some(own_name) = frame.header("reply-to").filter(|name| Destination::is_own(name)) else {
+            return Ok(None);
+        };
+        let destination = match self.habits().replies {
+            Replies::None => return Ok(None),
+            _ => Destination::parse(&own_name, self.id, self.habits())?,
+        };
+        if let Destination::Reply(name, _) = &destination {
+            let mut router = lock(&self.router);
+            match self.habits().replies {
+                Replies::Subscribed | Replies::None => router.open_reply_queue(self.id, name)?,
+                Replies::Both | Replies::Implied => router.expect_reply(self.id, name, &own_name)?,
+            }
         }
-        Ok(destination)
+        Ok(Some(destination))
+    }
+
+    fn destination(&self, frame: &Frame) -> Result<Destination, Refusal> {
+        Destination::parse(&required(frame, "destination")?, self.id, self.habits())
+    }
+
+    fn habits(&self) -> &Personality {
+        &self.shared.settings.personality
     }
 
     fn settle(&mut self, frame: &Frame, accept: bool) -> Result<(), Refusal> {
@@ -101,7 +133,11 @@ impl Requests {
     }
 
     fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
-        let destination = Destination::parse(&required(frame, "destination")?, self.id)?;
+        let destination = self.destination(frame)?;
+        if self.habits().replies == Replies::Implied && matches!(destination, Destination::Reply(..)) {
+            let text = "/temp-queue/NAME is for reply-to; replies come without a subscription";
+            return Err(Refusal::new("bad destination", text));
+        }
         let name = self.name(frame)?.unwrap_or_else(|| Name::Destination(destination.text().clone()));
         let ack = match frame.header("ack").as_deref() {
             None | Some("auto") => Ack::Auto,
@@ -112,6 +148,7 @@ impl Requests {
                 return Err(Refusal::new("bad ack mode", text));
             }
         };
+        let ack = if self.habits().messages.settle { ack } else { Ack::Auto };
         if frame.headers().contains("selector") {
             return Err(Refusal::new("selectors are not supported", "subscribe without a selector"));
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ConnectionId;
+use crate::personality::{Personality, Replies};
 use crate::refusal::Refusal;
 
 /// A destination that this broker knows; each holds the whole text, its prefix included.
@@ -17,7 +18,7 @@ pub(crate) enum Destination {
 
 impl Destination {
     /// What a client means by a destination: `/temp-queue/NAME` is another queue for each of them.
-    pub(crate) fn parse(text: &str, client: ConnectionId) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str, client: ConnectionId, habits: &Personality) -> Result<Self, Refusal> {
         if text.len() > MAX_LEN {
             let text = format!("a destination may have {MAX_LEN} bytes, and this has {}", text.len());
             return Err(Refusal::new("destination is too long", text));
@@ -31,8 +32,10 @@ impl Destination {
             return Ok(Self::Topic(text.into()));
         }
         if named("/queue/").is_some() {
-            return Ok(Self::Queue(text.into()));
+            let kind = if habits.messages.queues_broadcast { Self::Topic } else { Self::Queue };
+            return Ok(kind(text.into()));
         }
+        let named = |prefix| named(prefix).filter(|_| habits.replies != Replies::None);
         if let Some(name) = named(TEMP_QUEUE) {
             return Ok(Self::reply_queue(name, client));
         }
@@ -40,12 +43,12 @@ impl Destination {
             return Ok(Self::Reply(text.into(), owner));
         }
         let text = format!("{text:?} is neither /topic/NAME nor /queue/NAME nor /temp-queue/NAME");
-        Err(Refusal::new("unknown destination", text))
+        Err(Refusal::unknown_destination(text))
     }
 
-    /// What a `reply-to` header means, if it names a queue of the client's own.
-    pub(crate) fn parse_reply_to(text: &str, client: ConnectionId) -> Result<Option<Self>, Refusal> {
-        if text.starts_with(TEMP_QUEUE) { Self::parse(text, client).map(Some) } else { Ok(None) }
+    /// Whether a text names a queue of the client's own.
+    pub(crate) fn is_own(text: &str) -> bool {
+        text.starts_with(TEMP_QUEUE)
     }
 
     /// The queue for replies that a client calls by this name.

@@ -6,6 +6,7 @@ use stompede_codec::{Command, Frame, Headers, Version};
 use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
+use crate::personality::Personality;
 
 /// A message that was sent.
 #[derive(Debug)]
@@ -16,19 +17,28 @@ pub(crate) struct Stored {
     /// The sender's headers that go on to subscribers.
     headers: Headers,
     body: Bytes,
+    /// Subscribers get a `content-length` because the sender gave one.
+    counted: bool,
 }
 
 impl Stored {
     /// What a SEND frame brings. Whoever reads `reply_to` must be able to send there.
-    pub(crate) fn new(destination: Destination, send: Frame, reply_to: Option<&Destination>) -> Self {
+    pub(crate) fn new(
+        destination: Destination,
+        send: Frame,
+        reply_to: Option<&Destination>,
+        habits: &Personality,
+    ) -> Self {
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
-        let mut headers: Headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
+        let counted = habits.frames.length_as_sent && headers.contains("content-length");
+        let ours = if habits.messages.carry_everything { &OURS[..ALWAYS_OURS] } else { &OURS };
+        let mut headers: Headers = headers.iter().filter(|(name, _)| !ours.contains(&&**name)).collect();
         if let Some(reply_to) = reply_to {
             headers.insert("reply-to", reply_to.text());
         }
-        Self { number: 0, destination, headers, body }
+        Self { number: 0, destination, headers, body, counted }
     }
 
     /// Bytes of the body.
@@ -70,6 +80,9 @@ impl Queued {
                 frame.headers_mut().push(name, value);
             }
         }
+        if self.message.counted {
+            frame = frame.with_header("content-length", self.message.len().to_string());
+        }
         frame.with_body(self.message.body.clone())
     }
 }
@@ -87,14 +100,17 @@ fn carries(version: Version, name: &str, value: &str) -> bool {
 /// Headers of a SEND that are about the SEND itself, and those that a broker sets on MESSAGE.
 const OURS: [&str; 8] = [
     "destination",
-    "receipt",
-    "transaction",
     "content-length",
     "message-id",
+    "receipt",
+    "transaction",
     "subscription",
     "ack",
     "redelivered",
 ];
+
+/// How many of them no broker passes on.
+const ALWAYS_OURS: usize = 3;
 
 /// Bodies of more bytes than this stay in the buffer they came in, which is mostly theirs.
 const SHARE_FROM: usize = 8 * 1024;

@@ -38,9 +38,19 @@ impl RawWs {
 
     /// Sends a text message.
     pub(crate) async fn say(&mut self, payload: &[u8]) {
-        let len = u16::try_from(payload.len()).expect("short").to_be_bytes();
+        self.say_as(TEXT, payload).await;
+    }
+
+    pub(crate) async fn say_as(&mut self, opcode: u8, payload: &[u8]) {
         // The mask is zero, so the payload stays as it is.
-        let frame = [&[0x81, 0x80 | 126], &len[..], &[0; 4], payload].concat();
+        let head = match u8::try_from(payload.len()) {
+            Ok(len @ ..126) => vec![0x80 | opcode, 0x80 | len, 0, 0, 0, 0],
+            _ => {
+                let [high, low] = u16::try_from(payload.len()).expect("short").to_be_bytes();
+                vec![0x80 | opcode, 0x80 | 126, high, low, 0, 0, 0, 0]
+            }
+        };
+        let frame = [&head[..], payload].concat();
         self.0.write_all(&frame).await.expect("sent");
     }
 
