@@ -50,6 +50,8 @@ mod place;
 mod refusal;
 mod requests;
 mod router;
+#[cfg(feature = "scripted")]
+pub mod scripted;
 mod stats;
 mod test_broker;
 mod wait;
