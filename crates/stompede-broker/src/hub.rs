@@ -1,6 +1,6 @@
 //! What everybody in a broker tells: counters, events, and that something has changed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use tokio::sync::{Notify, broadcast};
 
@@ -36,8 +36,9 @@ impl Hub {
             // Whoever listened may have gone in the meantime.
             let _ = self.events.send(event());
         }
-        // Whoever began to watch before it looked is counted here: both happen under the lock of what is looked at,
-        // or before and after it.
+        // Who watches counts itself and then looks; here it has happened, and then they are counted. With the fences in
+        // between, at least one of both sees the other.
+        fence(Ordering::SeqCst);
         if self.watchers.load(Ordering::SeqCst) > 0 {
             self.changed.notify_waiters();
         }
@@ -55,6 +56,7 @@ impl Hub {
 
     pub(crate) fn watch(&self) -> Watcher<'_> {
         self.watchers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         Watcher(self)
     }
 }

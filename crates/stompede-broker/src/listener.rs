@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stompede_codec::Limits;
 use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws};
+use stompede_transport::ws::DEFAULT_MAX_MESSAGE;
 use stompede_transport::{BoxTransport, TransportError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -31,7 +33,10 @@ pub(crate) async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let kind = match kind {
-        Kind::Ws(config) => Kind::Ws(shared.settings.personality.accept(config)),
+        Kind::Ws(config) => {
+            let config = shared.settings.personality.accept(config);
+            Kind::Ws(config.max_message(max_message(&shared.settings.limits.frames)))
+        }
         Kind::Tcp => Kind::Tcp,
     };
     let for_connections = stop.clone();
@@ -106,6 +111,13 @@ async fn accept(stream: TcpStream, kind: Kind, any_as_text: bool) -> Result<BoxT
         Kind::Ws(config) if any_as_text => accept_ws(stream, &config.any_as_text(true)).await,
         Kind::Ws(config) => accept_ws(stream, &config).await,
     }
+}
+
+/// The longest WebSocket message: never less than the default, so that a frame beyond a small limit is read far enough
+/// to be refused with an ERROR; and with room for the headers that a MESSAGE has besides those of its SEND.
+fn max_message(frames: &Limits) -> usize {
+    let largest = frames.max_head.saturating_add(frames.max_body).saturating_add(64 * 1024);
+    largest.max(DEFAULT_MAX_MESSAGE)
 }
 
 /// After a failed accept, the next one would most likely fail at once as well.

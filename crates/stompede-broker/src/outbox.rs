@@ -27,6 +27,8 @@ struct Inner {
     ending: bool,
     /// The queues had more for this connection than would fit.
     starved: bool,
+    /// The task was to be woken, and was not asleep.
+    nudged: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl Outbox {
     /// Wakes the connection's task: something else than a frame is new.
     pub(crate) fn wake(&self) {
         let mut inner = self.lock();
+        inner.nudged = true;
         let waker = inner.sleeper.take();
         drop(inner);
         waker.into_iter().for_each(|sleeper| sleeper.waker.wake());
@@ -103,9 +106,12 @@ impl Outbox {
         (inner.bytes, inner.ending)
     }
 
-    /// Notes that a queue had more for this connection.
-    pub(crate) fn starve(&self) {
-        self.lock().starved = true;
+    /// Whether a queue may give the connection more; if not for lack of room, its task tells when there is.
+    pub(crate) fn takes_more(&self, max_bytes: usize) -> bool {
+        let mut inner = self.lock();
+        // Under the same lock as the look at the bytes: what is full now will be emptied, and then this is seen.
+        inner.starved |= inner.bytes >= max_bytes;
+        inner.bytes < max_bytes && !inner.ending
     }
 
     /// Takes the next frame.
@@ -121,7 +127,8 @@ impl Outbox {
     /// With `blocked`, frames are nothing new: they could not be written. The end of the connection is.
     pub(crate) fn poll_news(&self, cx: &Context<'_>, blocked: bool) -> bool {
         let mut inner = self.lock();
-        if inner.ending || !blocked && !inner.queue.is_empty() {
+        let nudged = std::mem::take(&mut inner.nudged);
+        if nudged || inner.ending || !blocked && !inner.queue.is_empty() {
             return true;
         }
         inner.sleeper = Some(Sleeper { waker: cx.waker().clone(), blocked });

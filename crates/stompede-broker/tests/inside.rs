@@ -197,3 +197,13 @@ async fn the_subprotocols_of_a_listener_may_be_chosen() {
         drop::<Box<dyn Transport>>(Box::new(client));
     }
 }
+
+#[tokio::test]
+async fn a_frame_that_is_too_large_gets_its_error_over_websocket_too() {
+    let mut limits = stompede_broker::BrokerLimits::default();
+    limits.frames = limits.frames.with_max_body(10);
+    let broker = TestBroker::start_with(Broker::builder().limits(limits)).await;
+    let client = Raw::dialled(broker.ws_url()).await;
+    let error = client.refused(&format!("SEND\ndestination:/topic/a\n\n{}\0", "x".repeat(1000))).await;
+    assert_eq!(header(&error, "message"), "frame is too large");
+}

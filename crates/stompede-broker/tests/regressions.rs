@@ -93,6 +93,25 @@ async fn a_commit_that_fails_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_commit_counts_the_queues_that_it_would_make() {
+    let broker = limited(|limits| limits.max_destinations = 2).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.send("/queue/known", "1").await;
+    for (queues, fits) in [(&["known", "a", "a", "known"][..], true), (&["a", "b"], false)] {
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        for queue in queues {
+            client.ask(&format!("SEND\ndestination:/queue/{queue}\ntransaction:t\n\nx")).await;
+        }
+        if fits {
+            client.ask("COMMIT\ntransaction:t\n\n").await;
+        }
+    }
+    let error = client.refused("COMMIT\ntransaction:t\n\n\0").await;
+    assert_eq!(header(&error, "message"), "too many destinations");
+    assert_eq!((broker.messages("/queue/known").len(), broker.messages("/queue/a").len()), (3, 2));
+}
+
+#[tokio::test]
 async fn a_message_is_settled_once_within_a_transaction_too() {
     let broker = broker().await;
     let (mut client, names) = common::three(&broker, "1.2", "client").await;

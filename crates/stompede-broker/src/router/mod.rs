@@ -275,12 +275,7 @@ impl Router {
 
     fn can_take(&self, id: SubscriberId) -> bool {
         let Some(outbox) = self.outbox_of(id) else { return false };
-        let (bytes, is_ending) = outbox.load();
-        let has_room = bytes < self.limits.max_outbox_bytes;
-        if !has_room {
-            outbox.starve();
-        }
-        has_room && !is_ending && self.has_window(id)
+        outbox.takes_more(self.limits.max_outbox_bytes) && self.has_window(id)
     }
 
     /// Whether the subscriber may have one more message that it has not settled.
