@@ -114,6 +114,12 @@ impl Outbox {
         inner.bytes < max_bytes && !inner.ending
     }
 
+    /// A queue has more for the connection, and wants to be asked for it.
+    pub(crate) fn feed_again(&self) {
+        self.lock().starved = true;
+        self.wake();
+    }
+
     /// Takes the next frame.
     pub(crate) fn pop(&self) -> Option<Outbound> {
         let mut inner = self.lock();

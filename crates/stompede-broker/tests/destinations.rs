@@ -162,3 +162,40 @@ async fn destinations_that_could_not_be_written_back_are_refused() {
         Raw::connected(&broker, "1.2").await.refused(frame).await;
     }
 }
+
+#[tokio::test]
+async fn a_long_queue_is_handed_out_whole_and_in_order() {
+    let broker = broker().await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    for n in 0..3000 {
+        sender.say(&format!("SEND\ndestination:/queue/a\n\n{n}\0")).await;
+    }
+    sender.ask("SEND\ndestination:/topic/nobody\n\n").await;
+    assert_eq!(broker.messages("/queue/a").len(), 3000);
+    let mut only = Raw::connected(&broker, "1.2").await;
+    only.say("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0").await;
+    for n in 0..3000 {
+        assert_eq!(only.body().await, n.to_string());
+    }
+    drop(only);
+    let gone = broker
+        .wait_until(std::time::Duration::from_secs(10), |broker| broker.messages("/queue/a").len() == 3000);
+    gone.await.expect("all of it is back");
+    let (mut one, mut other) = (Raw::connected(&broker, "1.2").await, Raw::connected(&broker, "1.2").await);
+    for client in [&mut one, &mut other] {
+        client.say("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0").await;
+    }
+    let (mut seen, mut last) = (Vec::new(), [None; 2]);
+    while seen.len() < 3000 {
+        let (who, body) = tokio::select! {
+            body = one.body() => (0, body),
+            body = other.body() => (1, body),
+        };
+        let number: u32 = body.parse().expect("a number");
+        assert!(last[who].is_none_or(|last| last < number), "each gets its own in order");
+        last[who] = Some(number);
+        seen.push(number);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..3000).collect::<Vec<_>>());
+}
