@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stompede_transport::BoxTransport;
@@ -8,35 +8,45 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::listener::{Kind, Place};
-use crate::requests::Logins;
+use crate::builder::Settings;
+use crate::faults::FaultRoom;
+use crate::hosts::Hosts;
+use crate::hub::Hub;
+use crate::listener::{self, Kind, admit};
+use crate::place::{Origin, Place, Places};
 use crate::router::Router;
-use crate::stats::Counters;
-use crate::{BrokerBuilder, BrokerError, BrokerLimits, BrokerStats, connection, listener};
+use crate::{BrokerBuilder, BrokerError, BrokerStats, Events, Listen};
 
 /// A running broker. Dropping it closes every connection at once; [`stop`](Self::stop) does so in order.
 pub struct Broker {
     shared: Arc<Shared>,
-    tcp_url: Option<String>,
-    ws_url: Option<String>,
+    listens: Vec<Listening>,
     stop: watch::Sender<bool>,
     /// Listeners and in-memory connections. Dropped, they end.
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// What all connections of a broker share.
-pub(crate) struct Shared {
-    pub(crate) router: Arc<Mutex<Router>>,
-    pub(crate) limits: Arc<BrokerLimits>,
-    pub(crate) logins: Logins,
-    pub(crate) counters: Arc<Counters>,
-    sessions: AtomicU64,
+/// One of the places where it listens.
+#[derive(Clone, Debug)]
+struct Listening {
+    url: Arc<str>,
+    local: SocketAddr,
+    kind: Kind,
 }
 
-impl Shared {
-    pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed)
-    }
+/// One that is about to.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    listening: Listening,
+}
+
+/// What all connections of a broker share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) hosts: Hosts,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) places: Places,
+    pub(crate) faults: FaultRoom,
 }
 
 impl Broker {
@@ -53,44 +63,78 @@ impl Broker {
         BrokerBuilder::new()
     }
 
-    pub(crate) async fn listen(settings: BrokerBuilder) -> Result<Self, BrokerError> {
-        let BrokerBuilder { tcp, ws, logins, limits } = settings;
-        let (limits, counters) = (Arc::new(limits), Arc::<Counters>::default());
-        let router = Arc::new(Mutex::new(Router::new(limits.clone(), counters.clone())));
-        let shared = Arc::new(Shared { router, limits, logins, counters, sessions: AtomicU64::new(1) });
-        let mut broker = Self {
-            shared,
-            tcp_url: None,
-            ws_url: None,
-            stop: watch::Sender::new(false),
-            tasks: Mutex::default(),
-        };
-        if let Some(address) = tcp {
-            broker.tcp_url = Some(format!("tcp://{}", broker.listen_on(address, Kind::Tcp).await?));
-        }
-        if let Some(address) = ws {
-            broker.ws_url = Some(format!("ws://{}/stomp", broker.listen_on(address, Kind::Ws).await?));
+    pub(crate) async fn start_with(settings: Settings, listeners: Vec<Listen>) -> Result<Self, BrokerError> {
+        let hub = Arc::new(Hub::new());
+        let limits = Arc::new(settings.limits.clone());
+        let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), hub.clone()));
+        let shared = Arc::new(Shared {
+            settings,
+            hosts,
+            hub,
+            places: Places::default(),
+            faults: FaultRoom::default(),
+        });
+        let mut broker =
+            Self { shared, listens: Vec::new(), stop: watch::Sender::new(false), tasks: Mutex::default() };
+        for listen in listeners {
+            let Listen { address, .. } = &listen;
+            let bound = bind(address, |local| Listening {
+                url: listen.url(local).into(),
+                local,
+                kind: listen.kind.clone(),
+            });
+            let bound = bound.await?;
+            broker.listens.push(bound.listening.clone());
+            broker.serve(bound);
         }
         Ok(broker)
     }
 
-    async fn listen_on(&mut self, address: String, kind: Kind) -> Result<std::net::SocketAddr, BrokerError> {
-        let failed = |source| BrokerError::Listen { address: address.clone(), source };
-        let listener = TcpListener::bind(&address).await.map_err(failed)?;
-        let local = listener.local_addr().map_err(failed)?;
-        let task = listener::run(listener, kind, self.shared.clone(), self.stop.subscribe());
-        self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).spawn(task);
-        Ok(local)
+    /// Begins to accept.
+    pub(crate) fn serve(&self, bound: Bound) {
+        let Bound { listener, listening: Listening { url, kind, .. } } = bound;
+        let task = listener::run(listener, url, kind, self.shared.clone(), self.stop.subscribe());
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
-    /// Where it listens for TCP, for example `tcp://127.0.0.1:40123`.
+    /// Takes the addresses that it had before.
+    pub(crate) async fn bind_again(&self) -> Result<Vec<Bound>, BrokerError> {
+        let mut all = Vec::new();
+        for listening in &self.listens {
+            all.push(bind(&listening.local.to_string(), |_| listening.clone()).await?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn tasks(&self) -> &Mutex<JoinSet<()>> {
+        &self.tasks
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.stop.send_replace(down);
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Where it listens, in the order in which it was told to.
+    pub fn urls(&self) -> Vec<&str> {
+        self.listens.iter().map(|listening| &*listening.url).collect()
+    }
+
+    /// Where it listens for TCP first, for example `tcp://127.0.0.1:40123`.
     pub fn tcp_url(&self) -> Option<&str> {
-        self.tcp_url.as_deref()
+        self.urls().into_iter().find(|url| url.starts_with("tcp:"))
     }
 
-    /// Where it listens for WebSocket, for example `ws://127.0.0.1:40124/stomp`.
+    /// Where it listens for WebSocket first, for example `ws://127.0.0.1:40124/stomp`.
     pub fn ws_url(&self) -> Option<&str> {
-        self.ws_url.as_deref()
+        self.urls().into_iter().find(|url| url.starts_with("ws:"))
     }
 
     /// Connects in memory; gives the client's end.
@@ -100,22 +144,27 @@ impl Broker {
         client
     }
 
-    /// Serves a connection that somebody else accepted. If there are too many connections it is closed without a word.
+    /// Serves a connection that somebody else accepted.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn accept(&self, transport: BoxTransport) {
-        let Some(place) = Place::take(&self.shared) else { return };
-        let stop = self.stop.subscribe();
+        let taken = Place::take(&self.shared, Origin { url: "memory:".into(), peer: None });
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended would otherwise pile up.
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move { connection::serve(place.0.clone(), transport, stop).await });
+        let accepting = std::future::ready(Ok(transport));
+        tasks.spawn(admit(taken, self.shared.clone(), accepting, self.stop.subscribe()));
     }
 
     /// What it has done so far.
     pub fn stats(&self) -> BrokerStats {
-        self.shared.counters.read()
+        self.shared.hub.counters.read()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        self.shared.hub.events()
     }
 
     /// Stops: nobody is let in any more, every connection is closed in order, every task ends.
@@ -134,11 +183,17 @@ impl Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
-            .field("tcp_url", &self.tcp_url)
-            .field("ws_url", &self.ws_url)
+            .field("urls", &self.urls())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+async fn bind(address: &str, listening: impl FnOnce(SocketAddr) -> Listening) -> Result<Bound, BrokerError> {
+    let failed = |source| BrokerError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listening = listening(listener.local_addr().map_err(failed)?);
+    Ok(Bound { listener, listening })
 }
 
 /// Bytes on their way in each direction of an in-memory connection: about what a socket's buffers hold.

@@ -1,55 +1,125 @@
-use crate::requests::Logins;
-use crate::{Broker, BrokerError, BrokerLimits};
+use std::time::Duration;
+
+use crate::access::{Access, Login};
+use crate::heartbeat::Offer;
+use crate::{Broker, BrokerError, BrokerLimits, Listen, Personality};
 
 /// Settings of a [`Broker`]; made by [`Broker::builder`].
 #[derive(Debug)]
 #[must_use = "nothing happens before start()"]
 pub struct BrokerBuilder {
-    pub(crate) tcp: Option<String>,
-    pub(crate) ws: Option<String>,
-    pub(crate) logins: Logins,
+    pub(crate) settings: Settings,
+    listeners: Vec<Listen>,
+    /// Whether to listen for TCP, and for WebSocket, where nothing else is said.
+    defaults: [bool; 2],
+}
+
+/// What holds for all connections.
+#[derive(Debug)]
+pub(crate) struct Settings {
     pub(crate) limits: BrokerLimits,
+    pub(crate) access: Access,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) heart_beat: Offer,
+    pub(crate) personality: Personality,
 }
 
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
-        let free_port = || Some("127.0.0.1:0".to_owned());
-        Self { tcp: free_port(), ws: free_port(), logins: Logins::default(), limits: BrokerLimits::default() }
+        let settings = Settings {
+            limits: BrokerLimits::default(),
+            access: Access::default(),
+            hosts: Vec::new(),
+            heart_beat: Offer::new(HEART_BEAT, HEART_BEAT),
+            personality: Personality::stompede(),
+        };
+        Self { settings, listeners: Vec::new(), defaults: [true, true] }
     }
 
-    /// Where to listen for TCP, as `host:port`; a free port of 127.0.0.1 unless set.
-    pub fn tcp(mut self, address: impl Into<String>) -> Self {
-        self.tcp = Some(address.into());
+    /// Listens here; may be said many times. Unless something is said about TCP, or about WebSocket, each gets a free
+    /// port of 127.0.0.1.
+    pub fn listen(mut self, listen: Listen) -> Self {
+        self.listeners.push(listen);
         self
     }
 
-    /// Where to listen for WebSocket, as `host:port`; a free port of 127.0.0.1 unless set. Any path will do.
-    pub fn ws(mut self, address: impl Into<String>) -> Self {
-        self.ws = Some(address.into());
-        self
+    /// Listens for TCP at `host:port`; short for [`listen`](Self::listen) with [`Listen::tcp`].
+    pub fn tcp(self, address: impl Into<String>) -> Self {
+        self.listen(Listen::tcp(address))
     }
 
-    /// Does not listen for TCP.
+    /// Listens for WebSocket at `host:port`, on any path; short for [`listen`](Self::listen) with [`Listen::ws`].
+    pub fn ws(self, address: impl Into<String>) -> Self {
+        self.listen(Listen::ws(address))
+    }
+
+    /// Does not listen for TCP, unless told where.
     pub fn without_tcp(mut self) -> Self {
-        self.tcp = None;
+        self.defaults[0] = false;
         self
     }
 
-    /// Does not listen for WebSocket.
+    /// Does not listen for WebSocket, unless told where.
     pub fn without_ws(mut self) -> Self {
-        self.ws = None;
+        self.defaults[1] = false;
         self
     }
 
-    /// Lets in only who gives this login and passcode, or another one named so. Anybody is let in unless set.
+    /// Lets in who gives this login and passcode; may be said many times.
+    ///
+    /// Without a login and without [`check_login`](Self::check_login) anybody is let in.
     pub fn login(mut self, login: impl Into<String>, passcode: impl Into<String>) -> Self {
-        self.logins.0.insert(login.into(), passcode.into());
+        self.settings.access.add(login.into(), passcode.into());
+        self
+    }
+
+    /// Lets in whom this closure accepts, besides those that [`login`](Self::login) names. It must not block.
+    ///
+    /// ```
+    /// # use stompede_broker::Broker;
+    /// let builder = Broker::builder().check_login(|who| who.login == Some("me") && who.host != Some("secret"));
+    /// ```
+    pub fn check_login(mut self, check: impl Fn(&Login<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.access.check_with(Box::new(check));
+        self
+    }
+
+    /// Lets in also who gives neither a login nor a passcode.
+    pub fn allow_anonymous(mut self) -> Self {
+        self.settings.access.allow_anonymous();
+        self
+    }
+
+    /// Adds a virtual host, which has destinations of its own; may be said many times.
+    ///
+    /// A client names it in CONNECT's `host`; one that names none gets the first. Without virtual hosts any name will
+    /// do, and all clients see the same destinations.
+    pub fn virtual_host(mut self, name: impl Into<String>) -> Self {
+        self.settings.hosts.push(name.into());
+        self
+    }
+
+    /// How often it can send, and wants to hear from clients; [`Duration::ZERO`] is never. 100 ms each unless set.
+    ///
+    /// With each client the larger of both sides' numbers counts, for each direction, in whole milliseconds. A client
+    /// from which nothing is heard for twice that time gets an ERROR and is ended.
+    pub fn heart_beat(mut self, send: Duration, receive: Duration) -> Self {
+        self.settings.heart_beat = Offer::new(send, receive);
+        self
+    }
+
+    /// Answers as another broker does, where they differ.
+    ///
+    /// What it says about heart-beats goes before [`heart_beat`](Self::heart_beat), and what it says about WebSocket
+    /// messages before [`Listen::message_kind`].
+    pub fn personality(mut self, personality: Personality) -> Self {
+        self.settings.personality = personality;
         self
     }
 
     /// What clients may take.
     pub fn limits(mut self, limits: BrokerLimits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
@@ -59,7 +129,17 @@ impl BrokerBuilder {
     ///
     /// # Errors
     /// [`BrokerError::Listen`] if an address cannot be listened on.
-    pub async fn start(self) -> Result<Broker, BrokerError> {
-        Broker::listen(self).await
+    pub async fn start(mut self) -> Result<Broker, BrokerError> {
+        let [tcp, ws] = self.defaults;
+        if tcp && !self.listeners.iter().any(Listen::is_tcp) {
+            self.listeners.push(Listen::tcp("127.0.0.1:0"));
+        }
+        if ws && self.listeners.iter().all(Listen::is_tcp) {
+            self.listeners.push(Listen::ws("127.0.0.1:0"));
+        }
+        Broker::start_with(self.settings, self.listeners).await
     }
 }
+
+/// Low, so that the client's own number decides: a test that asks for quick heart-beats gets them.
+const HEART_BEAT: Duration = Duration::from_millis(100);

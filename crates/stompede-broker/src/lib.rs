@@ -4,43 +4,86 @@
 //! It keeps everything in memory and forgets it when it stops. A client needs no other settings than for a real broker:
 //!
 //! ```
-//! use stompede_broker::Broker;
+//! use stompede_broker::{Faults, TestBroker};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let broker = Broker::start().await?; // WebSocket and TCP on free ports of 127.0.0.1
-//! println!("{:?} {:?}", broker.ws_url(), broker.tcp_url());
-//! broker.stop().await;
-//! # Ok(())
+//! # async fn main() {
+//! let broker = TestBroker::start().await; // WebSocket and TCP on free ports of 127.0.0.1
+//! println!("{} {}", broker.ws_url(), broker.tcp_url());
+//! broker.inject_next(Faults::new().hang_up_after(3)); // what does the client do then?
 //! # }
 //! ```
 //!
+//! [`TestBroker`] panics where a test would unwrap; [`Broker::builder`] has all the settings.
+//!
 //! # What it does
 //!
-//! STOMP 1.0, 1.1 and 1.2 with every client frame, receipts and transactions. `/topic/x` goes to every subscriber and
-//! is not kept. `/queue/x` goes to one subscriber in turn, is held until somebody subscribes, and comes again with
-//! `redelivered:true` after NACK or a lost connection. An ERROR says what was wrong and ends the connection.
+//! STOMP 1.0, 1.1 and 1.2 with every client frame, receipts, transactions that happen whole or not at all, and
+//! heart-beats. An ERROR says what was wrong and ends the connection.
+//!
+//! - `/topic/NAME` goes to every subscriber and is not kept. Names are words with dots between them; SUBSCRIBE may use
+//!   `*` for one word and `#` for any number, as with RabbitMQ.
+//! - `/queue/NAME` goes to one subscriber in turn, as many at a time as its `prefetch-count` (or
+//!   `activemq.prefetchSize`) says. It is held until somebody subscribes, and comes again, in order and with
+//!   `redelivered:true`, after NACK or a lost connection.
+//! - `/temp-queue/NAME` is a queue of each client's own. Named in `reply-to`, it becomes a destination that others can
+//!   send to; replies come to the client's subscription to it or, without one, under the id `/temp-queue/NAME`.
+//!
+//! Clients log in by a table or a closure; virtual hosts have destinations of their own; [`BrokerLimits`] bound what a
+//! client may take. [`Faults`] make it fail on command, and a [`Personality`] makes it answer as another broker does.
 //!
 //! # What it does not do
 //!
-//! Heart-beats (`0,0` is negotiated), selectors, wildcards, virtual hosts (any is accepted), TLS.
+//! Selectors are refused. There is no TLS yet. `Origin` is not checked: a web page that knows the port may connect.
+//!
+//! # Features
+//!
+//! `scripted`, off by default, brings `scripted::ScriptedPeer`, whose every word a test writes.
 //!
 //! It is written from the specification and shares only the codec and the transports with stompede's client, so that
 //! a misreading on one side does not hide behind the same on the other.
 
+mod access;
 mod broker;
 mod builder;
+mod clock;
 mod connection;
 mod error;
+mod event;
+mod faults;
+mod handshake;
+mod heartbeat;
+mod hosts;
+mod hub;
+mod inspect;
 mod limits;
+mod listen;
 mod listener;
 mod outbox;
+mod personality;
+mod place;
+mod refusal;
 mod requests;
 mod router;
+#[cfg(feature = "scripted")]
+pub mod scripted;
 mod stats;
+mod test_broker;
+mod wait;
 
+pub use access::Login;
 pub use broker::Broker;
 pub use builder::BrokerBuilder;
-pub use error::BrokerError;
+pub use error::{BrokerError, WaitError};
+pub use event::{BrokerEvent, Events};
+pub use faults::{Faults, Queues};
+pub use inspect::{ConnectionInfo, SessionInfo, SubscriptionInfo};
 pub use limits::BrokerLimits;
-pub use stats::BrokerStats;
+pub use listen::Listen;
+pub use personality::Personality;
+pub use stats::{BrokerStats, Limit};
+// In signatures here: whoever uses this crate alone can name them.
+pub use stompede_codec::{Frame, Limits, Version};
+pub use stompede_transport::WsMessageKind;
+pub use stompede_transport::memory::MemoryTransport;
+pub use test_broker::TestBroker;

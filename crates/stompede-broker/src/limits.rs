@@ -3,48 +3,64 @@ use std::time::Duration;
 use stompede_codec::Limits;
 
 /// What clients may take. Beyond a limit a client gets an ERROR that names it, and its connection ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use stompede_broker::BrokerLimits;
+///
+/// let mut limits = BrokerLimits::default();
+/// limits.max_queue_messages = 10;
+/// limits.connect_within = Duration::from_secs(1);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BrokerLimits {
-    /// Connections at the same time. One more is closed without a word. 1,024: many for a test, few for a process.
+    /// Connections at the same time. 2,048: many for a test, few for a process.
+    ///
+    /// The next 64 get an ERROR each; what comes faster than they leave is closed without a word.
     pub max_connections: usize,
+    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it.
+    pub connect_within: Duration,
+    /// What a client's frame may measure.
+    pub frames: Limits,
     /// Subscriptions of one connection. 1,024: what one program may plausibly want.
     pub max_subscriptions: usize,
+    /// Queues, topics and patterns that are in use at the same time, on each virtual host. 10,000.
+    pub max_destinations: usize,
     /// Messages in one queue. 100,000: a test that forgets to subscribe should hear of it.
     pub max_queue_messages: usize,
     /// Bytes of bodies in one queue. 64 MiB: a few of the largest messages.
     pub max_queue_bytes: usize,
-    /// Queues and topics that are in use at the same time. 10,000.
-    pub max_destinations: usize,
-    /// Messages that one connection has received and not settled. No more are given to it. 10,000.
+    /// Messages that one connection has received and not settled. 10,000.
+    ///
+    /// A queue gives it no more until it settles some; a topic keeps nothing, and ends it with an ERROR.
     pub max_unsettled: usize,
     /// Frames of one connection's open transactions. 10,000.
     pub max_transaction_frames: usize,
     /// Bytes of bodies in one connection's open transactions. 64 MiB.
     pub max_transaction_bytes: usize,
-    /// Bytes that wait for one connection. Beyond it queues give it no more; a topic that has more for it ends it,
-    /// because a topic keeps nothing. 16 MiB: as large as one frame may be.
+    /// Bytes that wait for one connection. Beyond it queues give it no more, and nothing more is read from it; a topic
+    /// that has more for it ends it. 16 MiB: as large as one frame may be.
     pub max_outbox_bytes: usize,
-    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it.
-    pub connect_within: Duration,
-    /// What a client's frame may measure.
-    pub frames: Limits,
+    /// How long a connection may take nothing of what waits for it. 30 s: whoever is alive has read something.
+    pub stalled_for: Duration,
 }
 
 impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
-            max_connections: 1024,
+            max_connections: 2048,
+            connect_within: Duration::from_secs(10),
+            frames: Limits::default(),
             max_subscriptions: 1024,
+            max_destinations: 10_000,
             max_queue_messages: 100_000,
             max_queue_bytes: 64 * 1024 * 1024,
-            max_destinations: 10_000,
             max_unsettled: 10_000,
             max_transaction_frames: 10_000,
             max_transaction_bytes: 64 * 1024 * 1024,
             max_outbox_bytes: 16 * 1024 * 1024,
-            connect_within: Duration::from_secs(10),
-            frames: Limits::default(),
+            stalled_for: Duration::from_secs(30),
         }
     }
 }

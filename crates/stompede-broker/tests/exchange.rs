@@ -2,15 +2,8 @@
 
 mod common;
 
-use common::{Raw, broker, header};
-use stompede_broker::{Broker, BrokerLimits};
+use common::{Raw, broker, header, limited, queue, three};
 use stompede_codec::Command;
-
-async fn limited(change: impl FnOnce(&mut BrokerLimits)) -> Broker {
-    let mut limits = BrokerLimits::default();
-    change(&mut limits);
-    Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started")
-}
 
 #[tokio::test]
 async fn a_topic_goes_to_every_subscriber_and_is_not_kept() {
@@ -119,36 +112,6 @@ async fn an_id_is_used_once_and_1_0_needs_none() {
     assert!(old.ask("SEND\ndestination:/queue/old\n\nkept").await.is_empty());
 }
 
-/// Three messages, delivered and unsettled; the acknowledgement headers of each.
-async fn three(broker: &Broker, version: &str, ack: &str) -> (Raw, Vec<String>) {
-    let mut sender = Raw::connected(broker, "1.2").await;
-    for n in 1..=3 {
-        sender.send("/queue/work", &n.to_string()).await;
-    }
-    let mut client = Raw::connected(broker, version).await;
-    client.say(&format!("SUBSCRIBE\nid:s\ndestination:/queue/work\nack:{ack}\n\n\0")).await;
-    let mut names = Vec::new();
-    for _ in 0..3 {
-        let message = client.message().await;
-        assert_eq!(message.header("ack").is_some(), version == "1.2");
-        names.push(match version {
-            "1.2" => format!("id:{}\n", header(&message, "ack")),
-            "1.1" => format!("message-id:{}\nsubscription:s\n", header(&message, "message-id")),
-            _ => format!("message-id:{}\n", header(&message, "message-id")),
-        });
-    }
-    (client, names)
-}
-
-/// What the queue still holds.
-async fn left(broker: &Broker) -> Vec<String> {
-    let mut client = Raw::connected(broker, "1.2").await;
-    let mut left = client.ask("SUBSCRIBE\nid:s\ndestination:/queue/work\n\n").await;
-    left.extend(client.ask("SEND\ndestination:/topic/nobody\n\n").await);
-    left.iter().for_each(|message| assert_eq!(header(message, "redelivered"), "true"));
-    left.iter().map(|message| message.body_text().expect("text").to_owned()).collect()
-}
-
 #[tokio::test]
 async fn acknowledgements_cover_what_their_mode_and_version_say() {
     for (version, ack, expected) in [
@@ -162,7 +125,7 @@ async fn acknowledgements_cover_what_their_mode_and_version_say() {
         let (mut client, names) = three(&broker, version, ack).await;
         client.ask(&format!("ACK\n{}\n", names[1])).await;
         client.ask("DISCONNECT\n\n").await;
-        assert_eq!(left(&broker).await, expected, "{version} {ack}");
+        assert_eq!(queue(&broker, "/queue/work").await, expected, "{version} {ack}");
     }
 }
 
@@ -180,7 +143,7 @@ async fn nack_and_a_lost_connection_bring_messages_again_in_order() {
     while broker.stats().connections > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(left(&broker).await, ["1", "2", "3"]);
+    assert_eq!(queue(&broker, "/queue/work").await, ["1", "2", "3"]);
 }
 
 #[tokio::test]
@@ -217,7 +180,7 @@ async fn transactions_take_effect_at_commit_and_not_at_all_otherwise() {
     client.ask("BEGIN\ntransaction:v\n\n").await;
     client.ask(&format!("ACK\ntransaction:v\n{}\n", names[2])).await;
     client.ask("DISCONNECT\n\n").await;
-    assert_eq!(left(&broker).await, ["2", "3"], "aborted, and forgotten with the connection");
+    assert_eq!(queue(&broker, "/queue/work").await, ["2", "3"], "aborted, and forgotten with the connection");
     let mut twice = Raw::connected(&broker, "1.2").await;
     twice.ask("BEGIN\ntransaction:t\n\n").await;
     twice.refused("BEGIN\ntransaction:t\n\n\0").await;

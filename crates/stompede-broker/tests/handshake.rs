@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Raw, broker, header};
-use stompede_broker::{Broker, BrokerLimits};
+use stompede_broker::{Broker, BrokerLimits, Limit};
 use stompede_codec::Command;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn the_highest_common_version_is_chosen() {
                 (connected.command(), header(&connected, "version").as_str()),
                 (Command::Connected, chosen)
             );
-            assert_eq!(header(&connected, "heart-beat"), "0,0");
+            assert_eq!(header(&connected, "heart-beat"), "100,100");
         }
     }
 }
@@ -89,8 +89,9 @@ async fn one_connection_too_many_is_turned_away() {
     limits.max_connections = 1;
     let broker = Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started");
     let first = Raw::connected(&broker, "1.2").await;
-    assert!(Raw::new(&broker).try_frame().await.is_none());
-    assert_eq!((broker.stats().connections, broker.stats().refused), (1, 1));
+    let error = Raw::new(&broker).refused("").await;
+    assert_eq!(header(&error, "message"), "too many connections");
+    assert_eq!((broker.stats().connections, broker.stats().hits(Limit::Connections)), (1, 1));
     drop(first);
 }
 

@@ -7,7 +7,7 @@ mod support;
 use bytes::Bytes;
 use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws, accept_ws_over};
 use stompede_transport::{
-    BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, Transport, TransportError,
+    BoxTransport, CloseReason, Connector, DefaultConnector, Endpoint, Outbound, Transport, TransportError,
     TransportErrorKind as Kind, WsConfig, WsMessageKind, WsTransport,
 };
 use support::*;
@@ -104,6 +104,51 @@ async fn the_highest_subprotocol_is_chosen_and_none_if_none_is_known() {
     }
 }
 
+#[tokio::test]
+async fn a_server_may_have_subprotocols_of_its_own() {
+    let offered = "Sec-WebSocket-Protocol: v10.stomp, v12.stomp, stomp\r\n";
+    let request = format!("GET /ws HTTP/1.1\r\n{UPGRADE}{offered}\r\n");
+    for (names, chosen) in [
+        (&["v10.stomp", "stomp"][..], Some("v10.stomp")),
+        (&["stomp"], Some("stomp")),
+        (&["", "x\r\ny"], None),
+        (&[], None),
+    ] {
+        let (outcome, answer) =
+            asked(request.as_bytes(), AcceptConfig::new().subprotocols(names.iter().copied())).await;
+        assert_eq!(outcome.unwrap().subprotocol(), chosen);
+        assert_eq!(answer.contains("Sec-WebSocket-Protocol"), chosen.is_some(), "{answer}");
+    }
+}
+
+/// A server's frames after the upgrade, as they are on the wire.
+async fn wire_of(config: AcceptConfig, item: Outbound) -> Vec<u8> {
+    let (near, mut far) = duplex(64 * 1024);
+    far.write_all(format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n").as_bytes()).await.unwrap();
+    let mut server = accept_ws_over(near, &config).await.unwrap();
+    send(&mut server, item).await.unwrap();
+    close(&mut server).await.unwrap();
+    drop(server);
+    let mut wire = Vec::new();
+    far.read_to_end(&mut wire).await.unwrap();
+    let head = wire.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    wire.split_off(head)
+}
+
+#[tokio::test]
+async fn a_server_can_send_bytes_as_text_and_choose_its_last_words() {
+    let config = AcceptConfig::new().any_as_text(true).goodbye(CloseReason::new(1000, "STOMP died")).unwrap();
+    let wire = wire_of(config, Outbound::whole(Bytes::from_static(b"\xff\0"))).await;
+    let goodbye = [&[0x88, 12][..], &1000_u16.to_be_bytes(), b"STOMP died"].concat();
+    assert_eq!(wire, [&[0x81, 2, 0xff, 0][..], &goodbye].concat());
+    let plain = wire_of(AcceptConfig::new(), Outbound::whole(Bytes::from_static(b"\xff\0"))).await;
+    assert_eq!(plain, [&[0x82, 2, 0xff, 0, 0x88, 2][..], &1000_u16.to_be_bytes()].concat());
+    for (code, reason) in [(1005, ""), (1006, ""), (0, ""), (1000, &*"x".repeat(124))] {
+        let refused = AcceptConfig::new().goodbye(CloseReason::new(code, reason));
+        assert_eq!(kind(&refused.unwrap_err()), Kind::InvalidSetting, "{code}");
+    }
+}
+
 /// A masked frame, the mask being zero.
 fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
@@ -115,6 +160,18 @@ async fn frames_behind_the_request_are_not_lost() {
     let request = [head.as_bytes(), &masked(1, b"CONNECT\n\n\0"), &masked(2, b"\n")].concat();
     let mut server = asked(&request, AcceptConfig::new()).await.0.unwrap();
     assert_eq!(recv_bytes(&mut server, 11).await, "CONNECT\n\n\0\n");
+}
+
+#[tokio::test]
+async fn a_server_can_ignore_binary_and_keep_messages_apart() {
+    let head = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n");
+    let messages =
+        [masked(2, b"binary"), masked(1, b"one"), masked(1, b""), masked(2, b"binary"), masked(1, b"two")];
+    let request = [head.into_bytes(), messages.concat()].concat();
+    let config = AcceptConfig::new().text_only(true).separate_messages(true);
+    let mut server = asked(&request, config).await.0.unwrap();
+    assert_eq!(recv(&mut server).await.unwrap().unwrap(), "one");
+    assert_eq!(recv(&mut server).await.unwrap().unwrap(), "two");
 }
 
 #[tokio::test]

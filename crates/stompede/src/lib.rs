@@ -65,4 +65,6 @@ mod pages {
     mod readme {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    mod testing {}
 }

@@ -3,27 +3,42 @@
 use bytes::Bytes;
 use stompede_codec::{Command, Frame, Headers, Version};
 
+use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
+use crate::personality::Personality;
 
 /// A message that was sent.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// Counts messages; queues keep this order, and `message-id` is made of it.
     pub(super) number: u64,
+    pub(super) destination: Destination,
     /// The sender's headers that go on to subscribers.
     headers: Headers,
-    pub(super) body: Bytes,
+    body: Bytes,
+    /// Subscribers get a `content-length` because the sender gave one.
+    counted: bool,
 }
 
 impl Stored {
-    /// What a SEND frame brings.
-    pub(crate) fn new(send: Frame) -> Self {
+    /// What a SEND frame brings. Whoever reads `reply_to` must be able to send there.
+    pub(crate) fn new(
+        destination: Destination,
+        send: Frame,
+        reply_to: Option<&Destination>,
+        habits: &Personality,
+    ) -> Self {
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
-        let headers = headers.iter().filter(|(name, _)| !OURS.contains(&&**name)).collect();
-        Self { number: 0, headers, body }
+        let counted = habits.frames.length_as_sent && headers.contains("content-length");
+        let ours = if habits.messages.carry_everything { &OURS[..ALWAYS_OURS] } else { &OURS };
+        let mut headers: Headers = headers.iter().filter(|(name, _)| !ours.contains(&&**name)).collect();
+        if let Some(reply_to) = reply_to {
+            headers.insert("reply-to", reply_to.text());
+        }
+        Self { number: 0, destination, headers, body, counted }
     }
 
     /// Bytes of the body.
@@ -34,26 +49,41 @@ impl Stored {
 
 impl Queued {
     /// The MESSAGE frame for one subscriber.
-    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, ack_id: u64) -> Frame {
-        let message = &self.message;
-        let mut frame = Frame::new(Command::Message)
-            .with_header("destination", &*subscriber.destination)
-            .with_header("message-id", message.number.to_string());
-        if let Some(id) = &subscriber.wire_id {
+    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, key: u64) -> Frame {
+        let mut frame = self.first_headers();
+        if let Some(id) = subscriber.name.id() {
             frame = frame.with_header("subscription", id);
         }
         if version == Version::V1_2 && subscriber.ack != Ack::Auto {
-            frame = frame.with_header("ack", ack_id.to_string());
+            frame = frame.with_header("ack", key.to_string());
         }
+        self.complete(frame, |name, value| carries(version, name, value))
+    }
+
+    /// The MESSAGE frame without what depends on its subscriber.
+    pub(super) fn plain_frame(&self) -> Frame {
+        self.complete(self.first_headers(), |_, _| true)
+    }
+
+    fn first_headers(&self) -> Frame {
+        Frame::new(Command::Message)
+            .with_header("destination", self.message.destination.text())
+            .with_header("message-id", self.message.number.to_string())
+    }
+
+    fn complete(&self, mut frame: Frame, carries: impl Fn(&str, &str) -> bool) -> Frame {
         if self.redelivered {
             frame = frame.with_header("redelivered", "true");
         }
-        for (name, value) in &message.headers {
-            if carries(version, &name, &value) {
+        for (name, value) in &self.message.headers {
+            if carries(&name, &value) {
                 frame.headers_mut().push(name, value);
             }
         }
-        frame.with_body(message.body.clone())
+        if self.message.counted {
+            frame = frame.with_header("content-length", self.message.len().to_string());
+        }
+        frame.with_body(self.message.body.clone())
     }
 }
 
@@ -70,14 +100,17 @@ fn carries(version: Version, name: &str, value: &str) -> bool {
 /// Headers of a SEND that are about the SEND itself, and those that a broker sets on MESSAGE.
 const OURS: [&str; 8] = [
     "destination",
-    "receipt",
-    "transaction",
     "content-length",
     "message-id",
+    "receipt",
+    "transaction",
     "subscription",
     "ack",
     "redelivered",
 ];
+
+/// How many of them no broker passes on.
+const ALWAYS_OURS: usize = 3;
 
 /// Bodies of more bytes than this stay in the buffer they came in, which is mostly theirs.
 const SHARE_FROM: usize = 8 * 1024;

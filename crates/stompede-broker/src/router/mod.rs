@@ -2,330 +2,373 @@
 //!
 //! Everything here happens under one short lock; nothing here waits or writes to a socket.
 
+mod destination;
+mod inspect;
+mod ledger;
 mod message;
 mod queue;
+mod reply;
+mod room;
 mod settle;
 mod subscriber;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use stompede_codec::{Frame, Version};
+use stompede_codec::Version;
 
+pub(crate) use self::destination::Destination;
+pub(crate) use self::ledger::Named;
+use self::ledger::Unsettled;
 pub(crate) use self::message::Stored;
 use self::queue::{Queue, Queued};
-pub(crate) use self::subscriber::{Ack, ConnectionId, SubscriberId};
+pub(crate) use self::settle::Operation;
+pub(crate) use self::subscriber::{Ack, ConnectionId, Name, SubscriberId, Wish};
 use self::subscriber::{Connection, Subscriber};
-use crate::BrokerLimits;
+use self::topics::Topics;
+use crate::event::BrokerEvent;
+use crate::hub::Hub;
 use crate::outbox::Outbox;
-use crate::stats::{Counters, count};
-
-/// Why a request was refused: the `message` and the body of an ERROR.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) message: &'static str,
-    pub(crate) text: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(message: &'static str, text: impl Into<String>) -> Self {
-        Self { message, text: text.into() }
-    }
-
-    /// The frame lacks a header that it needs.
-    pub(crate) fn missing(frame: &Frame, name: &str) -> Self {
-        Self::new("missing header", format!("{} needs the header {name}", frame.command()))
-    }
-}
-
-/// Where a destination leads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Topic,
-    Queue,
-}
+use crate::refusal::Refusal;
+use crate::stats::count;
+use crate::{BrokerLimits, Limit};
 
 #[derive(Debug)]
 pub(crate) struct Router {
     limits: Arc<BrokerLimits>,
-    counters: Arc<Counters>,
-    next_connection: u64,
+    hub: Arc<Hub>,
     next_subscriber: u64,
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
     subscribers: HashMap<SubscriberId, Subscriber>,
-    topics: HashMap<Arc<str>, Vec<SubscriberId>>,
+    topics: Topics,
     queues: HashMap<Arc<str>, Queue>,
+    /// Empty between calls; kept so that a message needs no new one.
+    listeners: Vec<SubscriberId>,
 }
 
 impl Router {
-    pub(crate) fn new(limits: Arc<BrokerLimits>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>) -> Self {
         Self {
             limits,
-            counters,
-            next_connection: 0,
+            hub,
             next_subscriber: 0,
             next_message: 0,
             connections: HashMap::new(),
             subscribers: HashMap::new(),
-            topics: HashMap::new(),
+            topics: Topics::new(),
             queues: HashMap::new(),
+            listeners: Vec::new(),
         }
     }
 
     /// Takes in a connection that has said CONNECT.
-    pub(crate) fn connect(&mut self, version: Version, outbox: Arc<Outbox>) -> ConnectionId {
-        let id = ConnectionId(self.next_connection);
-        self.next_connection += 1;
+    pub(crate) fn connect(&mut self, id: ConnectionId, version: Version, outbox: Arc<Outbox>) {
         self.connections.insert(id, Connection::new(version, outbox));
-        id
     }
 
     /// Forgets a connection; what it has not settled goes back where it came from.
     pub(crate) fn disconnect(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
-        let subscribers: Vec<_> =
-            self.subscribers.iter().filter(|(_, s)| s.connection == id).map(|(key, _)| *key).collect();
-        for subscriber in subscribers {
-            self.forget_subscriber(subscriber);
+        for subscriber in connection.subscriptions.into_values() {
+            self.forget(subscriber);
         }
-        self.put_back(connection.unsettled.into());
+        for name in connection.reply_queues {
+            self.queues.remove(&name);
+        }
+        let queues = self.put_back(connection.ledger.into_entries().map(|entry| entry.message));
+        self.serve_all(queues);
     }
 
     /// Takes in a message and hands it on.
-    pub(crate) fn send(&mut self, destination: &str, mut message: Stored) -> Result<(), Refusal> {
-        let kind = kind_of(destination)?;
-        self.next_message += 1;
-        message.number = self.next_message;
-        let message = Arc::new(message);
-        match kind {
-            Kind::Topic => self.publish(destination, &message),
-            Kind::Queue => self.enqueue(destination, message)?,
+    pub(crate) fn send(&mut self, message: Stored) -> Result<(), Refusal> {
+        if let Some(name) = message.destination.queue() {
+            self.check_destinations(usize::from(self.is_new(&message.destination)))?;
+            self.check_depth(name, 1, message.len())?;
         }
-        count(&self.counters.received);
+        if let Some(queue) = self.take_in(message) {
+            self.serve(&queue);
+        }
         Ok(())
     }
 
-    pub(crate) fn subscribe(
-        &mut self,
-        connection: ConnectionId,
-        wire_id: Option<&str>,
-        destination: &str,
-        ack: Ack,
-        prefetch: Option<usize>,
-    ) -> Result<(), Refusal> {
-        let kind = kind_of(destination)?;
-        let of_connection: Vec<_> =
-            self.subscribers.values().filter(|s| s.connection == connection).collect();
-        if of_connection.len() >= self.limits.max_subscriptions {
+    /// Empties every queue.
+    pub(crate) fn forget_queues(&mut self) {
+        self.queues.retain(|_, queue| {
+            queue.clear();
+            !queue.is_unused()
+        });
+    }
+
+    pub(crate) fn subscribe(&mut self, id: ConnectionId, wish: Wish) -> Result<(), Refusal> {
+        // Only a connection that is being taken down is not there.
+        let Some(connection) = self.connections.get(&id) else { return Ok(()) };
+        if connection.subscriptions.len() >= self.limits.max_subscriptions {
             let text = format!("a connection may have {} subscriptions", self.limits.max_subscriptions);
-            return Err(Refusal::new("too many subscriptions", text));
+            return Err(Refusal::limit(Limit::Subscriptions, "too many subscriptions", text));
         }
-        if of_connection.iter().any(|s| s.is(wire_id, destination)) {
-            let name = wire_id.unwrap_or(destination);
-            return Err(Refusal::new(
-                "subscription id in use",
-                format!("there is a subscription {name:?} already"),
-            ));
+        if connection.subscriptions.contains_key(&wish.name) {
+            let text = format!("there is a subscription {:?} already", wish.name.text());
+            return Err(Refusal::new("subscription id in use", text));
         }
-        self.check_room(kind, destination)?;
-        let id = SubscriberId(self.next_subscriber);
-        self.next_subscriber += 1;
-        let destination: Arc<str> = destination.into();
-        let wire_id = wire_id.map(Box::from);
-        let prefetch = prefetch.unwrap_or(self.limits.max_unsettled);
-        let subscriber =
-            Subscriber { connection, wire_id, destination: destination.clone(), ack, prefetch, held: 0 };
-        self.subscribers.insert(id, subscriber);
-        match kind {
-            Kind::Topic => self.topics.entry(destination).or_default().push(id),
-            Kind::Queue => {
-                self.queues.entry(destination.clone()).or_default().join(id);
-                self.serve(&destination);
+        if let Destination::Reply(name, owner) = &wish.destination {
+            if *owner != id {
+                return Err(Refusal::new("not your queue", format!("{name} belongs to another connection")));
+            }
+            self.open_reply_queue(id, name)?;
+            if matches!(wish.name, Name::Id(_) | Name::Destination(_)) {
+                self.end_implied(id, name);
             }
         }
+        self.check_destinations(usize::from(self.is_new(&wish.destination)))?;
+        self.enter(id, wish);
         Ok(())
     }
 
-    /// Ends a subscription, named by its id or, in STOMP 1.0, by its destination.
-    pub(crate) fn unsubscribe(
-        &mut self,
-        connection: ConnectionId,
-        wire_id: Option<&str>,
-        destination: &str,
-    ) -> Result<(), Refusal> {
-        let found = self
-            .subscribers
-            .iter()
-            .find(|(_, s)| s.connection == connection && s.is(wire_id, destination))
-            .map(|(id, _)| *id);
-        let Some(id) = found else {
-            let name = wire_id.unwrap_or(destination);
-            return Err(Refusal::new(
-                "no such subscription",
-                format!("there is no subscription {name:?} to end"),
-            ));
-        };
-        self.forget_subscriber(id);
-        Ok(())
-    }
-
-    /// A connection has room again: the queues it subscribes to may have more for it.
-    pub(crate) fn feed(&mut self, connection: ConnectionId) {
-        let waiting: Vec<_> = self
-            .subscribers
-            .values()
-            .filter(|s| s.connection == connection && self.queues.contains_key(&s.destination))
-            .map(|s| s.destination.clone())
-            .collect();
-        for destination in waiting {
-            self.serve(&destination);
+    fn enter(&mut self, connection: ConnectionId, wish: Wish) {
+        let Wish { name, destination, ack, prefetch } = wish;
+        let id = SubscriberId(self.next_subscriber);
+        self.next_subscriber += 1;
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.subscriptions.insert(name.clone(), id);
+        }
+        let prefetch = prefetch.unwrap_or(self.limits.max_unsettled);
+        let subscriber =
+            Subscriber { connection, name, destination: destination.clone(), ack, prefetch, parked: false };
+        self.subscribers.insert(id, subscriber);
+        self.hub.counters.subscriptions.fetch_add(1, Ordering::Relaxed);
+        self.tell_of(id, |connection, id, destination| BrokerEvent::Subscribed {
+            connection,
+            id,
+            destination,
+        });
+        match destination {
+            Destination::Topic(name) => self.topics.join(&name, id),
+            Destination::Queue(name) | Destination::Reply(name, _) => {
+                self.queues.entry(name.clone()).or_default().join(id);
+                self.serve(&name);
+            }
         }
     }
 
-    fn publish(&mut self, destination: &str, message: &Arc<Stored>) {
-        let Some(listeners) = self.topics.get(destination) else { return };
-        for id in listeners.clone() {
+    /// Ends a subscription. What it has not settled stays with the connection, which may still settle it.
+    pub(crate) fn unsubscribe(&mut self, connection: ConnectionId, name: &Name) -> Result<(), Refusal> {
+        let found = self.connections.get_mut(&connection).and_then(|c| c.subscriptions.remove(name));
+        let Some(id) = found else {
+            let text = format!("there is no subscription {:?} to end", name.text());
+            return Err(Refusal::new("no such subscription", text));
+        };
+        self.forget(id);
+        Ok(())
+    }
+
+    /// A connection has room again: its queues may have more for it.
+    pub(crate) fn feed(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.parked.is_empty() {
+            return;
+        }
+        let mut queues = Vec::new();
+        for id in std::mem::take(&mut connection.parked) {
+            let can_take = self.can_take(id);
+            let Some(subscriber) = self.subscribers.get_mut(&id) else { continue };
+            if !can_take {
+                if let Some(connection) = self.connections.get_mut(&subscriber.connection) {
+                    connection.parked.push(id);
+                }
+                continue;
+            }
+            subscriber.parked = false;
+            if let Some(queue) = self.queues.get_mut(subscriber.destination.text()) {
+                queue.unpark(id);
+            }
+            queues.push(subscriber.destination.text().clone());
+        }
+        self.serve_all(queues);
+    }
+
+    /// Takes in a message that nothing speaks against. Gives the queue that has one more now.
+    fn take_in(&mut self, mut message: Stored) -> Option<Arc<str>> {
+        self.next_message += 1;
+        message.number = self.next_message;
+        count(&self.hub.counters.received);
+        let message = Arc::new(message);
+        let taken_in = self.keep_or_publish(message.clone());
+        self.hub.tell(|| BrokerEvent::Received {
+            destination: message.destination.text().to_string(),
+            message_id: message.number.to_string(),
+        });
+        taken_in
+    }
+
+    fn keep_or_publish(&mut self, message: Arc<Stored>) -> Option<Arc<str>> {
+        match &message.destination {
+            Destination::Topic(name) => {
+                self.publish(name, &message);
+                None
+            }
+            Destination::Reply(name, _) if !self.queues.contains_key(name) => {
+                // Who asked has gone. That is no mistake of who answers.
+                count(&self.hub.counters.dropped);
+                None
+            }
+            Destination::Queue(name) | Destination::Reply(name, _) => {
+                let name = self.queues.get_key_value(name).map_or(name, |(known, _)| known).clone();
+                self.queues.entry(name.clone()).or_default().push(Queued::new(message));
+                Some(name)
+            }
+        }
+    }
+
+    fn publish(&mut self, name: &Arc<str>, message: &Arc<Stored>) {
+        let mut listeners = std::mem::take(&mut self.listeners);
+        self.topics.find(name, &mut listeners);
+        for id in listeners.drain(..) {
             let Some(outbox) = self.outbox_of(id) else { continue };
-            if outbox.bytes() >= self.limits.max_outbox_bytes || !self.has_window(id) {
-                self.give_up(id);
+            let (bytes, is_ending) = outbox.load();
+            if is_ending {
+                continue;
+            }
+            if bytes >= self.limits.max_outbox_bytes {
+                let text = format!("{bytes} bytes wait to be read, and a topic keeps nothing");
+                self.give_up(id, &Refusal::limit(Limit::SlowConsumer, "too slow", text));
+                continue;
+            }
+            if !self.has_window(id) {
+                let text = "too many messages wait to be acknowledged, and a topic keeps nothing";
+                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too slow", text));
                 continue;
             }
             self.deliver(id, Queued::new(message.clone()));
         }
+        self.listeners = listeners;
     }
 
-    fn enqueue(&mut self, destination: &str, message: Arc<Stored>) -> Result<(), Refusal> {
-        self.check_room(Kind::Queue, destination)?;
-        let limits = self.limits.clone();
-        let name: Arc<str> = match self.queues.get_key_value(destination) {
-            Some((name, _)) => name.clone(),
-            None => destination.into(),
-        };
-        let queue = self.queues.entry(name.clone()).or_default();
-        if queue.len() >= limits.max_queue_messages
-            || queue.bytes() + message.body.len() > limits.max_queue_bytes
-        {
-            let text = format!(
-                "{destination} holds {} messages; the limits are {} messages and {} bytes",
-                queue.len(),
-                limits.max_queue_messages,
-                limits.max_queue_bytes
-            );
-            return Err(Refusal::new("queue is full", text));
+    fn serve_all(&mut self, mut queues: Vec<Arc<str>>) {
+        queues.sort_unstable();
+        queues.dedup();
+        for name in queues {
+            self.serve(&name);
         }
-        queue.push(Queued::new(message));
-        self.serve(&name);
-        Ok(())
     }
 
-    /// Hands out what a queue holds, to one subscriber after the other, as long as somebody has room.
+    /// Hands out what a queue holds, to one subscriber after the other, as long as somebody has room; but no more than
+    /// a turn's worth, because everybody waits for the lock. The rest follows when the subscribers' tasks ask for it.
     fn serve(&mut self, name: &Arc<str>) {
-        loop {
-            let Some(queue) = self.queues.get(name) else { return };
-            if queue.is_empty() {
-                break;
+        let mut left = SERVED;
+        while let Some(id) = self.queues.get(name).and_then(Queue::in_turn) {
+            if left == 0 {
+                self.outbox_of(id).into_iter().for_each(|outbox| outbox.feed_again());
             }
-            let Some(id) = queue.turn().find(|id| self.can_take(*id)) else { break };
+            let can_take = left > 0 && self.can_take(id);
             let Some(queue) = self.queues.get_mut(name) else { return };
-            let Some(message) = queue.pop_for(id) else { break };
-            self.deliver(id, message);
+            if can_take {
+                let Some(message) = queue.pop() else { break };
+                self.deliver(id, message);
+                left -= 1;
+            } else {
+                queue.park();
+                let Some(subscriber) = self.subscribers.get_mut(&id) else { continue };
+                subscriber.parked = true;
+                if let Some(connection) = self.connections.get_mut(&subscriber.connection) {
+                    connection.parked.push(id);
+                }
+            }
         }
         self.drop_if_unused(name);
     }
 
     fn can_take(&self, id: SubscriberId) -> bool {
         let Some(outbox) = self.outbox_of(id) else { return false };
-        let has_room = outbox.bytes() < self.limits.max_outbox_bytes;
-        if !has_room {
-            outbox.starve();
-        }
-        has_room && !outbox.is_ending() && self.has_window(id)
+        outbox.takes_more(self.limits.max_outbox_bytes) && self.has_window(id)
     }
 
     /// Whether the subscriber may have one more message that it has not settled.
     fn has_window(&self, id: SubscriberId) -> bool {
         let Some(subscriber) = self.subscribers.get(&id) else { return false };
-        let unsettled = self.connections.get(&subscriber.connection).map_or(0, |c| c.unsettled.len());
+        let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
         subscriber.ack == Ack::Auto
-            || subscriber.held < subscriber.prefetch && unsettled < self.limits.max_unsettled
+            || connection.ledger.held_by(id) < subscriber.prefetch
+                && connection.ledger.len() < self.limits.max_unsettled
     }
 
     fn deliver(&mut self, id: SubscriberId, message: Queued) {
-        let Some(subscriber) = self.subscribers.get_mut(&id) else { return };
+        let Some(subscriber) = self.subscribers.get(&id) else { return };
         let Some(connection) = self.connections.get_mut(&subscriber.connection) else { return };
-        let ack_id = connection.next_ack();
-        let frame = message.frame(connection.version, subscriber, ack_id);
+        let key = connection.ledger.next_key();
+        let frame = message.frame(connection.version, subscriber, key);
         // A header that this subscriber's version cannot carry has been left out, so the frame can be written.
         if let Err(error) = connection.outbox.push(connection.version, &frame) {
             tracing::warn!(%error, "a message cannot be written for a subscriber and is not delivered");
             return;
         }
-        count(&self.counters.delivered);
+        count(&self.hub.counters.delivered);
+        self.hub.tell(|| BrokerEvent::Delivered {
+            connection: subscriber.connection.0,
+            destination: message.message.destination.text().to_string(),
+            message_id: message.message.number.to_string(),
+            redelivered: message.redelivered,
+        });
         if subscriber.ack != Ack::Auto {
-            subscriber.held += 1;
-            let destination = subscriber.destination.clone();
-            connection.unsettled.push_back(settle::Unsettled {
-                ack_id,
-                subscriber: id,
-                destination,
-                message,
-            });
+            let entry = Unsettled { subscriber: id, message };
+            connection.ledger.enter(key, subscriber.name.id(), subscriber.ack, entry);
         }
     }
 
     /// Ends the connection of a subscriber that does not take what its topics have for it.
-    fn give_up(&mut self, id: SubscriberId) {
+    fn give_up(&mut self, id: SubscriberId, refusal: &Refusal) {
         let Some(subscriber) = self.subscribers.get(&id) else { return };
         let Some(connection) = self.connections.get(&subscriber.connection) else { return };
-        let refusal = Refusal::new("too slow", "messages came faster than they were read or acknowledged");
-        count(&self.counters.errors);
+        self.hub.refused(subscriber.connection.0, refusal);
         // It has no room for messages; one short ERROR is the last thing it gets.
-        let _ = connection.outbox.push(connection.version, &error_frame(&refusal, None));
+        let _ = connection.outbox.push(connection.version, &refusal.frame(None));
         connection.outbox.end();
     }
 
-    fn forget_subscriber(&mut self, id: SubscriberId) {
+    /// Takes a subscriber that its connection does not list any more out of everything else.
+    fn forget(&mut self, id: SubscriberId) {
+        self.tell_of(id, |connection, id, destination| BrokerEvent::Unsubscribed {
+            connection,
+            id,
+            destination,
+        });
         let Some(subscriber) = self.subscribers.remove(&id) else { return };
-        if let Some(listeners) = self.topics.get_mut(&subscriber.destination) {
-            listeners.retain(|other| *other != id);
-            if listeners.is_empty() {
-                self.topics.remove(&subscriber.destination);
-            }
+        self.hub.counters.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connection) =
+            self.connections.get_mut(&subscriber.connection).filter(|_| subscriber.parked)
+        {
+            connection.parked.retain(|other| *other != id);
         }
-        if let Some(queue) = self.queues.get_mut(&subscriber.destination) {
-            queue.leave(id);
-            self.drop_if_unused(&subscriber.destination);
+        match &subscriber.destination {
+            Destination::Topic(name) => self.topics.leave(name, id),
+            Destination::Queue(name) | Destination::Reply(name, _) => {
+                if let Some(queue) = self.queues.get_mut(name) {
+                    queue.leave(id, subscriber.parked);
+                }
+                self.drop_if_unused(name);
+            }
         }
     }
 
-    /// Puts messages back in their old places, marks them as redelivered, and hands them out again.
-    fn put_back(&mut self, unsettled: Vec<settle::Unsettled>) {
-        let mut names: Vec<Arc<str>> = Vec::new();
-        for settle::Unsettled { destination, mut message, .. } in unsettled {
-            if kind_of(&destination).is_ok_and(|kind| kind == Kind::Queue) {
+    /// Puts messages back in their old places and marks them as redelivered. Gives the queues that they came from.
+    fn put_back(&mut self, messages: impl IntoIterator<Item = Queued>) -> Vec<Arc<str>> {
+        let mut queues = Vec::new();
+        for mut message in messages {
+            let destination = &message.message.destination;
+            let is_there = match destination {
+                Destination::Topic(_) => false,
+                Destination::Queue(_) => true,
+                Destination::Reply(name, _) => self.queues.contains_key(name),
+            };
+            if let Some(name) = destination.queue().filter(|_| is_there).cloned() {
                 message.redelivered = true;
-                self.queues.entry(destination.clone()).or_default().put_back(message);
-                names.push(destination);
+                self.queues.entry(name.clone()).or_default().put_back(message);
+                queues.push(name);
             }
         }
-        names.sort();
-        names.dedup();
-        for name in names {
-            self.serve(&name);
-        }
-    }
-
-    fn check_room(&self, kind: Kind, destination: &str) -> Result<(), Refusal> {
-        let known = match kind {
-            Kind::Topic => self.topics.contains_key(destination),
-            Kind::Queue => self.queues.contains_key(destination),
-        };
-        if known || self.topics.len() + self.queues.len() < self.limits.max_destinations {
-            return Ok(());
-        }
-        let text = format!("{} destinations are in use already", self.limits.max_destinations);
-        Err(Refusal::new("too many destinations", text))
+        queues
     }
 
     fn drop_if_unused(&mut self, name: &Arc<str>) {
@@ -334,27 +377,17 @@ impl Router {
         }
     }
 
+    fn tell_of(&self, id: SubscriberId, event: impl FnOnce(u64, String, String) -> BrokerEvent) {
+        let Some(subscriber) = self.subscribers.get(&id) else { return };
+        let Subscriber { connection, name, destination, .. } = subscriber;
+        self.hub.tell(|| event(connection.0, name.text().to_owned(), destination.text().to_string()));
+    }
+
     fn outbox_of(&self, id: SubscriberId) -> Option<&Arc<Outbox>> {
         let subscriber = self.subscribers.get(&id)?;
         self.connections.get(&subscriber.connection).map(|connection| &connection.outbox)
     }
 }
 
-fn kind_of(destination: &str) -> Result<Kind, Refusal> {
-    let known = [("/topic/", Kind::Topic), ("/queue/", Kind::Queue)];
-    let found =
-        known.iter().find(|(prefix, _)| destination.len() > prefix.len() && destination.starts_with(prefix));
-    found.map(|(_, kind)| *kind).ok_or_else(|| {
-        let text = format!("{destination:?} is neither /topic/NAME nor /queue/NAME");
-        Refusal::new("unknown destination", text)
-    })
-}
-
-/// An ERROR that says what was wrong.
-pub(crate) fn error_frame(refusal: &Refusal, receipt: Option<&str>) -> Frame {
-    let mut frame = Frame::new(stompede_codec::Command::Error).with_header("message", refusal.message);
-    if let Some(receipt) = receipt {
-        frame = frame.with_header("receipt-id", receipt);
-    }
-    frame.with_header("content-type", "text/plain").with_body(refusal.text.clone())
-}
+/// Messages that a queue hands out at a time: a fraction of a millisecond.
+const SERVED: usize = 256;

@@ -16,8 +16,12 @@ pub(super) struct Queued {
 pub(super) struct Queue {
     messages: VecDeque<Queued>,
     bytes: usize,
-    /// The next one in turn is in front.
-    consumers: VecDeque<SubscriberId>,
+    /// Those that take messages, the next one in front. Who cannot take one is parked elsewhere.
+    turn: VecDeque<SubscriberId>,
+    /// All subscribers, the parked ones included.
+    consumers: usize,
+    /// It belongs to a connection, and stays when it is empty.
+    owned: bool,
 }
 
 impl Queued {
@@ -27,8 +31,13 @@ impl Queued {
 }
 
 impl Queue {
+    /// A queue that stays until its owner goes.
+    pub(super) fn owned() -> Self {
+        Self { owned: true, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, message: Queued) {
-        self.bytes += message.message.body.len();
+        self.bytes += message.message.len();
         self.messages.push_back(message);
     }
 
@@ -36,30 +45,51 @@ impl Queue {
     pub(super) fn put_back(&mut self, message: Queued) {
         let number = message.message.number;
         let at = self.messages.partition_point(|other| other.message.number < number);
-        self.bytes += message.message.body.len();
+        self.bytes += message.message.len();
         self.messages.insert(at, message);
     }
 
     pub(super) fn join(&mut self, id: SubscriberId) {
-        self.consumers.push_back(id);
+        self.consumers += 1;
+        self.turn.push_back(id);
     }
 
-    pub(super) fn leave(&mut self, id: SubscriberId) {
-        self.consumers.retain(|other| *other != id);
+    pub(super) fn leave(&mut self, id: SubscriberId, parked: bool) {
+        self.consumers -= 1;
+        if !parked {
+            self.turn.retain(|other| *other != id);
+        }
     }
 
-    /// The subscribers, the one whose turn it is first.
-    pub(super) fn turn(&self) -> impl Iterator<Item = SubscriberId> {
-        self.consumers.iter().copied()
+    /// Whose turn it is, if there is something to take.
+    pub(super) fn in_turn(&self) -> Option<SubscriberId> {
+        if self.messages.is_empty() { None } else { self.turn.front().copied() }
     }
 
-    /// Takes the next message for this subscriber, whose turn then comes last.
-    pub(super) fn pop_for(&mut self, id: SubscriberId) -> Option<Queued> {
+    /// Takes the next message for the one in turn, who then comes last.
+    pub(super) fn pop(&mut self) -> Option<Queued> {
         let message = self.messages.pop_front()?;
-        self.bytes -= message.message.body.len();
-        self.leave(id);
-        self.join(id);
+        self.bytes -= message.message.len();
+        self.turn.rotate_left(self.turn.len().min(1));
         Some(message)
+    }
+
+    /// Passes over the one in turn until it comes back.
+    pub(super) fn park(&mut self) {
+        self.turn.pop_front();
+    }
+
+    pub(super) fn unpark(&mut self, id: SubscriberId) {
+        self.turn.push_back(id);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes = 0;
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Queued> {
+        self.messages.iter()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -70,11 +100,11 @@ impl Queue {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+    pub(super) fn consumers(&self) -> usize {
+        self.consumers
     }
 
     pub(super) fn is_unused(&self) -> bool {
-        self.messages.is_empty() && self.consumers.is_empty()
+        self.messages.is_empty() && self.consumers == 0 && !self.owned
     }
 }

@@ -1,90 +1,117 @@
-//! ACK and NACK.
+//! ACK, NACK and COMMIT.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use stompede_codec::{Frame, Version};
-
+use super::ledger::Named;
 use super::queue::Queued;
-use super::subscriber::{Ack, ConnectionId, SubscriberId};
-use super::{Refusal, Router};
+use super::{ConnectionId, Router, Stored};
+use crate::event::BrokerEvent;
+use crate::refusal::Refusal;
 
-/// A message that was delivered and has to be settled.
+/// What a transaction does once it is committed.
 #[derive(Debug)]
-pub(super) struct Unsettled {
-    pub(super) ack_id: u64,
-    pub(super) subscriber: SubscriberId,
-    pub(super) destination: Arc<str>,
-    pub(super) message: Queued,
+pub(crate) enum Operation {
+    Send(Stored),
+    Settle { named: Named, accept: bool },
+}
+
+impl Operation {
+    /// Bytes that it keeps: those of a body.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Send(message) => message.len(),
+            Self::Settle { .. } => 0,
+        }
+    }
 }
 
 impl Router {
-    /// Settles what an ACK (`accept`) or NACK frame names.
-    pub(crate) fn settle(&mut self, id: ConnectionId, frame: &Frame, accept: bool) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let version = connection.version;
-        let at = match version {
-            // STOMP 1.2: `id` repeats the `ack` header of the MESSAGE.
-            Version::V1_2 => {
-                let wanted = number(&required(frame, "id")?);
-                wanted.and_then(|wanted| connection.unsettled.iter().position(|u| u.ack_id == wanted))
-            }
-            // STOMP 1.1 names message and subscription, 1.0 only the message.
-            Version::V1_1 | Version::V1_0 => {
-                let wanted = number(&required(frame, "message-id")?);
-                let subscription = match version {
-                    Version::V1_1 => Some(required(frame, "subscription")?),
-                    _ => None,
-                };
-                let subscribers = &self.subscribers;
-                connection.unsettled.iter().position(|u| {
-                    let of = subscribers.get(&u.subscriber).and_then(|s| s.wire_id.as_deref());
-                    Some(u.message.message.number) == wanted
-                        && subscription.as_deref().is_none_or(|wanted| of == Some(wanted))
-                })
-            }
-        };
-        let Some(at) = at else {
-            let text = "no message of that name is waiting to be settled on this connection";
-            return Err(Refusal::new("nothing to acknowledge", text));
-        };
-        let settled = self.take_unsettled(id, at);
-        if !accept {
-            self.put_back(settled);
-            return Ok(());
-        }
-        // Whoever has settled may have room for more.
-        let mut names: Vec<_> = settled.into_iter().map(|u| u.destination).collect();
-        names.dedup();
-        for name in names {
-            self.serve(&name);
-        }
+    /// Settles what an ACK (`accept`) or NACK names.
+    pub(crate) fn settle(&mut self, id: ConnectionId, named: &Named, accept: bool) -> Result<(), Refusal> {
+        let keys = self.covered(id, named, &BTreeSet::new())?;
+        let queues = self.close(id, &keys, accept);
+        self.after_settling(id, queues);
         Ok(())
     }
 
-    /// Takes out the message at this place and, in ack mode client from STOMP 1.1 on, the subscription's earlier ones.
-    fn take_unsettled(&mut self, id: ConnectionId, at: usize) -> Vec<Unsettled> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
-        let Some(named) = connection.unsettled.get(at) else { return Vec::new() };
-        let (subscriber, ack_id) = (named.subscriber, named.ack_id);
-        let mode = self.subscribers.get(&subscriber).map(|s| s.ack);
-        let cumulative = mode == Some(Ack::Client) && connection.version > Version::V1_0;
-        let is_settled = |u: &Unsettled| {
-            u.ack_id == ack_id || cumulative && u.subscriber == subscriber && u.ack_id < ack_id
-        };
-        let (settled, kept): (Vec<_>, Vec<_>) = connection.unsettled.drain(..).partition(is_settled);
-        connection.unsettled = kept.into();
-        if let Some(subscriber) = self.subscribers.get_mut(&subscriber) {
-            subscriber.held -= settled.len().min(subscriber.held);
-        }
-        settled
+    /// Whether there is something of that name to settle now.
+    pub(crate) fn check_settle(&self, id: ConnectionId, named: &Named) -> Result<(), Refusal> {
+        self.covered(id, named, &BTreeSet::new()).map(drop)
     }
-}
 
-fn required(frame: &Frame, name: &str) -> Result<String, Refusal> {
-    frame.header(name).map(String::from).ok_or_else(|| Refusal::missing(frame, name))
-}
+    /// Does all of it or, if anything in it cannot be done, nothing.
+    pub(crate) fn commit(&mut self, id: ConnectionId, operations: Vec<Operation>) -> Result<(), Refusal> {
+        let mut settled = self.check_commit(id, &operations)?.into_iter();
+        let mut queues = Vec::new();
+        for operation in operations {
+            match operation {
+                Operation::Send(message) => queues.extend(self.take_in(message)),
+                Operation::Settle { accept, .. } => {
+                    queues.extend(self.close(id, &settled.next().unwrap_or_default(), accept));
+                }
+            }
+        }
+        self.after_settling(id, queues);
+        Ok(())
+    }
 
-/// The number that this broker would have written so; `+1` and `01` are names of nothing.
-fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+    /// Goes through a transaction without doing it; gives what each of its acknowledgements covers.
+    fn check_commit(&self, id: ConnectionId, operations: &[Operation]) -> Result<Vec<Vec<u64>>, Refusal> {
+        let mut taken = BTreeSet::new();
+        let mut settled = Vec::new();
+        let mut growth: HashMap<&Arc<str>, (usize, usize)> = HashMap::new();
+        let mut new = 0;
+        for operation in operations {
+            match operation {
+                Operation::Settle { named, .. } => {
+                    let keys = self.covered(id, named, &taken)?;
+                    taken.extend(keys.iter().copied());
+                    settled.push(keys);
+                }
+                Operation::Send(message) => {
+                    if let Some(name) = message.destination.queue() {
+                        let grown = growth.entry(name).or_default();
+                        new += usize::from(grown.0 == 0 && self.is_new(&message.destination));
+                        grown.0 += 1;
+                        grown.1 += message.len();
+                    }
+                }
+            }
+        }
+        self.check_destinations(new)?;
+        for (name, (messages, bytes)) in growth {
+            self.check_depth(name, messages, bytes)?;
+        }
+        Ok(settled)
+    }
+
+    fn covered(&self, id: ConnectionId, named: &Named, taken: &BTreeSet<u64>) -> Result<Vec<u64>, Refusal> {
+        // Only a connection that is being taken down is not there; nobody will see the answer.
+        self.connections
+            .get(&id)
+            .map_or_else(|| Ok(Vec::new()), |connection| connection.ledger.covered(named, taken))
+    }
+
+    /// Takes these out of the ledger, and puts them back into their queues unless they were accepted.
+    fn close(&mut self, id: ConnectionId, keys: &[u64], accept: bool) -> Vec<Arc<str>> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
+        let entries: Vec<Queued> =
+            keys.iter().filter_map(|key| connection.ledger.take(*key)).map(|entry| entry.message).collect();
+        for Queued { message, .. } in &entries {
+            self.hub.tell(|| BrokerEvent::Settled {
+                connection: id.0,
+                destination: message.destination.text().to_string(),
+                message_id: message.number.to_string(),
+                accepted: accept,
+            });
+        }
+        if accept { Vec::new() } else { self.put_back(entries) }
+    }
+
+    /// Whoever has settled may have room for more, and queues may have got some.
+    fn after_settling(&mut self, id: ConnectionId, queues: Vec<Arc<str>>) {
+        self.feed(id);
+        self.serve_all(queues);
+    }
 }

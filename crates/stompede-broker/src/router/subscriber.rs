@@ -1,15 +1,16 @@
 //! Who receives.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use stompede_codec::Version;
 
-use super::settle::Unsettled;
+use super::destination::Destination;
+use super::ledger::Ledger;
 use crate::outbox::Outbox;
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct ConnectionId(pub(super) u64);
+pub(crate) struct ConnectionId(pub(crate) u64);
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SubscriberId(pub(super) u64);
@@ -26,41 +27,74 @@ pub(crate) enum Ack {
 pub(super) struct Connection {
     pub(super) version: Version,
     pub(super) outbox: Arc<Outbox>,
-    /// What was delivered and has to be settled, in the order of delivery.
-    pub(super) unsettled: VecDeque<Unsettled>,
-    last_ack: u64,
+    pub(super) subscriptions: HashMap<Name, SubscriberId>,
+    /// Those that could not take the next message of their queue, until there is room again.
+    pub(super) parked: Vec<SubscriberId>,
+    pub(super) ledger: Ledger,
+    /// Its queues for replies, which go with it.
+    pub(super) reply_queues: Vec<Arc<str>>,
+}
+
+/// What a client calls its subscription: by id or, in STOMP 1.0, by its destination.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Name {
+    Id(Arc<str>),
+    Destination(Arc<str>),
+    /// A subscription that the broker made for replies, as RabbitMQ does: `/temp-queue/NAME`.
+    Implied(Arc<str>),
+}
+
+/// What SUBSCRIBE asks for.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) name: Name,
+    pub(crate) destination: Destination,
+    pub(crate) ack: Ack,
+    /// How many messages it may have unsettled.
+    pub(crate) prefetch: Option<usize>,
 }
 
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) connection: ConnectionId,
-    /// The `id` header; STOMP 1.0 may leave it out.
-    pub(super) wire_id: Option<Box<str>>,
-    pub(super) destination: Arc<str>,
+    pub(super) name: Name,
+    pub(super) destination: Destination,
     pub(super) ack: Ack,
-    /// How many messages it may have unsettled.
     pub(super) prefetch: usize,
-    /// How many it has.
-    pub(super) held: usize,
+    /// It is in its connection's `parked` and not in turn at its queue.
+    pub(super) parked: bool,
+}
+
+impl Ack {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Client => "client",
+            Self::ClientIndividual => "client-individual",
+        }
+    }
 }
 
 impl Connection {
     pub(super) fn new(version: Version, outbox: Arc<Outbox>) -> Self {
-        Self { version, outbox, unsettled: VecDeque::new(), last_ack: 0 }
-    }
-
-    pub(super) fn next_ack(&mut self) -> u64 {
-        self.last_ack += 1;
-        self.last_ack
+        let ledger = Ledger::new(version);
+        let subscriptions = HashMap::new();
+        Self { version, outbox, subscriptions, parked: Vec::new(), ledger, reply_queues: Vec::new() }
     }
 }
 
-impl Subscriber {
-    /// Whether this is the subscription of that id, or without an id of that destination.
-    pub(super) fn is(&self, wire_id: Option<&str>, destination: &str) -> bool {
-        match wire_id {
-            Some(_) => self.wire_id.as_deref() == wire_id,
-            None => self.wire_id.is_none() && *self.destination == *destination,
+impl Name {
+    /// What the `subscription` header of a MESSAGE says.
+    pub(super) fn id(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Id(id) | Self::Implied(id) => Some(id),
+            Self::Destination(_) => None,
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Destination(text) | Self::Implied(text) => text,
         }
     }
 }

@@ -2,38 +2,67 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod ws;
+
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use stompede_broker::Broker;
+use stompede_broker::{Broker, BrokerLimits};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
-use stompede_transport::memory::MemoryTransport;
-use stompede_transport::{Outbound, Transport};
+use stompede_transport::{BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, Transport};
 
 pub(crate) struct Raw {
-    transport: MemoryTransport,
+    transport: BoxTransport,
     decoder: Decoder,
     receipts: u32,
 }
 
 impl Raw {
     pub(crate) fn new(broker: &Broker) -> Self {
-        Self { transport: broker.connect(), decoder: Decoder::new(Limits::default()), receipts: 0 }
+        Self::over(Box::new(broker.connect()))
+    }
+
+    pub(crate) fn over(transport: BoxTransport) -> Self {
+        Self { transport, decoder: Decoder::new(Limits::default()), receipts: 0 }
+    }
+
+    /// A client of STOMP 1.2 that has come by a socket.
+    pub(crate) async fn dialled(url: &str) -> Self {
+        let endpoint = Endpoint::parse(url).expect("a URL");
+        let mut client = Self::over(DefaultConnector::new().connect(endpoint).await.expect("it listens"));
+        client.greet("1.2").await;
+        client
     }
 
     /// A client that is logged in with this version.
     pub(crate) async fn connected(broker: &Broker, version: &str) -> Self {
         let mut client = Self::new(broker);
-        client.say(&format!("CONNECT\naccept-version:{version}\nhost:h\n\n\0")).await;
-        assert_eq!(client.frame().await.command(), Command::Connected);
-        client.decoder.set_version(version.parse::<Version>().expect("a version"));
+        client.greet(version).await;
         client
     }
 
+    pub(crate) async fn greet(&mut self, version: &str) -> Frame {
+        self.say(&format!("CONNECT\naccept-version:{version}\nhost:h\n\n\0")).await;
+        let connected = self.frame().await;
+        assert_eq!(connected.command(), Command::Connected);
+        self.decoder.set_version(version.parse::<Version>().expect("a version"));
+        connected
+    }
+
     pub(crate) async fn say(&mut self, wire: &str) {
+        self.say_bytes(wire.as_bytes()).await;
+    }
+
+    pub(crate) async fn say_bytes(&mut self, wire: &[u8]) {
         poll_fn(|cx| self.transport.poll_ready(cx)).await.expect("the broker listens");
-        let item = Outbound::whole(Bytes::copy_from_slice(wire.as_bytes()));
+        let item = Outbound::whole(Bytes::copy_from_slice(wire));
         self.transport.start_send(item).expect("the broker listens");
+        poll_fn(|cx| self.transport.poll_flush(cx)).await.expect("the broker listens");
+    }
+
+    /// The next bytes as they come; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Option<Bytes> {
+        poll_fn(|cx| self.transport.poll_recv(cx)).await.and_then(Result::ok)
     }
 
     /// Says a frame, given without its NUL, and waits for its RECEIPT. Messages that come first are given back.
@@ -104,4 +133,39 @@ pub(crate) fn header(frame: &Frame, name: &str) -> String {
 
 pub(crate) async fn broker() -> Broker {
     Broker::builder().without_tcp().without_ws().start().await.expect("started")
+}
+
+pub(crate) async fn limited(change: impl FnOnce(&mut BrokerLimits)) -> Broker {
+    let mut limits = BrokerLimits::default();
+    change(&mut limits);
+    Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started")
+}
+
+/// Three messages, delivered and unsettled; the acknowledgement headers of each.
+pub(crate) async fn three(broker: &Broker, version: &str, ack: &str) -> (Raw, Vec<String>) {
+    let mut sender = Raw::connected(broker, "1.2").await;
+    for n in 1..=3 {
+        sender.send("/queue/work", &n.to_string()).await;
+    }
+    let mut client = Raw::connected(broker, version).await;
+    client.say(&format!("SUBSCRIBE\nid:s\ndestination:/queue/work\nack:{ack}\n\n\0")).await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let message = client.message().await;
+        assert_eq!(message.header("ack").is_some(), version == "1.2");
+        names.push(match version {
+            "1.2" => format!("id:{}\n", header(&message, "ack")),
+            "1.1" => format!("message-id:{}\nsubscription:s\n", header(&message, "message-id")),
+            _ => format!("message-id:{}\n", header(&message, "message-id")),
+        });
+    }
+    (client, names)
+}
+
+/// What a queue holds, taken out of it.
+pub(crate) async fn queue(broker: &Broker, name: &str) -> Vec<String> {
+    let mut client = Raw::connected(broker, "1.2").await;
+    let mut left = client.ask(&format!("SUBSCRIBE\nid:s\ndestination:{name}\n\n")).await;
+    left.extend(client.ask("SEND\ndestination:/topic/nobody\n\n").await);
+    left.iter().map(|message| message.body_text().expect("text").to_owned()).collect()
 }

@@ -5,28 +5,57 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
+use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::config::is_token;
 use super::http::{self, HeadError, MAX_FIELDS, read_head};
 use super::transport::{Settings, WsTransport};
 use super::{DEFAULT_MAX_MESSAGE, WsMessageKind};
-use crate::{BoxTransport, TransportError, TransportErrorKind as Kind};
+use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kind};
 
 /// What a server can choose from, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+
+/// What a control frame holds, without the close code.
+const MAX_REASON: usize = 123;
 
 /// How to accept WebSocket connections, and how to speak to them.
 #[derive(Clone, Debug)]
 pub struct AcceptConfig {
     path: Option<Box<str>>,
+    subprotocols: Vec<Box<str>>,
     message_kind: WsMessageKind,
+    any_as_text: bool,
+    text_only: bool,
+    separate: bool,
     max_message: usize,
+    goodbye: CloseReason,
 }
 
 impl AcceptConfig {
     /// The defaults: any path, [`Auto`](WsMessageKind::Auto) messages of up to
     /// [`DEFAULT_MAX_MESSAGE`](crate::ws::DEFAULT_MAX_MESSAGE) bytes.
     pub fn new() -> Self {
-        Self { path: None, message_kind: WsMessageKind::default(), max_message: DEFAULT_MAX_MESSAGE }
+        let subprotocols = SUBPROTOCOLS.map(Box::from).into();
+        Self {
+            path: None,
+            subprotocols,
+            message_kind: WsMessageKind::default(),
+            any_as_text: false,
+            text_only: false,
+            separate: false,
+            max_message: DEFAULT_MAX_MESSAGE,
+            goodbye: CloseReason::new(1000, ""),
+        }
+    }
+
+    /// Chooses among these subprotocols, best first; `v12.stomp`, `v11.stomp` and `v10.stomp` unless set.
+    ///
+    /// Names that no client can offer, because they are not HTTP tokens, are never chosen.
+    #[must_use]
+    pub fn subprotocols<S: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Accepts only this path, compared byte by byte and without its query; others get a 404.
@@ -41,6 +70,45 @@ impl AcceptConfig {
     pub fn message_kind(mut self, kind: WsMessageKind) -> Self {
         self.message_kind = kind;
         self
+    }
+
+    /// Whether everything is sent as text, also what is not UTF-8.
+    ///
+    /// RabbitMQ does so by default, and RFC 6455 forbids it: browsers end the connection. For brokers that imitate it.
+    #[must_use]
+    pub fn any_as_text(mut self, any: bool) -> Self {
+        self.any_as_text = any;
+        self
+    }
+
+    /// Whether binary messages from the client are thrown away, silently, as ActiveMQ Classic does.
+    #[must_use]
+    pub fn text_only(mut self, text_only: bool) -> Self {
+        self.text_only = text_only;
+        self
+    }
+
+    /// Whether each message that comes in is a chunk by itself, for a server that wants one frame in each.
+    ///
+    /// It costs an allocation or a copy for each; otherwise small ones are put together.
+    #[must_use]
+    pub fn separate_messages(mut self, separate: bool) -> Self {
+        self.separate = separate;
+        self
+    }
+
+    /// What the close frame says when this side closes; code 1000 and no words unless set.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`](Kind::InvalidSetting) if a close frame may not carry the code, or the words are longer than
+    /// 123 bytes.
+    pub fn goodbye(mut self, reason: CloseReason) -> Result<Self, TransportError> {
+        if !CloseCode::from(reason.code).is_allowed() || reason.reason.len() > MAX_REASON {
+            let context = format!("a WebSocket close frame cannot say {reason}");
+            return Err(TransportError::new(Kind::InvalidSetting, context));
+        }
+        self.goodbye = reason;
+        Ok(self)
     }
 
     /// The longest message in bytes, either way.
@@ -59,8 +127,7 @@ impl Default for AcceptConfig {
 
 /// Answers the WebSocket upgrade on an accepted TCP connection, and sets `TCP_NODELAY`.
 ///
-/// The highest of `v12.stomp`, `v11.stomp` and `v10.stomp` that the client offers is chosen, none if it offers none of
-/// them. The `Origin` is not checked, so any web page may connect: check credentials. The caller bounds the time.
+/// The best of the configured subprotocols that the client offers is chosen, none if it offers none of them. The `Origin` is not checked, so any web page may connect: check credentials. The caller bounds the time.
 ///
 /// # Errors
 /// - [`UpgradeRefused`](Kind::UpgradeRefused) if the client was sent an HTTP error status.
@@ -109,8 +176,12 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
     let settings = Settings {
         role: Role::Server,
         kind: config.message_kind,
+        any_as_text: config.any_as_text,
+        text_only: config.text_only,
+        separate: config.separate,
         max_message: config.max_message,
         subprotocol: subprotocol.map(Box::from),
+        goodbye: config.goodbye.clone(),
     };
     Ok(WsTransport::new(io, rest.freeze(), settings))
 }
@@ -150,7 +221,7 @@ impl Refusal {
 }
 
 /// The accept key and the subprotocol to answer with.
-fn judge(head: &[u8], config: &AcceptConfig) -> Result<(String, Option<&'static str>), Refusal> {
+fn judge<'a>(head: &[u8], config: &'a AcceptConfig) -> Result<(String, Option<&'a str>), Refusal> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut request = Request::new(&mut fields);
     match request.parse(head) {
@@ -183,7 +254,8 @@ fn judge(head: &[u8], config: &AcceptConfig) -> Result<(String, Option<&'static 
     if !BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16) {
         return Err(Refusal::KEY);
     }
-    let subprotocol = SUBPROTOCOLS.into_iter().find(|&known| has("sec-websocket-protocol", known));
+    let mut known = config.subprotocols.iter().map(|name| &**name);
+    let subprotocol = known.find(|name| is_token(name) && has("sec-websocket-protocol", name));
     Ok((derive_accept_key(key), subprotocol))
 }
 

@@ -165,7 +165,7 @@ fn field_value(name: &str, value: &str) -> Result<Box<str>, TransportError> {
     )))
 }
 
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -63,9 +63,17 @@ pub struct WsTransport<IO> {
 pub(super) struct Settings {
     pub(super) role: Role,
     pub(super) kind: WsMessageKind,
+    /// Whether text is sent without looking whether it is.
+    pub(super) any_as_text: bool,
+    /// Whether binary messages of the peer are thrown away.
+    pub(super) text_only: bool,
+    /// Whether each message of the peer is a chunk by itself.
+    pub(super) separate: bool,
     /// The longest message, either way.
     pub(super) max_message: usize,
     pub(super) subprotocol: Option<Box<str>>,
+    /// What this side's close frame says.
+    pub(super) goodbye: CloseReason,
 }
 
 /// How receiving ended.
@@ -128,13 +136,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                 Ok(message) => {
                     let payload = match message {
                         Message::Text(text) => text.into(),
-                        Message::Binary(data) => data,
+                        Message::Binary(data) if !self.settings.text_only => data,
                         _ => Bytes::new(),
                     };
-                    if payload.is_empty() {
-                        empty += 1;
-                    }
+                    let is_empty = payload.is_empty();
                     self.gather.push(payload);
+                    if is_empty {
+                        empty += 1;
+                    } else if self.settings.separate {
+                        return Poll::Ready(());
+                    }
                     if empty == EMPTY_MAX {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
@@ -271,7 +282,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
             return Err(TransportError::new(Kind::TooLarge, context));
         }
         let payload = item.into_bytes();
-        let data = opcode(self.settings.kind, &payload)?;
+        let data = opcode(&self.settings, &payload)?;
         let message = Message::Frame(Frame::message(payload, OpCode::Data(data), true));
         // Whether a write gets through is found out here, but waited for in `poll_ready` and `poll_flush`.
         let mut nobody = Context::from_waker(Waker::noop());
@@ -303,7 +314,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         ready!(self.poll_write_out(cx))?;
         if self.closing == Closing::Flushing {
             self.closing = Closing::Sent;
-            let goodbye = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+            let CloseReason { code, reason } = &self.settings.goodbye;
+            let goodbye = CloseFrame { code: (*code).into(), reason: (&**reason).into() };
             match self.context.close(&mut self.pipe.writing(cx), Some(goodbye)) {
                 Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
                 Err(error) if is_pending(&error) => {}
@@ -336,9 +348,13 @@ impl<IO> fmt::Debug for WsTransport<IO> {
 }
 
 /// What a message is sent as.
-fn opcode(kind: WsMessageKind, payload: &[u8]) -> Result<Data, TransportError> {
+fn opcode(settings: &Settings, payload: &[u8]) -> Result<Data, TransportError> {
+    let kind = settings.kind;
     if kind == WsMessageKind::Binary {
         return Ok(Data::Binary);
+    }
+    if settings.any_as_text {
+        return Ok(Data::Text);
     }
     // Nearly all of it is ASCII, which is found out several times faster.
     let is_text = payload.is_ascii() || str::from_utf8(payload).is_ok();

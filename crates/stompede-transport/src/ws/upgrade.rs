@@ -15,7 +15,8 @@ use super::WsConfig;
 use super::http::{self, HeadError, MAX_FIELDS, read_head};
 use super::transport::{Settings, WsTransport};
 use crate::{
-    Connecting, Connector, Endpoint, HttpResponse, TcpConnector, TransportError, TransportErrorKind as Kind,
+    CloseReason, Connecting, Connector, Endpoint, HttpResponse, TcpConnector, TransportError,
+    TransportErrorKind as Kind,
 };
 
 /// How much of the body of a refusal is kept: enough for the message in a page of HTML.
@@ -104,8 +105,12 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
     let settings = Settings {
         role: Role::Client,
         kind: config.message_kind,
+        any_as_text: false,
+        text_only: false,
+        separate: false,
         max_message: config.max_message,
         subprotocol,
+        goodbye: CloseReason::new(1000, ""),
     };
     Ok(WsTransport::new(io, rest.freeze(), settings))
 }

@@ -1,0 +1,33 @@
+//! The one place that reads the clock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "connections are drivers; everything else gets the time from here"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// One timer that is set again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ready once `due` is over; never without one.
+    ///
+    /// A timer that fires too early, because `due` was moved, costs one more turn and no more.
+    pub(crate) fn poll(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = due else { return Poll::Pending };
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if sleep.deadline() > due || sleep.is_elapsed() {
+            sleep.as_mut().reset(due);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}

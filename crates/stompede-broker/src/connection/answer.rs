@@ -1,0 +1,163 @@
+//! What a client says, and what it is answered.
+
+use stompede_codec::{Command, Decoder, Frame, Item, Version};
+use tokio::time::Instant;
+
+use super::{Connection, State};
+use crate::handshake::{Unwelcome, Welcome, welcome};
+use crate::heartbeat::HeartBeats;
+use crate::personality::{Errors, Receipts};
+use crate::place::Greeted;
+use crate::refusal::Refusal;
+use crate::requests::Requests;
+
+impl Connection {
+    /// The next frame or heart-beat of what has arrived.
+    pub(super) fn next_item(&mut self) -> Option<Item> {
+        if self.place.entry.outbox.load().1 {
+            return None;
+        }
+        match self.decoder.next() {
+            Ok(item) => item,
+            Err(error) => {
+                self.refuse(&Refusal::bad_frame(&error), None);
+                None
+            }
+        }
+    }
+
+    /// Takes the first frame of a WebSocket message, and forgets what is behind it.
+    pub(super) fn answer_message(&mut self, now: Instant) {
+        let Some(item) = self.next_item() else {
+            let text = "there is no whole frame in this WebSocket message";
+            return self.refuse(&Refusal::new("bad frame", text), None);
+        };
+        self.answer(item, now);
+        let version = self.decoder.version();
+        self.decoder = Decoder::new(self.shared().settings.limits.frames);
+        version.into_iter().for_each(|version| self.decoder.set_version(version));
+    }
+
+    pub(super) fn answer(&mut self, item: Item, now: Instant) {
+        let Item::Frame(frame) = item else { return };
+        self.frames += 1;
+        let receipt = frame.header("receipt").map(String::from);
+        if self.faults.faults.error_at == Some(self.frames) {
+            let refusal = Refusal::new("asked for", "this ERROR was asked for");
+            self.say_error(&refusal, &refusal.frame(receipt.as_deref()));
+            return self.place.entry.outbox.end();
+        }
+        let requests = match &mut self.state {
+            State::Greeting { .. } => return self.connect(&frame, now),
+            State::Open { requests, .. } => requests,
+            State::Leaving { .. } | State::Ended => return,
+        };
+        let command = frame.command();
+        if let Err(refusal) = requests.handle(frame) {
+            return self.refuse_request(command, &refusal, receipt.as_deref());
+        }
+        if command == Command::Disconnect {
+            return self.take_leave(receipt.as_deref(), now);
+        }
+        if self.habits().receipts == Receipts::All {
+            self.confirm(receipt.as_deref());
+        }
+    }
+
+    fn take_leave(&mut self, receipt: Option<&str>, now: Instant) {
+        let until = now.checked_add(self.shared().settings.limits.connect_within);
+        let answers = self.habits().ws.answers_disconnect || !self.place.entry.is_ws();
+        let version = self.version();
+        // Before its RECEIPT: a client that reconnects at once finds its messages.
+        self.state = State::Leaving { until };
+        if let Some(receipt) = receipt.filter(|_| answers && !self.faults.faults.lose_receipts) {
+            self.push(version, &Frame::new(Command::Receipt).with_header("receipt-id", receipt));
+        }
+        if !self.habits().waits_for_close {
+            self.place.entry.outbox.end();
+        }
+    }
+
+    /// Sends the RECEIPT that was asked for.
+    fn confirm(&self, receipt: Option<&str>) {
+        if let Some(receipt) = receipt.filter(|_| !self.faults.faults.lose_receipts) {
+            self.push(self.version(), &Frame::new(Command::Receipt).with_header("receipt-id", receipt));
+        }
+    }
+
+    fn connect(&mut self, frame: &Frame, now: Instant) {
+        if !matches!(frame.command(), Command::Connect | Command::Stomp) {
+            let text = format!("{} came before CONNECT", frame.command());
+            return self.refuse_connect(&Refusal::new("not connected", text), false);
+        }
+        match welcome(frame, self.shared(), self.place.entry.id) {
+            Ok(Welcome { version, connected, beats, login, host, router }) => {
+                self.decoder.set_version(version);
+                self.place.greet(Greeted { version, login, host, beats });
+                let requests = Requests::new(self.shared().clone(), router, version, &self.place.entry);
+                self.state = State::Open { requests, beats: HeartBeats::new(beats, now) };
+                self.push(version, &connected);
+            }
+            Err(Unwelcome { refusal, lists_versions }) => self.refuse_connect(&refusal, lists_versions),
+        }
+    }
+
+    fn refuse_connect(&mut self, refusal: &Refusal, lists_versions: bool) {
+        let mut error = refusal.frame(None);
+        if lists_versions {
+            error.headers_mut().push("version", "1.0,1.1,1.2");
+        }
+        self.say_error(refusal, &error);
+        if self.habits().errors.end_connect {
+            self.place.entry.outbox.end();
+        }
+    }
+
+    /// Answers a frame that asks for what cannot be had.
+    fn refuse_request(&mut self, command: Command, refusal: &Refusal, receipt: Option<&str>) {
+        let Errors { end, name_receipts, subscribe_fails_late, .. } = self.habits().errors;
+        let fails_late = subscribe_fails_late && command == Command::Subscribe;
+        if fails_late && self.place.entry.is_ws() {
+            refusal.limit.into_iter().for_each(|limit| self.shared().hub.counters.hit(limit));
+            return self.place.entry.outbox.end();
+        }
+        self.say_error(refusal, &refusal.frame(receipt.filter(|_| name_receipts)));
+        if fails_late {
+            self.confirm(receipt);
+        }
+        if end || fails_late {
+            self.place.entry.outbox.end();
+        }
+    }
+
+    /// Sends an ERROR and ends: nothing that comes from this client makes sense, or nothing comes at all.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, receipt: Option<&str>) {
+        if self.habits().errors.silent_when_broken {
+            refusal.limit.into_iter().for_each(|limit| self.shared().hub.counters.hit(limit));
+        } else {
+            self.say_error(refusal, &refusal.frame(receipt));
+        }
+        self.place.entry.outbox.end();
+    }
+
+    fn say_error(&self, refusal: &Refusal, error: &Frame) {
+        self.shared().hub.refused(self.place.entry.id, refusal);
+        self.push(self.version(), error);
+    }
+
+    fn version(&self) -> Version {
+        match &self.state {
+            State::Open { requests, .. } => requests.version(),
+            State::Greeting { .. } | State::Leaving { .. } | State::Ended => Version::V1_2,
+        }
+    }
+
+    fn push(&self, version: Version, frame: &Frame) {
+        let outbox = &self.place.entry.outbox;
+        if let Err(error) = outbox.push(version, frame) {
+            // A receipt id of a newer version's making, say. Without its answer the client must not wait for ever.
+            tracing::debug!(%error, "an answer cannot be written");
+            outbox.end();
+        }
+    }
+}
