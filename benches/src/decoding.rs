@@ -74,6 +74,7 @@ fn contenders(corpus: Corpus, wire: &[u8]) -> Vec<Contender<'_, Found>> {
         Contender::new("borrowing splitter", move || Some(borrowing::tally(wire, &mut borrowing))),
         Contender::new("stompede owned", move || Some(ours::owned(wire))),
         Contender::new("stompede owned, all read", move || Some(ours::owned_read(wire))),
+        Contender::new("stompede borrowed", move || Some(ours::borrowed(wire))),
     ];
     contenders.extend(peers::contenders(corpus, wire));
     contenders
