@@ -97,9 +97,14 @@ impl Encoder {
         out.reserve(head_len(frame));
         out.put_slice(command.as_str().as_bytes());
         out.put_u8(b'\n');
-        match frame.headers().plain() {
-            Some(text) if self.content_length == ContentLength::Auto => out.put_slice(text.as_bytes()),
-            _ => self.write_headers(frame, out)?,
+        let rules = Rules::for_writing(command, self.version);
+        match frame.headers().written() {
+            Some((text, escaped))
+                if self.content_length == ContentLength::Auto && (!escaped || rules == Rules::V1_2) =>
+            {
+                out.put_slice(text.as_bytes());
+            }
+            _ => self.write_headers(frame, rules, out)?,
         }
         if let Some(length) = length {
             out.put_slice(name::CONTENT_LENGTH.as_bytes());
@@ -111,9 +116,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn write_headers(&self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn write_headers(&self, frame: &Frame, rules: Rules, out: &mut BytesMut) -> Result<(), EncodeError> {
         let command = frame.command();
-        let rules = Rules::for_writing(command, self.version);
         let entries = frame.headers().entries();
         let write = if entries.escaped { Rules::write_again } else { Rules::write };
         for (header, value) in entries.raw() {

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use crate::decode::Settings;
 use crate::decode::scan::Scanner;
 use crate::frame::{self, Abbreviated};
-use crate::headers::{Entries, HeaderIter, Index, Line, Lines, Text};
+use crate::headers::{Entries, HeaderIter, Text};
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Version};
 
 /// One whole frame that was read in place: it borrows the octets and copies nothing.
@@ -31,13 +31,13 @@ use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Versi
 /// assert_eq!(frame.body_text(), Ok("hello"));
 /// # Ok::<(), stompede_codec::DecodeError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct FrameRef<'a> {
     command: Command,
     /// Checked as UTF-8.
     head: &'a [u8],
-    lines: Cow<'a, [Line]>,
     first: u8,
+    len: usize,
     escaped: bool,
     body: &'a [u8],
 }
@@ -61,15 +61,21 @@ impl<'a> FrameRef<'a> {
             return Err(DecodeError::new(DecodeErrorKind::TrailingOctets, scanner.len() as u64));
         }
         scanner.check_head(octets).map_err(|fault| fault.at(0))?;
-        let (head, body) = scanner.split(octets);
-        let (command, first, escaped) = (scanner.command(), scanner.first(), scanner.has_escapes());
-        Ok(Self { command, head, lines: Cow::Owned(scanner.into_lines()), first, escaped, body })
+        Ok(Self::from_scan(&scanner, octets))
     }
 
-    /// A view of a whole frame that was checked.
-    pub(crate) fn from_scan(scanner: &'a Scanner, head: &'a [u8], body: &'a [u8]) -> Self {
-        let (command, first, escaped) = (scanner.command(), scanner.first(), scanner.has_escapes());
-        Self { command, head, lines: Cow::Borrowed(scanner.lines()), first, escaped, body }
+    /// A view of the whole frame at the beginning of `octets`, which was checked.
+    #[inline]
+    pub(crate) fn from_scan(scanner: &Scanner, octets: &'a [u8]) -> Self {
+        let (head, body) = scanner.split(octets);
+        Self {
+            command: scanner.command(),
+            head,
+            first: scanner.first(),
+            len: scanner.count(),
+            escaped: scanner.has_escapes(),
+            body,
+        }
     }
 
     /// The command.
@@ -85,7 +91,7 @@ impl<'a> FrameRef<'a> {
     }
 
     /// All headers in order.
-    pub fn headers(&self) -> HeaderIter<'_> {
+    pub fn headers(&self) -> HeaderIter<'a> {
         HeaderIter::new(self.entries())
     }
 
@@ -101,7 +107,7 @@ impl<'a> FrameRef<'a> {
         // Safe code has no way to keep the result of the first check, so the head is checked again; the decoder does
         // not take this way for its frames.
         let headers = match ByteString::try_from(share(slab, self.head)) {
-            Ok(head) => Headers::shared(head, self.first, Index::of(&self.lines), self.escaped),
+            Ok(head) => Headers::shared(head, self.first, self.len, self.escaped),
             Err(_) => self.headers().collect(),
         };
         Frame::from_parts(self.command, headers, share(slab, self.body))
@@ -112,9 +118,9 @@ impl<'a> FrameRef<'a> {
         Frame::from_parts(self.command, self.headers().collect(), Bytes::copy_from_slice(self.body))
     }
 
-    fn entries(&self) -> Entries<'a, '_> {
-        let (text, lines) = (Text::Octets(self.head), Lines::Long(&self.lines));
-        Entries { text, lines, first: usize::from(self.first), escaped: self.escaped }
+    pub(crate) fn entries(&self) -> Entries<'a> {
+        let Self { first, len, escaped, .. } = *self;
+        Entries { text: Text::Octets(self.head), first: usize::from(first), len, escaped }
     }
 }
 

@@ -127,6 +127,7 @@
 extern crate alloc;
 
 mod ack_mode;
+mod block;
 #[cfg(feature = "encoding")]
 mod charset;
 mod command;

@@ -1,6 +1,6 @@
 //! Whether the backslashes of a whole head begin escapes that are defined, 64 octets at a time.
 
-use super::block::{Block, WIDTH};
+use crate::block::{Block, WIDTH};
 use crate::headers::escape::Rules;
 
 /// Where the first backslash stands that begins no escape; `None` if all are fine.

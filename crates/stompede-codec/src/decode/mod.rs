@@ -1,6 +1,5 @@
 //! Reading a stream of frames.
 
-mod block;
 mod escapes;
 mod input;
 mod limits;
@@ -16,7 +15,7 @@ use bytestring::ByteString;
 pub use limits::Limits;
 pub use strictness::Strictness;
 
-use crate::headers::{Entries, Index, Lines, Text, name};
+use crate::headers::name;
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Headers, Version};
 use input::Input;
 use scan::Scanner;
@@ -214,13 +213,11 @@ impl Decoder {
         let len = self.scanner.len();
         self.offset += len as u64;
         self.input.lend(len);
-        let (head, body) = self.scanner.split(self.input.frame());
-        if self.scanner.command() == Command::Connected {
-            let (lines, first) = (Lines::Long(self.scanner.lines()), usize::from(self.scanner.first()));
-            let entries = Entries { text: Text::Octets(head), lines, first, escaped: false };
-            adopt_version(&mut self.settings, entries.get(name::VERSION).as_deref());
+        let frame = FrameRef::from_scan(&self.scanner, self.input.frame());
+        if frame.command() == Command::Connected {
+            adopt_version(&mut self.settings, frame.header(name::VERSION).as_deref());
         }
-        Ok(Some(ItemRef::Frame(FrameRef::from_scan(&self.scanner, head, body))))
+        Ok(Some(ItemRef::Frame(frame)))
     }
 
     /// Octets held that are not part of a frame that was returned.
@@ -355,8 +352,7 @@ impl Decoder {
         })?;
         scanner.check_escapes(head.as_bytes()).map_err(|fault| fault.at(start))?;
         let command = scanner.command();
-        let headers =
-            Headers::shared(head, scanner.first(), Index::of(scanner.lines()), scanner.has_escapes());
+        let headers = Headers::shared(head, scanner.first(), scanner.count(), scanner.has_escapes());
         self.offset += scanner.len() as u64;
         self.scanner.reset();
         if command == Command::Connected {

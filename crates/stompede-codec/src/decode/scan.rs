@@ -1,19 +1,16 @@
 //! Finds where a frame ends and where its headers stand, over any number of chunks, looking at each octet once.
 //!
-//! The head is looked at in blocks of 64 octets ([`block`](super::block)); only line ends and the first colon of each
+//! The head is looked at in blocks of 64 octets ([`block`](crate::block)); only line ends and the first colon of each
 //! line are visited. Limits are checked at every line end and at the end of what has arrived, so that a caller who
 //! joins chunks holds no more than they allow. Whatever an octet-by-octet reader would object to first is
 //! reported, so that the way in which a stream is cut never changes the error.
 
-use alloc::vec::Vec;
-
 use memchr::memchr;
 
 use super::Settings;
-use super::block::{Block, WIDTH};
 use super::escapes;
 use super::limits::Limits;
-use crate::headers::Line;
+use crate::block::{Block, WIDTH};
 use crate::headers::escape::Rules;
 use crate::headers::name::CONTENT_LENGTH;
 use crate::{Command, DecodeError, DecodeErrorKind};
@@ -46,7 +43,8 @@ pub(crate) struct Scanner {
     colon: usize,
     /// Where the first header line begins.
     first: u8,
-    lines: Vec<Line>,
+    /// How many header lines there are.
+    count: usize,
     content_length: Option<usize>,
     /// Octets of command, headers and blank line.
     head_len: usize,
@@ -69,7 +67,7 @@ enum Phase {
 }
 
 impl Scanner {
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             phase: Phase::Command,
             len: 0,
@@ -79,7 +77,7 @@ impl Scanner {
             line: 0,
             colon: 0,
             first: 0,
-            lines: Vec::with_capacity(LINES_AT_FIRST),
+            count: 0,
             content_length: None,
             head_len: 0,
             end: 0,
@@ -95,10 +93,7 @@ impl Scanner {
         self.len = 0;
         self.line = 0;
         self.colon = 0;
-        self.lines.clear();
-        if self.lines.capacity() > LINES_KEPT {
-            self.lines.shrink_to(LINES_KEPT);
-        }
+        self.count = 0;
         self.content_length = None;
         self.is_plain = true;
     }
@@ -165,7 +160,7 @@ impl Scanner {
         let nul = if block.has_nul() { block.equal_to(0) } else { 0 };
         // What comes behind a NUL is no head.
         ends &= nul.wrapping_sub(1) & !nul;
-        let (mut line, mut colon) = (self.line, self.colon);
+        let (mut line, mut colon, mut count) = (self.line, self.colon, self.count);
         while ends != 0 {
             let bit = ends.trailing_zeros();
             let place = at + bit as usize;
@@ -178,14 +173,15 @@ impl Scanner {
             if place < settings.plain_until
                 && colon > line
                 && colon - line != CONTENT_LENGTH.len()
-                && self.lines.len() < settings.limits.max_header_count
+                && count < settings.limits.max_header_count
             {
-                self.lines.push(Line { colon, line_feed: place });
+                count += 1;
             } else {
-                (self.line, self.colon) = (line, colon);
+                (self.line, self.colon, self.count) = (line, colon, count);
                 if self.end_line(frame, place, settings)? {
                     return Ok(true);
                 }
+                count = self.count;
             }
             line = place + 1;
             colon = 0;
@@ -195,7 +191,7 @@ impl Scanner {
         if colon == 0 && colons != 0 {
             colon = at + colons.trailing_zeros() as usize;
         }
-        (self.line, self.colon) = (line, colon);
+        (self.line, self.colon, self.count) = (line, colon, count);
         if nul == 0 { Ok(false) } else { Err(self.nul(at + nul.trailing_zeros() as usize, settings)) }
     }
 
@@ -220,7 +216,7 @@ impl Scanner {
             return Ok(true);
         }
         let fault = |kind| Err(Fault { kind, offset: start });
-        if self.lines.len() >= limits.max_header_count {
+        if self.count >= limits.max_header_count {
             return fault(DecodeErrorKind::TooManyHeaders { limit: limits.max_header_count });
         }
         let colon = self.colon;
@@ -234,7 +230,7 @@ impl Scanner {
                 Err(kind) => return fault(kind),
             }
         }
-        self.lines.push(Line { colon, line_feed: place });
+        self.count += 1;
         Ok(false)
     }
 
@@ -337,14 +333,9 @@ impl Scanner {
         self.first
     }
 
-    /// Where the headers stand.
-    pub(crate) fn lines(&self) -> &[Line] {
-        &self.lines
-    }
-
-    /// Takes out where the headers stand.
-    pub(crate) fn into_lines(self) -> Vec<Line> {
-        self.lines
+    /// How many header lines there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Whether names and values of a head that was checked have escapes to resolve.
@@ -404,10 +395,3 @@ const LINE_END: usize = 2;
 /// Octets of a head that are taken up at a time when a frame spans chunks: a whole head of most frames, and little to
 /// have copied in vain where it turns out to be less.
 const HEAD_STEP: usize = 512;
-
-/// Header lines that there is room for at first: few frames have more, and a decoder that reads none of those never has
-/// to make room.
-const LINES_AT_FIRST: usize = 32;
-
-/// Header lines whose room is kept for the next frame, 4 KiB of it.
-const LINES_KEPT: usize = 256;

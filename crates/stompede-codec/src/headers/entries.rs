@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use core::{fmt, str};
 
 use super::escape;
-use super::index::{Lines, Span, Spans};
+use super::lines::{Line, Lines};
 use crate::show::{Text as Shown, Value};
 
 /// The text that spans point into.
@@ -32,63 +32,68 @@ impl<'t> Text<'t> {
     }
 }
 
-/// Header entries in order.
+/// Header entries in order: lines of `name:value`, escaped as 1.2 does it or not at all.
 #[derive(Clone, Copy)]
-pub(crate) struct Entries<'t, 'i> {
+pub(crate) struct Entries<'t> {
     pub(crate) text: Text<'t>,
-    pub(crate) lines: Lines<'i>,
-    /// Where the first entry begins; 0 in a text of our own, which has no command in front.
+    /// Where the first entry begins.
     pub(crate) first: usize,
-    /// Whether there is a backslash that may begin an escape.
+    /// How many there are.
+    pub(crate) len: usize,
+    /// Whether a backslash may begin an escape.
     pub(crate) escaped: bool,
 }
 
-impl<'t: 'i, 'i> Entries<'t, 'i> {
+impl<'t> Entries<'t> {
     /// The value of the first entry of that name.
     pub(crate) fn get(self, name: &str) -> Option<Cow<'t, str>> {
-        self.all(name).next()
+        self.find(name).map(|line| self.value(&line))
     }
 
     /// The values of all entries of that name.
-    pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, 'i, '_> {
-        self.spans().filter(move |span| self.is(span, name)).map(move |span| self.value(&span))
+    pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, '_> {
+        self.lines().filter(move |line| self.name(line) == name).map(move |line| self.value(&line))
     }
 
     /// Whether there is an entry of that name.
     pub(crate) fn contains(self, name: &str) -> bool {
-        self.spans().any(|span| self.is(&span, name))
+        self.find(name).is_some()
     }
 
     /// Names and values as they stand in the text, escapes and all.
-    pub(crate) fn raw(self) -> impl Iterator<Item = (&'t str, &'t str)> + use<'t, 'i> {
-        self.spans().map(move |span| {
-            (self.text.part(span.start, span.colon), self.text.part(span.colon + 1, span.end))
+    pub(crate) fn raw(self) -> impl Iterator<Item = (&'t str, &'t str)> + use<'t> {
+        self.lines().map(move |line| {
+            (self.text.part(line.start, line.colon), self.text.part(line.colon + 1, line.end))
         })
     }
 
-    fn spans(self) -> Spans<'i> {
-        self.lines.spans(self.text.octets(), self.first)
+    fn find(self, name: &str) -> Option<Line> {
+        // What escapes stand for is never plain: a plain name is found to the letter or not at all.
+        if escape::is_plain(name) {
+            self.lines().find(name.as_bytes())
+        } else {
+            Iterator::find(&mut self.lines(), |line| self.name(line) == name)
+        }
     }
 
-    fn name(self, span: &Span) -> Cow<'t, str> {
-        self.plain(self.text.part(span.start, span.colon))
+    fn lines(self) -> Lines<'t> {
+        Lines::new(self.text.octets(), self.first, self.len)
     }
 
-    fn value(self, span: &Span) -> Cow<'t, str> {
-        self.plain(self.text.part(span.colon + 1, span.end))
+    fn name(self, line: &Line) -> Cow<'t, str> {
+        self.plain(self.text.part(line.start, line.colon))
+    }
+
+    fn value(self, line: &Line) -> Cow<'t, str> {
+        self.plain(self.text.part(line.colon + 1, line.end))
     }
 
     fn plain(self, raw: &'t str) -> Cow<'t, str> {
         if self.escaped { escape::unescape(raw) } else { Cow::Borrowed(raw) }
     }
-
-    fn is(self, span: &Span, name: &str) -> bool {
-        let raw = &self.text.octets()[span.start..span.colon];
-        if self.escaped && raw.contains(&b'\\') { self.name(span) == name } else { raw == name.as_bytes() }
-    }
 }
 
-impl fmt::Debug for Entries<'_, '_> {
+impl fmt::Debug for Entries<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, value) in HeaderIter::new(*self) {
@@ -101,13 +106,13 @@ impl fmt::Debug for Entries<'_, '_> {
 /// The entries of [`Headers`](crate::Headers) or of a [`FrameRef`](crate::FrameRef), in order.
 #[derive(Clone)]
 pub struct HeaderIter<'a> {
-    entries: Entries<'a, 'a>,
-    spans: Spans<'a>,
+    entries: Entries<'a>,
+    lines: Lines<'a>,
 }
 
 impl<'a> HeaderIter<'a> {
-    pub(crate) fn new(entries: Entries<'a, 'a>) -> Self {
-        Self { entries, spans: entries.spans() }
+    pub(crate) fn new(entries: Entries<'a>) -> Self {
+        Self { entries, lines: entries.lines() }
     }
 }
 
@@ -115,12 +120,12 @@ impl<'a> Iterator for HeaderIter<'a> {
     type Item = (Cow<'a, str>, Cow<'a, str>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let span = self.spans.next()?;
-        Some((self.entries.name(&span), self.entries.value(&span)))
+        let line = self.lines.next()?;
+        Some((self.entries.name(&line), self.entries.value(&line)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.spans.size_hint()
+        self.lines.size_hint()
     }
 }
 

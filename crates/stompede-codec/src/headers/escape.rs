@@ -112,6 +112,28 @@ fn are_plain(octets: &[u8]) -> bool {
     !octets.iter().fold(false, |special, &octet| special | is_special(octet))
 }
 
+/// Appends a text escaped as 1.2 does it, NUL as it is; whether there was anything to escape.
+pub(crate) fn push(text: &str, out: &mut String) -> bool {
+    let before = out.len();
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(is_escaped) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b':' => "\\c",
+            _ => "\\\\",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.len() - before > text.len()
+}
+
+fn is_escaped(octet: u8) -> bool {
+    octet != 0 && is_special(octet)
+}
+
 fn is_special(octet: u8) -> bool {
     matches!(octet, b'\\' | b':' | b'\n' | b'\r' | 0)
 }

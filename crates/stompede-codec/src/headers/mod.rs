@@ -2,7 +2,7 @@
 
 mod entries;
 pub(crate) mod escape;
-mod index;
+mod lines;
 pub(crate) mod name;
 
 use alloc::borrow::Cow;
@@ -13,7 +13,6 @@ use bytestring::ByteString;
 
 pub use entries::HeaderIter;
 pub(crate) use entries::{Entries, Text};
-pub(crate) use index::{Index, Line, Lines};
 
 /// The headers of a frame, in order.
 ///
@@ -39,51 +38,58 @@ pub(crate) use index::{Index, Line, Lines};
 #[derive(Clone)]
 pub struct Headers {
     text: Storage,
-    index: Index,
+    /// Where the first entry begins.
+    first: u8,
+    len: usize,
+    /// Whether a backslash may begin an escape.
+    escaped: bool,
 }
 
-/// The octets of all names and values.
+/// The octets of all names and values: lines of `name:value`.
 #[derive(Clone)]
 enum Storage {
-    /// As read, from the command on; `escaped` if there is a backslash that may begin an escape.
-    Shared { head: ByteString, first: u8, escaped: bool },
-    /// Our own copy, each entry `name:value` and a line feed, without escapes: what the wire has, where nothing needs to be
-    /// escaped or refused, which is the case if it is `plain`.
-    Owned { text: String, plain: bool },
+    /// As read, from the command on.
+    Shared(ByteString),
+    /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
+    Owned { text: String, odd: bool },
 }
 
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        Self { text: Storage::Owned { text: String::new(), plain: true }, index: Index::new() }
+        let text = Storage::Owned { text: String::new(), odd: false };
+        Self { text, first: 0, len: 0, escaped: false }
     }
 
-    /// Headers as read: `index` points into `head`, where the first entry begins at `first`, and the escapes in there have
-    /// been checked.
+    /// Headers as read: `len` lines from `first` on, whose escapes have been checked.
     #[inline]
-    pub(crate) fn shared(head: ByteString, first: u8, index: Index, escaped: bool) -> Self {
-        if index.len() == 0 {
+    pub(crate) fn shared(head: ByteString, first: u8, len: usize, escaped: bool) -> Self {
+        if len == 0 {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
         }
-        Self { text: Storage::Shared { head, first, escaped }, index }
+        Self { text: Storage::Shared(head), first, len, escaped }
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
-        if let Storage::Shared { .. } = self.text {
+        if let Storage::Shared(_) = self.text {
             *self = self.copied();
         }
-        if let Storage::Owned { text, plain } = &mut self.text {
+        if let Storage::Owned { text, odd } = &mut self.text {
             let (name, value) = (name.as_ref(), value.as_ref());
-            *plain = *plain && !name.is_empty() && escape::is_plain(name) && escape::is_plain(value);
+            *odd |= name.is_empty();
             text.reserve(name.len() + value.len() + 2);
-            text.push_str(name);
-            let colon = text.len();
-            text.push(':');
-            text.push_str(value);
-            self.index.push(colon, text.len());
-            text.push('\n');
+            for (part, end) in [(name, ':'), (value, '\n')] {
+                if escape::is_plain(part) {
+                    text.push_str(part);
+                } else {
+                    *odd |= part.contains('\0');
+                    self.escaped |= escape::push(part, text);
+                }
+                text.push(end);
+            }
+            self.len += 1;
         }
     }
 
@@ -139,18 +145,20 @@ impl Headers {
 
     /// How many entries there are, repeated ones included.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.len
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.index.len() == 0
+        self.len == 0
     }
 
     /// The same headers, sharing no bytes with anything.
     pub(crate) fn copied(&self) -> Self {
-        let text = String::with_capacity(self.text_len());
-        let mut copy = Self { text: Storage::Owned { text, plain: true }, index: Index::new() };
+        let mut copy = Self::new();
+        if let Storage::Owned { text, .. } = &mut copy.text {
+            text.reserve(self.text_len());
+        }
         copy.extend(self);
         copy
     }
@@ -158,25 +166,26 @@ impl Headers {
     /// About how many octets the entries take on the wire.
     pub(crate) fn text_len(&self) -> usize {
         match &self.text {
-            Storage::Shared { head, first, .. } => head.len() - usize::from(*first),
+            Storage::Shared(head) => head.len() - usize::from(self.first),
             Storage::Owned { text, .. } => text.len(),
         }
     }
 
-    /// All entries as the wire has them, if nothing in them needs to be escaped or refused in any version.
-    pub(crate) fn plain(&self) -> Option<&str> {
+    /// All entries as the wire has them, if 1.2 can carry them, and whether any of them has an escape.
+    pub(crate) fn written(&self) -> Option<(&str, bool)> {
         match &self.text {
-            Storage::Owned { text, plain: true } => Some(text),
+            Storage::Owned { text, odd: false } => Some((text, self.escaped)),
             _ => None,
         }
     }
 
-    pub(crate) fn entries(&self) -> Entries<'_, '_> {
-        let (text, first, escaped) = match &self.text {
-            Storage::Shared { head, first, escaped } => (&**head, usize::from(*first), *escaped),
-            Storage::Owned { text, .. } => (text.as_str(), 0, false),
+    pub(crate) fn entries(&self) -> Entries<'_> {
+        let text = match &self.text {
+            Storage::Shared(head) => head,
+            Storage::Owned { text, .. } => text.as_str(),
         };
-        Entries { text: Text::Str(text), lines: self.index.lines(), first, escaped }
+        let Self { first, len, escaped, .. } = *self;
+        Entries { text: Text::Str(text), first: usize::from(first), len, escaped }
     }
 }
 
