@@ -40,18 +40,18 @@ impl Meter {
     }
 }
 
-/// Octets of memory that a decoder may hold on top of the chunk that was pushed last.
-pub(crate) fn allowed(limits: Limits) -> usize {
-    let frame = limits.max_head.saturating_add(limits.max_body);
+/// Octets of memory that a decoder may hold on top of the chunk that was pushed last, when so many octets of a stream
+/// have arrived.
+pub(crate) fn allowed(limits: Limits, arrived: usize) -> usize {
+    let frame = limits.max_head.saturating_add(limits.max_body).min(arrived);
+    let headers = limits.max_header_count.min(arrived / "a:\n".len());
     // A buffer whose final size is not known doubles as it grows.
-    frame
-        .saturating_mul(2)
-        .saturating_add(limits.max_header_count.saturating_mul(A_HEADER))
-        .saturating_add(KEPT)
+    2 * frame + headers * A_HEADER + KEPT
 }
 
 /// Octets for where one header stands, in a list that doubles as it grows and in the copy that a frame gets.
 const A_HEADER: usize = 3 * 24;
 
-/// What a decoder keeps for the next frame, whatever its limits: 64 KiB of a buffer, and a few KiB of lists.
+/// What a decoder may hold in any case: 64 KiB of a buffer, reserved ahead or kept for the next frame, and a few KiB of
+/// lists.
 const KEPT: usize = 72 * 1024;
