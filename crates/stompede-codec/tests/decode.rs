@@ -6,7 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{End, Outcome, Reading, Seen, Way, decode, decode_in_pieces, only_frame, oracle};
-use stompede_codec::{Command, DecodeErrorKind, Decoder, FrameRef, Item, Limits, Version};
+use stompede_codec::{Command, DecodeErrorKind, Decoder, FrameRef, Item, ItemRef, Limits, Version};
 
 const V1_2: Option<Version> = Some(Version::V1_2);
 
@@ -130,6 +130,22 @@ fn a_frame_in_one_chunk_shares_it_and_a_detached_one_does_not() {
     assert_eq!(detached, frame);
     assert!(!within(detached.body()));
     assert!(!within(detached.header("key").unwrap().as_bytes()));
+}
+
+#[test]
+fn a_frame_that_was_lent_is_held_no_longer() {
+    for cut in [0, 5, 40] {
+        let (first, second) = b"SEND\nkey:value\n\nhello\0RECEIPT\n\n\0SEND\n\npar".split_at(cut);
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.push_slice(first);
+        decoder.push_slice(second);
+        assert!(matches!(decoder.next_ref(), Ok(Some(ItemRef::Frame(frame))) if frame.body() == b"hello"));
+        assert_eq!((decoder.buffered(), decoder.is_mid_frame()), (19, false), "cut at {cut}");
+        assert!(matches!(decoder.next_ref(), Ok(Some(ItemRef::Frame(frame))) if frame.body().is_empty()));
+        assert_eq!((decoder.buffered(), decoder.is_mid_frame()), (9, false), "cut at {cut}");
+        assert_eq!(decoder.next(), Ok(None));
+        assert_eq!((decoder.buffered(), decoder.is_mid_frame()), (9, true), "cut at {cut}");
+    }
 }
 
 #[test]
