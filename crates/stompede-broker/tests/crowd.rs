@@ -50,7 +50,7 @@ async fn be_a_nuisance(address: String, kind: usize, all_here: Arc<Barrier>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_hostile_connections_do_not_starve_a_good_one() {
     let mut limits = BrokerLimits::default();
-    limits.max_outbox_bytes = 100_000;
+    limits.max_outbox_bytes = 20_000;
     let broker =
         Broker::builder().tcp("127.0.0.1:0").without_ws().limits(limits).start().await.expect("started");
     let address = broker.tcp_url().expect("tcp").trim_start_matches("tcp://").to_owned();

@@ -112,6 +112,16 @@ async fn who_subscribes_later_gets_replies_there_and_only_there() {
 }
 
 #[tokio::test]
+async fn a_client_of_1_0_names_its_own_queue_by_destination() {
+    let broker = broker().await;
+    let mut client = Raw::connected(&broker, "1.0").await;
+    client.ask("SUBSCRIBE\ndestination:/temp-queue/r\n\n").await;
+    assert_eq!(client.ask("SEND\ndestination:/temp-queue/r\n\nx").await.len(), 1);
+    client.ask("UNSUBSCRIBE\ndestination:/temp-queue/r\n\n").await;
+    assert!(client.ask("SEND\ndestination:/temp-queue/r\n\nx").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_reply_to_somebody_who_has_gone_is_dropped_and_its_queue_too() {
     let broker = limited(|limits| limits.max_destinations = 2).await;
     let mut asker = Raw::connected(&broker, "1.2").await;

@@ -141,6 +141,21 @@ async fn a_delay_makes_everything_later_and_keeps_the_order() {
     assert!(client.try_frame().await.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn more_than_may_be_late_at_once_comes_all_the_same() {
+    let broker = broker().await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    broker.inject(Faults::new().delay(SECOND));
+    let wire: String = (0..2500).map(|n| format!("SEND\ndestination:/topic/a\n\n{n}\0")).collect();
+    let mut sender = Raw::new(&broker);
+    sender.say(CONNECT).await;
+    sender.say(&wire).await;
+    for n in 0..2500 {
+        assert_eq!(client.body().await, n.to_string());
+    }
+}
+
 #[tokio::test]
 async fn lost_receipts_are_the_only_thing_lost() {
     let broker = broker().await;

@@ -229,8 +229,12 @@ async fn activemq_throws_binary_away_and_takes_one_frame_of_a_message() {
     for n in [2, 4] {
         assert_eq!(client.text().await, format!("RECEIPT\nreceipt-id:{n}\n\n\0\n"));
     }
-    client.say(b"SEND\ndestination:/topic/a\n\nhalf").await;
-    assert!(client.text().await.starts_with("ERROR\n"));
+    for (n, broken) in ["SEND\ndestination:/topic/a\n\nhalf", "NONSENSE\n\n\0"].into_iter().enumerate() {
+        let mut client = RawWs::connected(broker.ws_url()).await;
+        client.say(broken.as_bytes()).await;
+        assert!(client.text().await.starts_with("ERROR\n"));
+        assert_eq!(broker.stats().errors, n as u64 + 1, "it is told once");
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ impl Connection {
     /// Takes the first frame of a WebSocket message, and forgets what is behind it.
     pub(super) fn answer_message(&mut self, now: Instant) {
         let Some(item) = self.next_item() else {
+            if self.place.entry.outbox.load().1 {
+                return;
+            }
             let text = "there is no whole frame in this WebSocket message";
             return self.refuse(&Refusal::new("bad frame", text), None);
         };

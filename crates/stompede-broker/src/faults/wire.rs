@@ -85,7 +85,12 @@ impl Wire {
             // Nothing of what comes now is written.
             return Poll::Ready(Ok(()));
         }
-        if detour.faults.stall_writing || detour.late.len() >= MAX_LATE {
+        if detour.faults.stall_writing {
+            return Poll::Pending;
+        }
+        // What is due now makes room, and a wake-up comes for what is due later.
+        while detour.poll_late(cx) {}
+        if detour.late.len() >= MAX_LATE {
             return Poll::Pending;
         }
         ready!(detour.poll_pieces(&mut self.transport, cx))?;
@@ -107,7 +112,6 @@ impl Wire {
         if detour.faults.stall_writing {
             return Poll::Pending;
         }
-        // What is due now goes out, and a wake-up comes for what is due later.
         while detour.poll_late(cx) {}
         detour.end_joined();
         ready!(detour.poll_pieces(&mut self.transport, cx))?;

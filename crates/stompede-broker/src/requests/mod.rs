@@ -160,7 +160,7 @@ impl Requests {
     fn unsubscribe(&self, frame: &Frame) -> Result<(), Refusal> {
         let name = match self.name(frame)? {
             Some(name) => name,
-            None => Name::Destination(required(frame, "destination")?.into()),
+            None => Name::Destination(self.destination(frame)?.text().clone()),
         };
         lock(&self.router).unsubscribe(self.id, &name)
     }
