@@ -59,14 +59,14 @@ impl Input {
         !self.chunk.is_empty()
     }
 
-    /// Joins so many octets of the chunk to the frame at hand; `missing` more are known to follow.
-    pub(super) fn join(&mut self, len: usize, missing: usize) {
+    /// Joins so many octets of the chunk to the frame at hand, where `missing` more follow, if that is known.
+    pub(super) fn join(&mut self, len: usize, missing: Option<usize>) {
         append(&mut self.joined, &self.chunk[..len], missing);
         self.skip(len);
     }
 
-    /// Joins octets that are in no chunk; `missing` more are known to follow.
-    pub(super) fn join_slice(&mut self, part: &[u8], missing: usize) {
+    /// Joins octets that are in no chunk, where `missing` more follow, if that is known.
+    pub(super) fn join_slice(&mut self, part: &[u8], missing: Option<usize>) {
         append(&mut self.joined, part, missing);
     }
 
@@ -125,8 +125,10 @@ impl Input {
     }
 }
 
-fn append(joined: &mut Vec<u8>, part: &[u8], missing: usize) {
-    if missing > 0 && joined.capacity() - joined.len() < part.len() {
+fn append(joined: &mut Vec<u8>, part: &[u8], missing: Option<usize>) {
+    if let Some(missing) = missing
+        && joined.capacity() - joined.len() < part.len()
+    {
         // Exactly, since the length is known: a message that waits must not hold twice its size.
         let ahead = (part.len() + missing).min(joined.len().max(RESERVE_AHEAD));
         joined.reserve_exact(ahead.max(part.len()));

@@ -148,9 +148,11 @@ impl Decoder {
         }
         self.release();
         let mut rest = octets;
-        if self.input.is_read_up() && self.scanner.missing() > 1 {
+        if self.input.is_read_up()
+            && let Some(missing) = self.scanner.missing()
+        {
             // The NUL is left for the scanner to judge.
-            let (part, behind) = octets.split_at(octets.len().min(self.scanner.missing() - 1));
+            let (part, behind) = octets.split_at(octets.len().min(missing.saturating_sub(1)));
             self.scanner.advance(part.len());
             self.input.join_slice(part, self.scanner.missing());
             rest = behind;

@@ -273,9 +273,9 @@ impl Scanner {
         matches!(self.phase, Phase::Counted | Phase::UntilNul)
     }
 
-    /// How many octets are known to be missing; 0 if the length is not known.
-    pub(crate) fn missing(&self) -> usize {
-        if self.phase == Phase::Counted { self.end + 1 - self.len } else { 0 }
+    /// How many octets are missing, if that is known.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        (self.phase == Phase::Counted).then(|| self.end + 1 - self.len)
     }
 
     /// How many more octets of the head may be taken up before the limits have to be asked again.
