@@ -76,6 +76,15 @@ impl Command {
         })
     }
 
+    /// The command whose line, ended by a line feed alone, begins a frame, and the octets it takes; for those of up to
+    /// seven letters, which is all that come often.
+    #[inline]
+    pub(crate) fn at_start(frame: &[u8]) -> Option<(Self, usize)> {
+        let first = u64::from_le_bytes(*frame.first_chunk()?);
+        let found = SHORT_LINES.iter().find(|line| first & line.mask == line.octets)?;
+        Some((found.command, found.len))
+    }
+
     /// The command as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,6 +117,43 @@ impl Command {
     }
 }
 
+/// A command line of up to eight octets, as a number that the first octets of a frame are compared with.
+struct ShortLine {
+    command: Command,
+    len: usize,
+    octets: u64,
+    mask: u64,
+}
+
+impl ShortLine {
+    const fn new(command: Command) -> Self {
+        let name = command.as_str().as_bytes();
+        let mut octets = (b'\n' as u64) << (8 * name.len());
+        let mut at = 0;
+        while at < name.len() {
+            octets |= (name[at] as u64) << (8 * at);
+            at += 1;
+        }
+        let len = name.len() + 1;
+        Self { command, len, octets, mask: u64::MAX >> (64 - 8 * len) }
+    }
+}
+
+/// The most frequent first.
+const SHORT_LINES: [ShortLine; 11] = [
+    ShortLine::new(Command::Message),
+    ShortLine::new(Command::Send),
+    ShortLine::new(Command::Receipt),
+    ShortLine::new(Command::Ack),
+    ShortLine::new(Command::Nack),
+    ShortLine::new(Command::Error),
+    ShortLine::new(Command::Begin),
+    ShortLine::new(Command::Commit),
+    ShortLine::new(Command::Abort),
+    ShortLine::new(Command::Connect),
+    ShortLine::new(Command::Stomp),
+];
+
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -126,3 +172,24 @@ impl FromStr for Command {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a STOMP command; commands are written in capitals, such as SEND")]
 pub struct ParseCommandError(());
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, SHORT_LINES};
+
+    #[test]
+    fn a_short_command_line_is_known_to_the_letter() {
+        for line in &SHORT_LINES {
+            let whole = [line.command.as_str().as_bytes(), b"\n\n\0......"].concat();
+            assert_eq!(Command::at_start(&whole), Some((line.command, line.len)));
+            for at in 0..line.len {
+                let mut other = whole.clone();
+                other[at] ^= 0x20;
+                assert_eq!(Command::at_start(&other), None, "{}", other.escape_ascii());
+            }
+        }
+        assert_eq!(Command::at_start(b"MESSAGE"), None);
+        assert_eq!(Command::at_start(b"CONNECTED\n\n\0"), None);
+        assert_eq!(Command::at_start(b"SUBSCRIBE\n\n\0"), None);
+    }
+}

@@ -124,13 +124,25 @@ impl Scanner {
         self.check_line(self.len, self.len, settings).map(|()| false)
     }
 
-    /// Looks for the end of the command line, which is short, or it is none; whether it is there.
+    /// Looks for the end of the command line; whether it is there.
     #[inline]
     fn command_line(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
+        match Command::at_start(frame) {
+            Some((command, len)) if len <= settings.plain_until => self.begin(command, len, settings),
+            _ => match self.any_command(frame, settings)? {
+                Some((command, len)) => self.begin(command, len, settings),
+                None => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
+
+    /// The command and the octets of its line, if that is there; it is short, or it is none.
+    fn any_command(&mut self, frame: &[u8], settings: &Settings) -> Result<Option<(Command, usize)>, Fault> {
         let line = &frame[..frame.len().min(MAX_COMMAND_LINE + 1)];
         let Some(place) = line.iter().position(|&octet| octet == b'\n' || octet == 0) else {
             self.len = line.len();
-            return self.check_line(self.len, self.len, settings).map(|()| false);
+            return self.check_line(self.len, self.len, settings).map(|()| None);
         };
         self.check_line(place, place + 1, settings)?;
         if line[place] == 0 {
@@ -138,16 +150,35 @@ impl Scanner {
         }
         let line = &line[..place];
         // Here and not when the frame is whole: an answer in HTTP never has the NUL to end it.
-        let Some(command) = Command::parse(line.strip_suffix(b"\r").unwrap_or(line)) else {
-            return Err(Fault { kind: DecodeErrorKind::UnknownCommand, offset: 0 });
-        };
+        match Command::parse(line.strip_suffix(b"\r").unwrap_or(line)) {
+            Some(command) => Ok(Some((command, place + 1))),
+            None => Err(Fault { kind: DecodeErrorKind::UnknownCommand, offset: 0 }),
+        }
+    }
+
+    /// Begins with the headers of a frame whose command line takes so many octets.
+    #[inline]
+    fn begin(&mut self, command: Command, len: usize, settings: &Settings) {
         self.command = command;
         self.rules = Rules::for_reading(command, settings.version, settings.strictness);
         self.phase = Phase::Headers;
-        self.len = place + 1;
-        self.line = self.len;
-        self.first = self.len as u8;
-        Ok(true)
+        self.len = len;
+        self.line = len;
+        self.first = len as u8;
+    }
+
+    /// Ends the head, of so many octets.
+    #[inline]
+    fn end_head(&mut self, len: usize) {
+        self.head_len = len;
+        self.len = len;
+        self.phase = match self.content_length {
+            None => Phase::UntilNul,
+            Some(length) => {
+                self.end = len + length;
+                Phase::Counted
+            }
+        };
     }
 
     /// Takes note of the header lines that end in the block at hand; whether the blank line was among them.
@@ -176,6 +207,10 @@ impl Scanner {
                 && count < settings.limits.max_header_count
             {
                 count += 1;
+            } else if place == line && place < settings.plain_until {
+                self.count = count;
+                self.end_head(place + 1);
+                return Ok(true);
             } else {
                 (self.line, self.colon, self.count) = (line, colon, count);
                 if self.end_line(frame, place, settings)? {
@@ -204,15 +239,7 @@ impl Scanner {
         let line = &frame[start..place];
         let end = start + line.strip_suffix(b"\r").unwrap_or(line).len();
         if end == start {
-            self.head_len = place + 1;
-            self.len = place + 1;
-            self.phase = match self.content_length {
-                None => Phase::UntilNul,
-                Some(length) => {
-                    self.end = self.head_len + length;
-                    Phase::Counted
-                }
-            };
+            self.end_head(place + 1);
             return Ok(true);
         }
         let fault = |kind| Err(Fault { kind, offset: start });
