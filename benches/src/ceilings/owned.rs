@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
-use memchr::{memchr, memchr_iter};
+use memchr::{Memchr, memchr, memchr_iter};
 
 use super::split::{Extent, Span, Splitter};
 use crate::corpus::CHUNK;
@@ -22,6 +22,7 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
+    #[inline(always)]
     fn new(octets: Bytes, extent: Extent, index: &[Span]) -> Option<Self> {
         let head = &octets[..extent.head];
         // Quicker than asking for UTF-8 at once, as nearly every head is ASCII.
@@ -55,36 +56,53 @@ impl Owned {
 /// The head without its escapes, and where everything stands in there.
 fn unescaped(head: &[u8], index: &[Span]) -> (Vec<u8>, Box<[Span]>) {
     let mut index: Box<[Span]> = index.into();
-    let mut plain = Vec::with_capacity(head.len());
     let mut backslashes = memchr_iter(b'\\', head);
-    let mut next = backslashes.next();
-    let (mut copied, mut removed) = (0, 0);
-    // Resolves what stands before a place; how far the place has moved.
-    let mut before = |place: u32| {
-        while let Some(at) = next.filter(|&at| at < place as usize) {
-            next = backslashes.next();
-            if at < copied {
+    let next = backslashes.next();
+    let plain = Vec::with_capacity(head.len());
+    let mut resolver = Resolver { head, backslashes, next, plain, copied: 0, removed: 0 };
+    for span in &mut index {
+        span.start -= resolver.removed;
+        span.colon -= resolver.resolve_before(span.colon);
+        span.end -= resolver.resolve_before(span.end);
+    }
+    let Resolver { mut plain, copied, .. } = resolver;
+    plain.extend_from_slice(&head[copied..]);
+    (plain, index)
+}
+
+/// Goes through a head once, from backslash to backslash.
+struct Resolver<'a> {
+    head: &'a [u8],
+    backslashes: Memchr<'a>,
+    next: Option<usize>,
+    plain: Vec<u8>,
+    /// How much of the head was looked at.
+    copied: usize,
+    /// How many octets shorter the plain text is up to here.
+    removed: u32,
+}
+
+impl Resolver<'_> {
+    /// Resolves what stands before a place; how far the place has moved.
+    #[inline(always)]
+    fn resolve_before(&mut self, place: u32) -> u32 {
+        while let Some(at) = self.next.filter(|&at| at < place as usize) {
+            self.next = self.backslashes.next();
+            if at < self.copied {
                 continue; // the second half of an escaped backslash
             }
-            plain.extend_from_slice(&head[copied..at]);
-            plain.push(match head.get(at + 1) {
+            self.plain.extend_from_slice(&self.head[self.copied..at]);
+            self.plain.push(match self.head.get(at + 1) {
                 Some(b'n') => b'\n',
                 Some(b'r') => b'\r',
                 Some(b'c') => b':',
                 _ => b'\\',
             });
-            copied = at + 2;
-            removed += 1;
+            self.copied = at + 2;
+            self.removed += 1;
         }
-        removed
-    };
-    for span in &mut index {
-        span.start -= before(span.start);
-        span.colon -= before(span.colon);
-        span.end -= before(span.end);
+        self.removed
     }
-    plain.extend_from_slice(&head[copied..]);
-    (plain, index)
 }
 
 /// The block and the search, which a connection would keep.

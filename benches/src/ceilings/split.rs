@@ -48,7 +48,8 @@ enum Phase {
 
 impl Splitter {
     /// The frame at the beginning of `octets`; `None` if it is not whole.
-    #[inline]
+    // Left to itself, the compiler changes its mind about this with every caller that is added or goes.
+    #[inline(always)]
     pub(crate) fn next(&mut self, octets: &[u8]) -> Option<Extent> {
         if let Phase::Head = self.phase {
             self.phase = self.head(octets)?;
@@ -83,7 +84,7 @@ impl Splitter {
     }
 
     /// Reads the head; a head that is not whole is read again when there is more, which is once a chunk at most.
-    #[inline]
+    #[inline(always)]
     fn head(&mut self, octets: &[u8]) -> Option<Phase> {
         self.index.clear();
         let mut line_feeds = memchr_iter(b'\n', octets);
