@@ -16,7 +16,7 @@ enum Rule {
 
 /// One package, how it is built, and what holds then.
 const RULES: &[(&str, Rule)] = &[
-    // bytes, bytestring, memchr, nom, thiserror and what they need; a codec is read before it is trusted.
+    // bytes, memchr, safe_arch, thiserror and what they need; a codec is read before it is trusted.
     ("-p stompede-codec", Rule::AtMost(14)),
     // The protocol is sans-IO.
     ("-p stompede-session --no-default-features", Rule::Without(&["tokio"])),

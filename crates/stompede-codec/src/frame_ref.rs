@@ -4,7 +4,6 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use crate::decode::Settings;
 use crate::decode::scan::Scanner;
@@ -104,12 +103,7 @@ impl<'a> FrameRef<'a> {
     ///
     /// What does not lie in `slab` is copied.
     pub fn to_frame(&self, slab: &Bytes) -> Frame {
-        // Safe code has no way to keep the result of the first check, so the head is checked again; the decoder does
-        // not take this way for its frames.
-        let headers = match ByteString::try_from(share(slab, self.head)) {
-            Ok(head) => Headers::shared(head, self.first, self.len, self.escaped),
-            Err(_) => self.headers().collect(),
-        };
+        let headers = Headers::shared(share(slab, self.head), self.first, self.len, self.escaped);
         Frame::from_parts(self.command, headers, share(slab, self.body))
     }
 

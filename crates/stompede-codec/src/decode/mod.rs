@@ -10,7 +10,6 @@ mod strictness;
 use core::fmt;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 pub use limits::Limits;
 pub use strictness::Strictness;
@@ -347,12 +346,9 @@ impl Decoder {
     /// Takes the whole frame at hand out; what follows it stays.
     #[inline]
     fn take_frame(&mut self) -> Result<Frame, DecodeError> {
-        let (start, scanner) = (self.offset, &mut self.scanner);
+        let scanner = &mut self.scanner;
+        scanner.check_head(self.input.frame()).map_err(|fault| fault.at(self.offset))?;
         let (head, body) = self.input.take(scanner.head_len(), scanner.body_len());
-        let head = ByteString::try_from(head).map_err(|error| {
-            DecodeError::new(DecodeErrorKind::NotUtf8, start + error.valid_up_to() as u64)
-        })?;
-        scanner.check_escapes(head.as_bytes()).map_err(|fault| fault.at(start))?;
         let command = scanner.command();
         let headers = Headers::shared(head, scanner.first(), scanner.count(), scanner.has_escapes());
         self.offset += scanner.len() as u64;

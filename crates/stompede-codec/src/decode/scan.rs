@@ -335,12 +335,6 @@ impl Scanner {
         {
             return Err(Fault { kind: DecodeErrorKind::NotUtf8, offset: error.valid_up_to() });
         }
-        self.check_escapes(head)
-    }
-
-    /// Judges the escapes of a whole head.
-    #[inline]
-    pub(crate) fn check_escapes(&mut self, head: &[u8]) -> Result<(), Fault> {
         self.escaped = !self.is_plain && self.rules != Rules::Literal && memchr(b'\\', head).is_some();
         if self.escaped
             && self.rules.are_strict()

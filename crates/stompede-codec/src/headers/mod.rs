@@ -9,7 +9,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use bytestring::ByteString;
+use bytes::Bytes;
 
 pub use entries::HeaderIter;
 pub(crate) use entries::{Entries, Text};
@@ -48,8 +48,8 @@ pub struct Headers {
 /// The octets of all names and values: lines of `name:value`.
 #[derive(Clone)]
 enum Storage {
-    /// As read, from the command on.
-    Shared(ByteString),
+    /// As read, from the command on; known to be UTF-8.
+    Shared(Bytes),
     /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
     Owned { text: String, odd: bool },
 }
@@ -61,9 +61,9 @@ impl Headers {
         Self { text, first: 0, len: 0, escaped: false }
     }
 
-    /// Headers as read: `len` lines from `first` on, whose escapes have been checked.
+    /// Headers as read: `len` lines from `first` on of a head that was checked.
     #[inline]
-    pub(crate) fn shared(head: ByteString, first: u8, len: usize, escaped: bool) -> Self {
+    pub(crate) fn shared(head: Bytes, first: u8, len: usize, escaped: bool) -> Self {
         if len == 0 {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
@@ -181,11 +181,11 @@ impl Headers {
 
     pub(crate) fn entries(&self) -> Entries<'_> {
         let text = match &self.text {
-            Storage::Shared(head) => head,
-            Storage::Owned { text, .. } => text.as_str(),
+            Storage::Shared(head) => Text::Octets(head),
+            Storage::Owned { text, .. } => Text::Str(text),
         };
         let Self { first, len, escaped, .. } = *self;
-        Entries { text: Text::Str(text), first: usize::from(first), len, escaped }
+        Entries { text, first: usize::from(first), len, escaped }
     }
 }
 
