@@ -87,22 +87,32 @@ impl Command {
 
     /// The command as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
+        let (name, _) = self.line_text().split_at(self.line_text().len() - 1);
+        name
+    }
+
+    /// The command line as it stands on the wire, with its line feed.
+    pub(crate) const fn line(self) -> &'static [u8] {
+        self.line_text().as_bytes()
+    }
+
+    const fn line_text(self) -> &'static str {
         match self {
-            Self::Connect => "CONNECT",
-            Self::Stomp => "STOMP",
-            Self::Send => "SEND",
-            Self::Subscribe => "SUBSCRIBE",
-            Self::Unsubscribe => "UNSUBSCRIBE",
-            Self::Ack => "ACK",
-            Self::Nack => "NACK",
-            Self::Begin => "BEGIN",
-            Self::Commit => "COMMIT",
-            Self::Abort => "ABORT",
-            Self::Disconnect => "DISCONNECT",
-            Self::Connected => "CONNECTED",
-            Self::Message => "MESSAGE",
-            Self::Receipt => "RECEIPT",
-            Self::Error => "ERROR",
+            Self::Connect => "CONNECT\n",
+            Self::Stomp => "STOMP\n",
+            Self::Send => "SEND\n",
+            Self::Subscribe => "SUBSCRIBE\n",
+            Self::Unsubscribe => "UNSUBSCRIBE\n",
+            Self::Ack => "ACK\n",
+            Self::Nack => "NACK\n",
+            Self::Begin => "BEGIN\n",
+            Self::Commit => "COMMIT\n",
+            Self::Abort => "ABORT\n",
+            Self::Disconnect => "DISCONNECT\n",
+            Self::Connected => "CONNECTED\n",
+            Self::Message => "MESSAGE\n",
+            Self::Receipt => "RECEIPT\n",
+            Self::Error => "ERROR\n",
         }
     }
 

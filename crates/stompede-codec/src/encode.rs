@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use bytes::{BufMut, BytesMut};
 
 use crate::headers::escape::{Part, Rules, Unwritable, unescape};
-use crate::headers::name;
+use crate::headers::{GivenLength, name};
 use crate::{Command, EncodeError, EncodeErrorKind, Frame, Version};
 
 /// Writes frames in the form of one version.
@@ -95,24 +95,21 @@ impl Encoder {
         let command = frame.command();
         let length = self.length_to_write(frame)?;
         out.reserve(head_len(frame));
-        out.put_slice(command.as_str().as_bytes());
-        out.put_u8(b'\n');
+        out.put_slice(command.line());
         let rules = Rules::for_writing(command, self.version);
-        match frame.headers().written() {
-            Some((text, escaped))
-                if self.content_length == ContentLength::Auto && (!escaped || rules == Rules::V1_2) =>
-            {
+        let headers = frame.headers();
+        let as_given =
+            self.content_length == ContentLength::Auto || headers.content_length() == GivenLength::None;
+        match headers.written() {
+            Some((text, escaped)) if as_given && (!escaped || rules == Rules::V1_2) => {
                 out.put_slice(text.as_bytes());
             }
             _ => self.write_headers(frame, rules, out)?,
         }
-        if let Some(length) = length {
-            out.put_slice(name::CONTENT_LENGTH.as_bytes());
-            out.put_u8(b':');
-            put_decimal(length, out);
-            out.put_u8(b'\n');
+        match length {
+            Some(length) => put_length_and_blank_line(length, out),
+            None => out.put_u8(b'\n'),
         }
-        out.put_u8(b'\n');
         Ok(())
     }
 
@@ -145,19 +142,22 @@ impl Encoder {
         let command = frame.command();
         let body = frame.body();
         let early = self.version == Version::V1_0;
-        if early && matches!(command, Command::Nack | Command::Stomp) {
+        if !command.exists_in(self.version) {
             return Err(self.error(EncodeErrorKind::CommandNotInVersion, command));
         }
         if !early && !body.is_empty() && !command.may_have_body() {
             return Err(self.error(EncodeErrorKind::BodyNotAllowed, command));
         }
         let auto = self.content_length == ContentLength::Auto;
-        if auto && let Some(given) = frame.header(name::CONTENT_LENGTH) {
-            if decimal(&given) != Some(body.len()) {
-                let error = self.error(EncodeErrorKind::ContentLengthMismatch, command);
-                return Err(error.with_header(name::CONTENT_LENGTH));
+        if auto {
+            match frame.headers().content_length() {
+                GivenLength::None => {}
+                GivenLength::Octets(given) if given == body.len() => return Ok(None),
+                GivenLength::Octets(_) | GivenLength::Nonsense => {
+                    let error = self.error(EncodeErrorKind::ContentLengthMismatch, command);
+                    return Err(error.with_header(name::CONTENT_LENGTH));
+                }
             }
-            return Ok(None);
         }
         if auto && command.may_have_body() && !body.is_empty() {
             return Ok(Some(body.len()));
@@ -185,30 +185,29 @@ impl From<Unwritable> for EncodeErrorKind {
 
 /// About how long the head will be; escapes come on top.
 fn head_len(frame: &Frame) -> usize {
-    frame.command().as_str().len() + frame.headers().text_len() + LENGTH_LINE
+    frame.command().line().len() + frame.headers().text_len() + LENGTH_LINE
 }
 
-fn decimal(text: &str) -> Option<usize> {
-    // `parse` alone would take a sign, which no peer has to understand.
-    if text.bytes().all(|octet| octet.is_ascii_digit()) { text.parse().ok() } else { None }
-}
-
-fn put_decimal(mut number: usize, out: &mut BytesMut) {
-    let mut digits = [0; MAX_DIGITS];
-    let mut from = MAX_DIGITS;
+/// Appends the line with the length of the body, and the blank line.
+fn put_length_and_blank_line(mut length: usize, out: &mut BytesMut) {
+    // Put together from its end, and appended at once: each part alone would cost as much as the whole.
+    let mut line = [b'\n'; LENGTH_LINE];
+    let mut from = LENGTH_LINE - 2;
     loop {
         from -= 1;
-        digits[from] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
+        line[from] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
             break;
         }
     }
-    out.put_slice(&digits[from..]);
+    let start = from - LENGTH_NAME.len();
+    line[start..from].copy_from_slice(LENGTH_NAME);
+    out.put_slice(&line[start..]);
 }
 
-/// Digits of the longest length.
-const MAX_DIGITS: usize = 20;
+/// What stands in front of the length.
+const LENGTH_NAME: &[u8] = b"content-length:";
 
-/// Octets for `content-length` with its value, and the line feeds of the command and the blank line.
-const LENGTH_LINE: usize = name::CONTENT_LENGTH.len() + MAX_DIGITS + 4;
+/// Octets for the longest length with its name and two line feeds.
+const LENGTH_LINE: usize = LENGTH_NAME.len() + 20 + 2;

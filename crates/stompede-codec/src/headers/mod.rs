@@ -51,13 +51,30 @@ enum Storage {
     /// As read, from the command on; known to be UTF-8.
     Shared(Bytes),
     /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
-    Owned { text: String, odd: bool },
+    Owned { text: String, odd: bool, length: GivenLength },
+}
+
+/// What the first `content-length` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum GivenLength {
+    None,
+    Octets(usize),
+    /// It is no decimal number.
+    Nonsense,
+}
+
+impl GivenLength {
+    fn read(value: &str) -> Self {
+        // `parse` alone would take a sign, which no peer has to understand.
+        let digits = value.bytes().all(|octet| octet.is_ascii_digit());
+        value.parse().ok().filter(|_| digits).map_or(Self::Nonsense, Self::Octets)
+    }
 }
 
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        let text = Storage::Owned { text: String::new(), odd: false };
+        let text = Storage::Owned { text: String::new(), odd: false, length: GivenLength::None };
         Self { text, first: 0, len: 0, escaped: false }
     }
 
@@ -76,8 +93,11 @@ impl Headers {
         if let Storage::Shared(_) = self.text {
             *self = self.copied();
         }
-        if let Storage::Owned { text, odd } = &mut self.text {
+        if let Storage::Owned { text, odd, length } = &mut self.text {
             let (name, value) = (name.as_ref(), value.as_ref());
+            if *length == GivenLength::None && name == name::CONTENT_LENGTH {
+                *length = GivenLength::read(value);
+            }
             *odd |= name.is_empty();
             text.reserve(name.len() + value.len() + 2);
             for (part, end) in [(name, ':'), (value, '\n')] {
@@ -174,8 +194,18 @@ impl Headers {
     /// All entries as the wire has them, if 1.2 can carry them, and whether any of them has an escape.
     pub(crate) fn written(&self) -> Option<(&str, bool)> {
         match &self.text {
-            Storage::Owned { text, odd: false } => Some((text, self.escaped)),
+            Storage::Owned { text, odd: false, .. } => Some((text, self.escaped)),
             _ => None,
+        }
+    }
+
+    /// What the first `content-length` says.
+    pub(crate) fn content_length(&self) -> GivenLength {
+        match &self.text {
+            Storage::Shared(_) => {
+                self.get(name::CONTENT_LENGTH).map_or(GivenLength::None, |value| GivenLength::read(&value))
+            }
+            Storage::Owned { length, .. } => *length,
         }
     }
 
