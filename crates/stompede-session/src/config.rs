@@ -38,30 +38,6 @@ pub struct Config {
     pub disconnect_timeout: Duration,
 }
 
-/// How messages of a subscription are acknowledged (STOMP 1.2, section SUBSCRIBE, header `ack`).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[allow(clippy::exhaustive_enums, reason = "the specification names three and no more")]
-pub enum AckMode {
-    /// The broker regards a message as consumed once it is sent. A message may be lost with the connection.
-    #[default]
-    Auto,
-    /// An acknowledgement covers the message and, from STOMP 1.1 on, all earlier ones of the subscription.
-    Client,
-    /// An acknowledgement covers one message. Not in STOMP 1.0.
-    ClientIndividual,
-}
-
-impl AckMode {
-    /// The value of the `ack` header.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Client => "client",
-            Self::ClientIndividual => "client-individual",
-        }
-    }
-}
-
 impl Config {
     /// The default settings for `endpoint`.
     pub fn new(endpoint: Endpoint) -> Self {

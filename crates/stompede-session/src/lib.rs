@@ -27,8 +27,9 @@ mod state;
 #[cfg(feature = "tokio")]
 mod subscription;
 
-pub use config::{AckMode, Config};
+pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
+pub use stompede_codec::AckMode;
 
 #[cfg(feature = "tokio")]
 pub use driver::Observer;

@@ -33,7 +33,7 @@ pub(crate) use settings::Settings;
 ///
 /// # Leniency
 /// A line may end in CR LF in every version, as with most brokers, although 1.0 and 1.1 do not foresee it.
-/// A raw `:` in a value, an empty value in 1.0, and a body on any frame are accepted. What else brokers are known to
+/// A raw `:` in a value, a carriage return within a line, an empty value in 1.0, and a body on any frame are accepted. What else brokers are known to
 /// send and the specification forbids is an error, unless it is let pass with [`Strictness::Lenient`].
 ///
 /// # Owned or borrowed

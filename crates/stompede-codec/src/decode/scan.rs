@@ -50,7 +50,8 @@ pub(crate) struct Scanner {
     head_len: usize,
     /// Octets up to the NUL, where they are known.
     end: usize,
-    /// Whether a block of the head held a backslash or an octet beyond ASCII.
+    /// Whether no block of the head holds a backslash or an octet beyond ASCII. What comes behind the head in its last
+    /// block counts too, so `false` only says that it is worth a closer look.
     is_plain: bool,
     /// Whether a backslash in the head may begin an escape.
     escaped: bool,
