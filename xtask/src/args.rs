@@ -10,10 +10,10 @@ Usage: cargo xtask test [--full] [--install]
 
 test            formatting, lints, feature and dependency checks, every test and doc test, the docs,
                 every example; the real brokers too, where they are installed
-    --full      fuzz each target of the codec for some seconds, and fail if RabbitMQ or cargo-fuzz is not
-                installed, instead of leaving it out
-    --install   install what is missing: RabbitMQ with apt-get (as root, or by sudo without a password),
-                cargo-fuzz with cargo
+    --full      fuzz each target of the codec for some seconds, let stomp.py and stompjs talk to the broker,
+                and fail if RabbitMQ, cargo-fuzz or these clients are not installed, instead of leaving them out
+    --install   install what is missing: RabbitMQ, Python and Node with apt-get (as root, or by sudo without
+                a password), cargo-fuzz with cargo, stomp.py and stompjs into the target directory
 fuzz            fuzz each target of the codec in turn, and print how far it came; ends at a finding
     --minutes N for so long each, 1 if not given
     --install   install cargo-fuzz if it is missing
@@ -21,6 +21,9 @@ fuzz            fuzz each target of the codec in turn, and print how far it came
 
 Environment:
     STOMPEDE_RABBITMQ_SERVER    the rabbitmq-server script to start, instead of the installed one
+    STOMPEDE_PYTHON, STOMPEDE_NODE_MODULES
+                                a python that has stomp.py 9, and a folder that has @stomp/stompjs 7 and ws 8:
+                                both given, they are used as they are
 ";
 
 /// One call of xtask.
@@ -34,7 +37,7 @@ pub(crate) enum Task {
 /// The flags of `test`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Options {
-    /// The real brokers and fuzzing are demanded.
+    /// The real brokers, fuzzing and the foreign clients are demanded.
     pub(crate) full: bool,
     /// What is missing may be installed.
     pub(crate) install: bool,

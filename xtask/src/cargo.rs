@@ -1,7 +1,7 @@
 //! Running cargo in the workspace.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -52,6 +52,17 @@ impl Cargo {
     /// What cargo prints for these arguments.
     pub(crate) fn output(&self, line: &str) -> Result<String, Failure> {
         process::output(&mut self.command(line), QUERY_LIMIT)
+    }
+
+    /// What a program that cargo runs prints, with the environment added and a limit of the caller's.
+    pub(crate) fn output_within(
+        &self,
+        line: &str,
+        env: &[(&str, &OsStr)],
+        limit: Duration,
+    ) -> Result<String, Failure> {
+        println!("   cargo {line}");
+        process::output(self.command(line).envs(env.iter().copied()), limit)
     }
 
     /// How cargo ends for these arguments, and what it writes to its standard error meanwhile.

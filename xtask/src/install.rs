@@ -1,4 +1,4 @@
-//! Getting what the real-broker tests and fuzzing need.
+//! Getting what the real-broker tests, fuzzing and the foreign clients need.
 
 use std::process::Command;
 use std::time::Duration;
@@ -40,9 +40,9 @@ pub(crate) fn plan<T>(found: Option<T>, options: Options) -> Plan<T> {
     }
 }
 
-/// Decides what to do about cargo-fuzz: without `--full` nobody waits for it, whether it is here or not.
-pub(crate) fn plan_fuzz(found: bool, options: Options) -> Plan<()> {
-    if options.full { plan(found.then_some(()), options) } else { Plan::LeaveOut }
+/// The same for what nobody waits for without `--full`, whether it is here or not.
+pub(crate) fn plan_full<T>(found: Option<T>, options: Options) -> Plan<T> {
+    if options.full { plan(found, options) } else { Plan::LeaveOut }
 }
 
 /// What is said where cargo-fuzz is missing.
@@ -63,25 +63,26 @@ pub(crate) fn cargo_fuzz(cargo: &Cargo) -> Result<(), Failure> {
     ))
 }
 
-/// Installs RabbitMQ with apt-get; a first failure is repaired and tried once more.
-pub(crate) fn rabbitmq() -> Result<(), Failure> {
-    match update_and_install() {
+/// Installs Debian packages with apt-get; a first failure is repaired and tried once more.
+pub(crate) fn debian(packages: &[&str]) -> Result<(), Failure> {
+    let packages = packages.join(" ");
+    match update_and_install(&packages) {
         // A mirror in the middle of its update, or a dpkg that failed half way: `-f install` finishes what it began.
         Err(failure @ (Failure::Ended { .. } | Failure::TimedOut { .. })) => {
             println!("   {failure}; once more");
-            apt_get("-f install -y")?;
-            update_and_install()
+            apt_get("-f install -y", &packages)?;
+            update_and_install(&packages)
         }
         other => other,
     }
 }
 
-fn update_and_install() -> Result<(), Failure> {
-    apt_get("update")?;
-    apt_get(&format!("install -y --no-install-recommends {PACKAGE}"))
+fn update_and_install(packages: &str) -> Result<(), Failure> {
+    apt_get("update", packages)?;
+    apt_get(&format!("install -y --no-install-recommends {packages}"), packages)
 }
 
-fn apt_get(line: &str) -> Result<(), Failure> {
+fn apt_get(line: &str, packages: &str) -> Result<(), Failure> {
     println!("   apt-get {line}");
     let mut command = if is_root()? {
         Command::new("apt-get")
@@ -94,7 +95,7 @@ fn apt_get(line: &str) -> Result<(), Failure> {
     command.env("DEBIAN_FRONTEND", "noninteractive").args(line.split_whitespace());
     process::run(&mut command, APT_LIMIT).map_err(|failure| match failure {
         Failure::Io { what, error } => Failure::Check(format!(
-            "{what}: {error}; please install {PACKAGE} by hand, then leave out --install"
+            "{what}: {error}; please install {packages} by hand, then leave out --install"
         )),
         other => other,
     })
@@ -136,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn fuzzing_needs_full() {
-        for (found, install) in [(false, false), (false, true), (true, false), (true, true)] {
-            assert_eq!(plan_fuzz(found, Options { full: false, install }), Plan::LeaveOut);
+    fn fuzzing_and_foreign_clients_need_full() {
+        for (found, install) in [(None, false), (None, true), (Some(()), false), (Some(()), true)] {
+            assert_eq!(plan_full(found, Options { full: false, install }), Plan::LeaveOut);
         }
-        assert_eq!(plan_fuzz(true, Options { full: true, install: true }), Plan::Use(()));
-        assert_eq!(plan_fuzz(false, Options { full: true, install: true }), Plan::Install);
-        assert_eq!(plan_fuzz(false, Options { full: true, install: false }), Plan::Missing);
+        assert_eq!(plan_full(Some(()), Options { full: true, install: true }), Plan::Use(()));
+        assert_eq!(plan_full::<()>(None, Options { full: true, install: true }), Plan::Install);
+        assert_eq!(plan_full::<()>(None, Options { full: true, install: false }), Plan::Missing);
     }
 }

@@ -4,6 +4,7 @@ mod args;
 mod cargo;
 mod clock;
 mod failure;
+mod foreign;
 mod fuzz;
 mod install;
 mod metadata;

@@ -1,6 +1,7 @@
 //! What `cargo metadata` says about the workspace.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -27,6 +28,12 @@ impl Metadata {
         serde_json::from_str(text)
             .map(Self)
             .map_err(|error| Failure::Check(format!("cargo metadata gave something else than JSON: {error}")))
+    }
+
+    /// The directory that cargo builds into.
+    pub(crate) fn target_directory(&self) -> Result<PathBuf, Failure> {
+        let directory = self.0["target_directory"].as_str().map(PathBuf::from);
+        directory.ok_or_else(|| Failure::Check("cargo metadata names no target directory".to_owned()))
     }
 
     /// The names of a package's examples, sorted.

@@ -193,7 +193,7 @@ impl Drop for Group {
 }
 
 /// The command as one would type it, for messages.
-fn describe(command: &Command) -> String {
+pub(crate) fn describe(command: &Command) -> String {
     let program = command.get_program();
     let program = std::path::Path::new(program).file_name().unwrap_or(program);
     let words = std::iter::once(program).chain(command.get_args());

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::args::Options;
 use crate::cargo::Cargo;
 use crate::failure::Failure;
+use crate::foreign;
 use crate::install::{self, Plan};
 use crate::metadata::Metadata;
 use crate::process;
@@ -44,6 +45,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("examples", &|report| examples(&cargo, report)),
         ("cargo-deny", &|report| cargo_deny(&cargo, report)),
         ("fuzz", &|report| fuzz::smoke(&cargo, plan_fuzz(&cargo, options)?, report)),
+        ("foreign", &|report| foreign::run(&cargo, options, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
     ];
     for (name, step) in steps {
@@ -88,11 +90,11 @@ fn start(cargo: &Cargo, options: Options) -> Result<(), Failure> {
         Plan::Install => println!("   cargo-fuzz is not installed and will be"),
         Plan::LeaveOut => println!("   fuzzing is left out (--full does it)"),
     }
-    Ok(())
+    foreign::announce(cargo, options)
 }
 
 fn plan_fuzz(cargo: &Cargo, options: Options) -> Result<Plan<()>, Failure> {
-    Ok(install::plan_fuzz(cargo.has("fuzz")?, options))
+    Ok(install::plan_full(cargo.has("fuzz")?.then_some(()), options))
 }
 
 fn missing() -> Failure {
@@ -164,7 +166,7 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
     let server = match install::plan(rabbitmq::find(), options) {
         Plan::Use(server) => server,
         Plan::Install => {
-            install::rabbitmq()?;
+            install::debian(&[install::PACKAGE])?;
             let here = rabbitmq::find();
             here.ok_or_else(|| Failure::Check(format!("{} is installed, but not found", install::PACKAGE)))?
         }

@@ -2,11 +2,16 @@
 //
 //     STOMPEDE_NODE_MODULES=FOLDER node stompjs.mjs WS_URL
 
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 
 const require = createRequire(process.env.STOMPEDE_NODE_MODULES ? `${process.env.STOMPEDE_NODE_MODULES}/` : import.meta.url);
 const { Client, Versions } = require('@stomp/stompjs');
 globalThis.WebSocket = require('ws');
+
+// The package lets nobody import its package.json, which lies beside the folder of its entry.
+const PACKAGE = JSON.parse(readFileSync(join(dirname(require.resolve('@stomp/stompjs')), '../package.json')));
 
 const PATIENCE = 8000;
 
@@ -14,7 +19,7 @@ function converse(url, version) {
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`${version}: not done in time, came ${JSON.stringify(came)}`)), PATIENCE);
     const came = [];
-    let receipts = 0;
+    let [receipts, goodbyes] = [0, 0];
     const client = new Client({
       brokerURL: url,
       stompVersions: new Versions([version]),
@@ -23,6 +28,8 @@ function converse(url, version) {
       reconnectDelay: 0,
       onStompError: (frame) => reject(new Error(`${version}: ${frame.headers.message}: ${frame.body}`)),
     });
+    // The receipt of DISCONNECT.
+    client.onDisconnect = () => { goodbyes += 1; };
     client.onConnect = () => {
       const queue = `/queue/stompjs-${version}`;
       const inTransaction = (body, end) => {
@@ -44,10 +51,10 @@ function converse(url, version) {
           await client.deactivate();
           clearTimeout(late);
           const expected = [['first ä', null], ...(version === '1.0' ? [] : [['first ä', 'true']]), ['committed', null]];
-          if (receipts !== 1 || JSON.stringify(came) !== JSON.stringify(expected)) {
-            return reject(new Error(`${version}: ${receipts} receipts, ${JSON.stringify(came)}`));
+          if (receipts !== 1 || goodbyes !== 1 || JSON.stringify(came) !== JSON.stringify(expected)) {
+            return reject(new Error(`${version}: ${receipts} receipts, ${goodbyes} goodbyes, ${JSON.stringify(came)}`));
           }
-          console.log(`stompjs ${version}: ok`);
+          console.log(`stompjs ${PACKAGE.version} ws ${version}: ok`);
           resolve();
         }
       };
