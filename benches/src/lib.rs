@@ -4,6 +4,7 @@
 //! docs/performance.md says what is measured and how.
 
 mod args;
+mod broker;
 mod ceilings;
 mod codec;
 mod corpus;
@@ -16,4 +17,5 @@ mod report;
 mod scaling;
 mod tally;
 
+pub use broker::{broker, broker_idle};
 pub use codec::codec;

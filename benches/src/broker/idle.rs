@@ -1,0 +1,187 @@
+//! What connections take that do nothing.
+
+use std::net::SocketAddr;
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use stats_alloc::INSTRUMENTED_SYSTEM;
+use stompede_broker::{Broker, BrokerLimits};
+
+use super::client;
+use super::running::{Flavor, Running};
+use crate::harness;
+use crate::report::Table;
+
+/// What this part is called on the command line.
+pub(crate) const NAME: &str = "idle";
+
+/// Prints what a connection takes.
+///
+/// # Panics
+/// If `program`, which calls [`broker_idle`], does not do its work.
+pub(crate) fn measure(program: &str) {
+    let found = run(program, CONNECTIONS);
+    println!("\nMemory of {} idle connections over TCP, by connection", found.connections);
+    if found.connections < CONNECTIONS {
+        println!("NOT {CONNECTIONS}: the hard limit of open files allows no more (two for each connection)");
+    }
+    println!(
+        "(the client's ends are bare sockets in the same process; the kernel's buffers are not in it)\n"
+    );
+    let columns = [("connections", 28), ("KiB allocated", 0), ("KiB resident", 0), ("goal", 6)];
+    let table = Table::begin(&columns, 1);
+    for (name, held) in [("connected", found.connected), ("and subscribed to a topic", found.subscribed)] {
+        let each = |octets: Option<usize>| {
+            octets.map_or("unknown".into(), |octets| {
+                format!("{:.2}", octets as f64 / 1024.0 / found.connections as f64)
+            })
+        };
+        table.row(&[name.into(), each(Some(held.allocated)), each(held.resident), "≤ 48".into()]);
+    }
+}
+
+/// Holds a few connections.
+///
+/// # Panics
+/// If that fails, or their memory is not seen.
+pub(crate) fn check(program: &str) {
+    let found = run(program, 40);
+    assert_eq!(found.connections, 40);
+    assert!(found.connected.allocated > 40 * 256, "a connection takes some memory: {found:?}");
+    assert!(found.subscribed.allocated > found.connected.allocated, "so does a subscription: {found:?}");
+    assert_eq!(found.connected.resident.is_some(), cfg!(target_os = "linux"));
+}
+
+/// What the other process found.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    connections: usize,
+    connected: Held,
+    subscribed: Held,
+}
+
+/// Octets that the process holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    /// Asked for and not given back.
+    allocated: usize,
+    /// In memory, where the system tells.
+    resident: Option<usize>,
+}
+
+/// Has the other process do it. Each of its waits has a deadline, so that this ends as well.
+fn run(program: &str, connections: usize) -> Found {
+    let mut command = if cfg!(unix) {
+        // The soft limit of open files, which is often 1024, may be raised to the hard one.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", RAISE, program]);
+        shell
+    } else {
+        let mut command = Command::new(program);
+        command.env(OPEN_FILES, "unlimited");
+        command
+    };
+    let output = command.arg(connections.to_string()).output().expect("a process can be started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let numbers: Vec<Option<usize>> = text.split_whitespace().map(|number| number.parse().ok()).collect();
+    let &[Some(connections), Some(connected), connected_rss, Some(subscribed), subscribed_rss] = &*numbers
+    else {
+        unreachable!("it prints five numbers, two of which may be unknown: {text}")
+    };
+    Found {
+        connections,
+        connected: Held { allocated: connected, resident: connected_rss },
+        subscribed: Held { allocated: subscribed, resident: subscribed_rss },
+    }
+}
+
+/// Holds as many idle connections as the first argument asks for, or the limit of open files allows, and prints their
+/// number and the octets they take: allocated and resident, once connected and once subscribed.
+///
+/// The program must have stats_alloc's counting allocator.
+///
+/// # Panics
+/// If a connection fails or does not come about in time.
+pub fn broker_idle(mut args: impl Iterator<Item = String>) -> ExitCode {
+    let Some(wanted) = args.next().and_then(|arg| arg.parse::<usize>().ok()) else {
+        eprintln!("how many connections?");
+        return ExitCode::FAILURE;
+    };
+    // Unset or unlimited, it is no limit.
+    let files = env::var(OPEN_FILES).ok().and_then(|files| files.parse().ok()).unwrap_or(usize::MAX);
+    let count = wanted.min(files.saturating_sub(SPARE_FILES) / 2);
+
+    let mut limits = BrokerLimits::default();
+    limits.max_connections = count;
+    limits.max_destinations = count;
+    let running = Running::start(Flavor::TwoWorkers, Broker::builder().limits(limits));
+    // The client's own memory is taken before the first look: afterwards its side takes nothing but descriptors.
+    let mut sockets = Vec::with_capacity(count);
+    let address = running.address();
+    let before = Held::now();
+    connect(&mut sockets, address, count);
+    let connected = Held::now().since(before);
+    assert_eq!(running.broker().stats().connections, count, "all are open");
+    for (n, socket) in sockets.iter_mut().enumerate() {
+        client::subscribe(socket, &format!("/topic/idle.{n}"));
+    }
+    let subscribed = Held::now().since(before);
+    assert_eq!(running.broker().stats().subscriptions, count, "all are subscribed");
+    let resident = |held: Held| held.resident.map_or("unknown".into(), |octets| octets.to_string());
+    println!(
+        "{count} {} {} {} {}",
+        connected.allocated,
+        resident(connected),
+        subscribed.allocated,
+        resident(subscribed)
+    );
+    ExitCode::SUCCESS
+}
+
+fn connect(sockets: &mut Vec<std::net::TcpStream>, address: SocketAddr, count: usize) {
+    let started = harness::now();
+    for _ in 0..count {
+        sockets.push(client::connect(address));
+        assert!(
+            started.elapsed() < DEADLINE_OF_ALL,
+            "{} connections after {DEADLINE_OF_ALL:?}",
+            sockets.len()
+        );
+    }
+}
+
+impl Held {
+    fn now() -> Self {
+        let stats = INSTRUMENTED_SYSTEM.stats();
+        Self { allocated: stats.bytes_allocated - stats.bytes_deallocated, resident: resident() }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            allocated: self.allocated.saturating_sub(before.allocated),
+            resident: self.resident.zip(before.resident).map(|(now, then)| now.saturating_sub(then)),
+        }
+    }
+}
+
+/// Octets of the process that are in memory. `status` has them in KiB; `statm` would need the size of a page.
+fn resident() -> Option<usize> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
+}
+
+/// Raises the limit of open files as far as it goes, says how far, and becomes the program.
+const RAISE: &str = r#"ulimit -S -n "$(ulimit -H -n)"; STOMPEDE_OPEN_FILES="$(ulimit -S -n)" exec "$0" "$@""#;
+
+const OPEN_FILES: &str = "STOMPEDE_OPEN_FILES";
+
+/// Descriptors besides those of the connections: the standard ones, the listeners', the runtime's.
+const SPARE_FILES: usize = 64;
+
+/// As many as a server of a small company may have.
+const CONNECTIONS: usize = 5000;
+
+/// The longest time until all are connected.
+const DEADLINE_OF_ALL: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,54 @@
+//! The bench of the broker: messages through it, memory of idle connections, time to start.
+
+mod client;
+mod idle;
+mod relay;
+mod running;
+mod start;
+mod through;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::args::Options;
+
+pub use idle::broker_idle;
+
+/// Runs what the arguments ask for. `idle` is the path of the program that calls [`broker_idle`].
+pub fn broker(args: impl Iterator<Item = String>, idle: &str) -> ExitCode {
+    let options = match Options::parse(args) {
+        Ok(Some(options)) => options,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(name) = options.only.iter().find(|name| !PARTS.contains(&&***name)) {
+        if options.is_test() {
+            // `cargo test NAME` names a test of another crate.
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{name:?}: the parts are {}", PARTS.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
+    if wanted(through::NAME) {
+        if options.is_test() { through::check() } else { through::measure(options.rounds) }
+    }
+    if wanted(idle::NAME) {
+        if options.is_test() { idle::check(idle) } else { idle::measure(idle) }
+    }
+    if wanted(start::NAME) {
+        if options.is_test() { start::check() } else { start::measure(options.rounds) }
+    }
+    if options.is_test() {
+        println!("everything arrived");
+    }
+    ExitCode::SUCCESS
+}
+
+const PARTS: [&str; 3] = [through::NAME, idle::NAME, start::NAME];
+
+/// The longest wait for one answer: a machine that takes longer is not worth measuring.
+const DEADLINE: Duration = Duration::from_secs(10);
