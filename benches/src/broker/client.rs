@@ -36,9 +36,12 @@ pub(super) fn subscribe(socket: &mut TcpStream, destination: &str) {
     ask(socket, frame.as_bytes(), "RECEIPT");
 }
 
-/// Writes a frame and reads one, which has to be the answer and all that comes.
-fn ask(socket: &mut TcpStream, frame: &[u8], expected: &str) {
-    socket.write_all(frame).expect("the broker reads");
+/// Writes frames and reads one, which has to be the answer and all that comes.
+///
+/// # Panics
+/// If it is not, or does not come in time.
+pub(super) fn ask(socket: &mut TcpStream, frames: &[u8], expected: &str) {
+    socket.write_all(frames).expect("the broker reads");
     // An answer is some hundred octets; an ERROR may be more, and is shown as far as it fits.
     let mut answer = [0xff; 1024];
     let mut len = 0;

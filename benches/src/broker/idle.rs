@@ -30,7 +30,7 @@ pub(crate) fn measure(program: &str) {
     );
     let columns = [("connections", 28), ("KiB allocated", 0), ("KiB resident", 0), ("goal", 6)];
     let table = Table::begin(&columns, 1);
-    for (name, held) in [("connected", found.connected), ("and subscribed to a topic", found.subscribed)] {
+    for (name, held) in STAGES.into_iter().zip(found.held) {
         let each = |octets: Option<usize>| {
             octets.map_or("unknown".into(), |octets| {
                 format!("{:.2}", octets as f64 / 1024.0 / found.connections as f64)
@@ -47,17 +47,18 @@ pub(crate) fn measure(program: &str) {
 pub(crate) fn check(program: &str) {
     let found = run(program, 40);
     assert_eq!(found.connections, 40);
-    assert!(found.connected.allocated > 40 * 256, "a connection takes some memory: {found:?}");
-    assert!(found.subscribed.allocated > found.connected.allocated, "so does a subscription: {found:?}");
-    assert_eq!(found.connected.resident.is_some(), cfg!(target_os = "linux"));
+    let [connected, subscribed, _] = found.held;
+    assert!(connected.allocated > 40 * 256, "a connection takes some memory: {found:?}");
+    assert!(subscribed.allocated > connected.allocated, "so does a subscription: {found:?}");
+    assert_eq!(connected.resident.is_some(), cfg!(target_os = "linux"));
 }
 
 /// What the other process found.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     connections: usize,
-    connected: Held,
-    subscribed: Held,
+    /// In the order of [`STAGES`].
+    held: [Held; STAGES.len()],
 }
 
 /// Octets that the process holds.
@@ -69,7 +70,7 @@ struct Held {
     resident: Option<usize>,
 }
 
-/// Has the other process do it. Each of its waits has a deadline, so that this ends as well.
+/// Has the other process do it. Each of its waits has a deadline, so this ends as well.
 fn run(program: &str, connections: usize) -> Found {
     let mut command = if cfg!(unix) {
         // The soft limit of open files, which is often 1024, may be raised to the hard one.
@@ -84,20 +85,11 @@ fn run(program: &str, connections: usize) -> Found {
     let output = command.arg(connections.to_string()).output().expect("a process can be started");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    let numbers: Vec<Option<usize>> = text.split_whitespace().map(|number| number.parse().ok()).collect();
-    let &[Some(connections), Some(connected), connected_rss, Some(subscribed), subscribed_rss] = &*numbers
-    else {
-        unreachable!("it prints five numbers, two of which may be unknown: {text}")
-    };
-    Found {
-        connections,
-        connected: Held { allocated: connected, resident: connected_rss },
-        subscribed: Held { allocated: subscribed, resident: subscribed_rss },
-    }
+    Found::parse(&text).unwrap_or_else(|| unreachable!("it prints what is read here: {text}"))
 }
 
 /// Holds as many idle connections as the first argument asks for, or the limit of open files allows, and prints their
-/// number and the octets they take: allocated and resident, once connected and once subscribed.
+/// number, and for each stage of their lives the octets they take: allocated and resident.
 ///
 /// The program must have stats_alloc's counting allocator.
 ///
@@ -128,15 +120,27 @@ pub fn broker_idle(mut args: impl Iterator<Item = String>) -> ExitCode {
     }
     let subscribed = Held::now().since(before);
     assert_eq!(running.broker().stats().subscriptions, count, "all are subscribed");
-    let resident = |held: Held| held.resident.map_or("unknown".into(), |octets| octets.to_string());
-    println!(
-        "{count} {} {} {} {}",
-        connected.allocated,
-        resident(connected),
-        subscribed.allocated,
-        resident(subscribed)
-    );
+    let burst = burst();
+    for socket in &mut sockets {
+        client::ask(socket, &burst, "RECEIPT");
+    }
+    let was_busy = Held::now().since(before);
+    assert_eq!(running.broker().stats().received, (count * BURST) as u64, "all have sent");
+    print!("{}", Found { connections: count, held: [connected, subscribed, was_busy] }.to_text());
     ExitCode::SUCCESS
+}
+
+/// Frames of more octets than a read buffer has, to nobody; the last asks for a receipt.
+fn burst() -> Vec<u8> {
+    let mut burst = Vec::new();
+    for n in 1..=BURST {
+        let receipt = if n == BURST { "receipt:r\n" } else { "" };
+        let head = format!("SEND\ndestination:/topic/nobody\n{receipt}content-length:{BURST_BODY}\n\n");
+        burst.extend_from_slice(head.as_bytes());
+        burst.resize(burst.len() + BURST_BODY, b'x');
+        burst.push(0);
+    }
+    burst
 }
 
 fn connect(sockets: &mut Vec<std::net::TcpStream>, address: SocketAddr, count: usize) {
@@ -151,7 +155,29 @@ fn connect(sockets: &mut Vec<std::net::TcpStream>, address: SocketAddr, count: u
     }
 }
 
+impl Found {
+    /// For the process that asked.
+    fn to_text(self) -> String {
+        let stages = self.held.map(|held| {
+            let resident = held.resident.map_or("unknown".into(), |octets| octets.to_string());
+            format!("{} {resident}\n", held.allocated)
+        });
+        format!("{}\n{}", self.connections, stages.concat())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (connections, stages) = text.split_once('\n')?;
+        let stages: Option<Vec<Held>> = stages.lines().map(Held::parse).collect();
+        Some(Self { connections: connections.parse().ok()?, held: stages?.try_into().ok()? })
+    }
+}
+
 impl Held {
+    fn parse(line: &str) -> Option<Self> {
+        let (allocated, resident) = line.split_once(' ')?;
+        Some(Self { allocated: allocated.parse().ok()?, resident: resident.parse().ok() })
+    }
+
     fn now() -> Self {
         let stats = INSTRUMENTED_SYSTEM.stats();
         Self { allocated: stats.bytes_allocated - stats.bytes_deallocated, resident: resident() }
@@ -171,6 +197,13 @@ fn resident() -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
 }
+
+/// What the connections have done before each look, one after the other.
+const STAGES: [&str; 3] = ["connected", "and subscribed to a topic", "and have sent 96 KiB before"];
+
+/// Frames that each connection sends, and octets of their bodies.
+const BURST: usize = 12;
+const BURST_BODY: usize = 8 * 1024;
 
 /// Raises the limit of open files as far as it goes, says how far, and becomes the program.
 const RAISE: &str = r#"ulimit -S -n "$(ulimit -H -n)"; STOMPEDE_OPEN_FILES="$(ulimit -S -n)" exec "$0" "$@""#;
