@@ -9,17 +9,24 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::{Outbound, Transport, TransportError, TransportErrorKind};
 
-/// What is read into, and split into chunks.
+/// What is read into at most, and split into chunks.
 ///
 /// A chunk that is held keeps its whole block in memory, so the block must not be much larger than what a reader holds
 /// at a time; a block per read would cost an allocation each.
 const READ_BLOCK: usize = 64 * 1024;
 
+/// What is read into at first, and what an idle connection keeps.
+///
+/// Thousands of connections that have nothing to say must not hold 64 KiB each. Each block that was used up is followed
+/// by one of twice its size, so a connection that receives much has its large ones soon.
+const FIRST_BLOCK: usize = 8 * 1024;
+
 /// The most that one read takes: a quarter of a block, so that a flood hands over control four times a block.
 const READ_MAX: usize = 16 * 1024;
 
-/// With less room than this left, a new block is begun: reading into the last few bytes costs a system call each.
-const READ_MIN: usize = READ_BLOCK / 8;
+/// With less than this part of a block left, a new one is begun: reading into the last few bytes costs a system call
+/// each.
+const READ_MIN_PART: usize = 8;
 
 /// Above this, nothing more is taken until some was written.
 ///
@@ -50,6 +57,7 @@ pub fn from_io<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> IoTransport<IO> {
     IoTransport {
         io,
         block: BytesMut::new(),
+        block_len: FIRST_BLOCK,
         received: Received::Open,
         queue: VecDeque::new(),
         small: BytesMut::new(),
@@ -66,6 +74,8 @@ pub fn from_io<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> IoTransport<IO> {
 pub struct IoTransport<IO> {
     io: IO,
     block: BytesMut,
+    /// What the block had, or the first one will have.
+    block_len: usize,
     received: Received,
     /// What waits to be written, before what is in `small`.
     queue: VecDeque<Outbound>,
@@ -112,6 +122,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
                 Err(TransportError::new(TransportErrorKind::Lost, "this side has closed the connection"))
             }
             Sending::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Makes sure that there is something to read into.
+    fn make_room(&mut self) {
+        if self.block.capacity() < self.block_len / READ_MIN_PART {
+            // Takes the old block again if all of its chunks have been dropped and it is large enough.
+            self.block.reserve(self.block_len);
+        }
+    }
+
+    /// Takes out what was read.
+    fn take_read(&mut self) -> Bytes {
+        let chunk = self.block.split().freeze();
+        if self.block.capacity() < self.block_len / READ_MIN_PART {
+            self.block_len = (2 * self.block_len).min(READ_BLOCK);
+        }
+        chunk
+    }
+
+    /// Keeps no more than a small block while there is nothing to read.
+    fn let_go(&mut self) {
+        if self.block.capacity() > FIRST_BLOCK {
+            self.block = BytesMut::new();
+            self.block_len = FIRST_BLOCK;
         }
     }
 
@@ -168,18 +203,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
             Received::Ended => return Poll::Ready(None),
             Received::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
         }
-        if self.block.capacity() < READ_MIN {
-            // Takes the old block again if all of its chunks have been dropped.
-            self.block.reserve(READ_BLOCK);
-        }
+        self.make_room();
         let mut room = (&mut self.block).limit(READ_MAX);
-        let outcome = ready!(pin!(self.io.read_buf(&mut room)).poll(cx));
+        let Poll::Ready(outcome) = pin!(self.io.read_buf(&mut room)).poll(cx) else {
+            self.let_go();
+            return Poll::Pending;
+        };
         Poll::Ready(match outcome {
             Ok(0) => {
                 self.received = Received::Ended;
                 None
             }
-            Ok(_) => Some(Ok(self.block.split().freeze())),
+            Ok(_) => Some(Ok(self.take_read())),
             Err(error) => {
                 let error = TransportError::from_io(error, "the connection broke while receiving");
                 self.received = Received::Failed(error.clone());
@@ -242,5 +277,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::{FIRST_BLOCK, READ_BLOCK, from_io};
+    use crate::Transport;
+
+    #[tokio::test]
+    async fn a_busy_connection_gets_large_blocks_and_an_idle_one_keeps_a_small_one() {
+        const SENT: usize = 8 * READ_BLOCK;
+        let (near, mut far) = duplex(SENT);
+        let mut transport = from_io(near);
+        for _ in 0..2 {
+            far.write_all(&vec![b'x'; SENT]).await.expect("there is room");
+            let (mut received, mut chunks) = (0, Vec::new());
+            while received < SENT {
+                let chunk = poll_fn(|cx| transport.poll_recv(cx)).await.expect("open").expect("sound");
+                received += chunk.len();
+                chunks.push(chunk);
+            }
+            assert_eq!(transport.block_len, READ_BLOCK);
+            let idle = poll_fn(|cx| std::task::Poll::Ready(transport.poll_recv(cx).is_pending())).await;
+            assert!(idle && transport.block.capacity() <= FIRST_BLOCK, "{}", transport.block.capacity());
+        }
     }
 }
