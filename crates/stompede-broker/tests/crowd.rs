@@ -154,3 +154,15 @@ async fn each_limit_has_its_error_and_its_counter() {
     assert_eq!(header(&client.frame().await, "message"), "too slow");
     assert_eq!(broker.stats().hits(Limit::Unsettled), 1);
 }
+
+#[tokio::test]
+async fn a_prefetch_on_a_topic_ends_nobody() {
+    let broker = limited(|limits| limits.max_unsettled = 3).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/topic/t\nack:client\nprefetch-count:1\n\n").await;
+    client.say(&"SEND\ndestination:/topic/t\n\n\0".repeat(3)).await;
+    for _ in 0..3 {
+        client.message().await;
+    }
+    assert_eq!(broker.stats().hits(Limit::Unsettled), 0);
+}

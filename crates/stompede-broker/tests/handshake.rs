@@ -70,6 +70,8 @@ async fn what_is_no_handshake_is_refused() {
     ] {
         Raw::new(&broker).refused(wire).await;
     }
+    let error = Raw::new(&broker).refused("SEND\nreceipt:r\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(header(&error, "receipt-id"), "r");
     let connected = Raw::connected(&broker, "1.2").await;
     connected.refused("CONNECT\naccept-version:1.2\n\n\0").await;
 }

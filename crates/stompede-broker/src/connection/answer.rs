@@ -91,7 +91,8 @@ impl Connection {
     fn connect(&mut self, frame: &Frame, now: Instant) {
         if !matches!(frame.command(), Command::Connect | Command::Stomp) {
             let text = format!("{} came before CONNECT", frame.command());
-            return self.refuse_connect(&Refusal::new("not connected", text), false);
+            let receipt = frame.header("receipt");
+            return self.refuse_connect(&Refusal::new("not connected", text), receipt.as_deref(), false);
         }
         match welcome(frame, self.shared(), self.place.entry.id) {
             Ok(Welcome { version, connected, beats, login, host, router }) => {
@@ -101,12 +102,12 @@ impl Connection {
                 self.state = State::Open { requests, beats: HeartBeats::new(beats, now) };
                 self.push(version, &connected);
             }
-            Err(Unwelcome { refusal, lists_versions }) => self.refuse_connect(&refusal, lists_versions),
+            Err(Unwelcome { refusal, lists_versions }) => self.refuse_connect(&refusal, None, lists_versions),
         }
     }
 
-    fn refuse_connect(&mut self, refusal: &Refusal, lists_versions: bool) {
-        let mut error = refusal.frame(None);
+    fn refuse_connect(&mut self, refusal: &Refusal, receipt: Option<&str>, lists_versions: bool) {
+        let mut error = refusal.frame(receipt.filter(|_| self.habits().errors.name_receipts));
         if lists_versions {
             error.headers_mut().push("version", "1.0,1.1,1.2");
         }

@@ -236,7 +236,9 @@ impl Router {
                 self.give_up(id, &Refusal::limit(Limit::SlowConsumer, "too slow", text));
                 continue;
             }
-            if !self.has_window(id) {
+            // A prefetch is no limit of ours: it says how much of a queue to hand out, and a topic has nowhere to keep
+            // the rest.
+            if !self.may_hold_more(id) {
                 let text = "too many messages wait to be acknowledged, and a topic keeps nothing";
                 self.give_up(id, &Refusal::limit(Limit::Unsettled, "too slow", text));
                 continue;
@@ -285,13 +287,19 @@ impl Router {
         outbox.takes_more(self.limits.max_outbox_bytes) && self.has_window(id)
     }
 
-    /// Whether the subscriber may have one more message that it has not settled.
+    /// Whether the subscriber may have one more message of a queue that it has not settled.
     fn has_window(&self, id: SubscriberId) -> bool {
         let Some(subscriber) = self.subscribers.get(&id) else { return false };
         let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
-        subscriber.ack == Ack::Auto
-            || connection.ledger.held_by(id) < subscriber.prefetch
-                && connection.ledger.len() < self.limits.max_unsettled
+        let within = connection.ledger.held_by(id) < subscriber.prefetch;
+        subscriber.ack == Ack::Auto || within && self.may_hold_more(id)
+    }
+
+    /// Whether the limit leaves room for one more message that is not settled.
+    fn may_hold_more(&self, id: SubscriberId) -> bool {
+        let Some(subscriber) = self.subscribers.get(&id) else { return false };
+        let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
+        subscriber.ack == Ack::Auto || connection.ledger.len() < self.limits.max_unsettled
     }
 
     fn deliver(&mut self, id: SubscriberId, message: Queued) {
