@@ -67,15 +67,15 @@ async fn a_connection_ends_in_the_middle_of_a_frame() {
     assert!(broker.wait_until(10 * SECOND, |broker| broker.stats().connections == 0).await.is_ok());
 }
 
+/// A broker in memory that offers a heart-beat a second both ways.
+async fn beating() -> Broker {
+    let builder = Broker::builder().without_tcp().without_ws().heart_beat(SECOND, SECOND);
+    builder.start().await.expect("started")
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stalled_reader_takes_nothing_until_it_is_healed() {
-    let broker = Broker::builder()
-        .without_tcp()
-        .without_ws()
-        .heart_beat(SECOND, SECOND)
-        .start()
-        .await
-        .expect("started");
+    let broker = beating().await;
     let mut client = Raw::new(&broker);
     client.say("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:1000,1000\n\n\0").await;
     client.frame().await;
@@ -93,13 +93,7 @@ async fn a_stalled_reader_takes_nothing_until_it_is_healed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stalled_writer_says_nothing_until_it_is_healed() {
-    let broker = Broker::builder()
-        .without_tcp()
-        .without_ws()
-        .heart_beat(SECOND, SECOND)
-        .start()
-        .await
-        .expect("started");
+    let broker = beating().await;
     let mut client = Raw::new(&broker);
     client.say("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,1000\n\n\0").await;
     client.frame().await;

@@ -291,8 +291,8 @@ impl Router {
     fn has_window(&self, id: SubscriberId) -> bool {
         let Some(subscriber) = self.subscribers.get(&id) else { return false };
         let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
-        let within = connection.ledger.held_by(id) < subscriber.prefetch;
-        subscriber.ack == Ack::Auto || within && self.may_hold_more(id)
+        subscriber.ack == Ack::Auto
+            || connection.ledger.held_by(id) < subscriber.prefetch && self.may_hold_more(id)
     }
 
     /// Whether the limit leaves room for one more message that is not settled.
