@@ -19,7 +19,7 @@ pub struct BrokerLimits {
     ///
     /// The next 64 get an ERROR each; what comes faster than they leave is closed without a word.
     pub max_connections: usize,
-    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it.
+    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it for TCP.
     pub connect_within: Duration,
     /// What a client's frame may measure.
     pub frames: Limits,

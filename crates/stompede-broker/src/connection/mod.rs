@@ -91,9 +91,8 @@ enum Written {
 impl Connection {
     fn new(place: Place, transport: BoxTransport) -> Self {
         let now = clock::now();
-        let limits = &place.shared.settings.limits;
-        let decoder = Decoder::new(limits.frames);
-        let state = State::Greeting { until: now.checked_add(limits.connect_within) };
+        let decoder = Decoder::new(place.shared.settings.limits.frames);
+        let state = State::Greeting { until: place.connect_due() };
         let faults = place.faults.clone();
         Self {
             wire: Wire::new(transport, faults.faults.clone()),
