@@ -21,7 +21,11 @@ pub struct BrokerLimits {
     pub max_connections: usize,
     /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it for TCP.
     pub connect_within: Duration,
-    /// What a client's frame may measure.
+    /// What a client's frame may measure. 16 MiB of body, 256 KiB of command and headers, 64 KiB a header line, 1,000
+    /// headers: the codec's own defaults.
+    ///
+    /// A WebSocket message that is larger than any frame may be is not read, and gets no ERROR: its connection closes
+    /// with 1009.
     pub frames: Limits,
     /// Subscriptions of one connection. 1,024: what one program may plausibly want.
     pub max_subscriptions: usize,

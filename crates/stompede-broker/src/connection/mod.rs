@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stompede_codec::Decoder;
-use stompede_transport::BoxTransport;
+use stompede_transport::{BoxTransport, TransportError, TransportErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::Limit;
 use crate::broker::Shared;
 use crate::clock::{self, Timer};
 use crate::faults::{InForce, Wire};
@@ -220,9 +221,23 @@ impl Connection {
                         return cx.waker().wake_by_ref();
                     }
                 }
+                Poll::Ready(Some(Err(error))) if *error.kind() == TransportErrorKind::TooLarge => {
+                    return self.refuse_size(&error, cx);
+                }
                 Poll::Ready(None | Some(Err(_))) => self.gone = true,
             }
         }
+    }
+
+    /// The transport takes no more, because what comes is larger than any frame may be.
+    fn refuse_size(&mut self, error: &TransportError, cx: &mut Context<'_>) {
+        if matches!(self.wire.poll_ready(cx), Poll::Ready(Err(_))) {
+            // Our own WebSocket has said why in its close frame, and sends nothing behind that.
+            self.shared().hub.counters.hit(Limit::FrameSize);
+            self.gone = true;
+            return;
+        }
+        self.refuse(&Refusal::limit(Limit::FrameSize, "frame is too large", error.to_string()), None);
     }
 
     /// Writes a turn's worth of what waits, and flushes.
