@@ -19,7 +19,8 @@
 //! # What it does
 //!
 //! STOMP 1.0, 1.1 and 1.2 with every client frame, receipts, transactions that happen whole or not at all, and
-//! heart-beats. An ERROR says what was wrong and ends the connection.
+//! heart-beats. An ERROR says what was wrong and ends the connection. It names the receipt of the frame that it is about;
+//! if that frame cannot be read, then only where its `receipt` stood in the first 8 KiB and had come when it was refused.
 //!
 //! - `/topic/NAME` goes to every subscriber and is not kept. Names are words with dots between them; SUBSCRIBE may use
 //!   `*` for one word and `#` for any number, as with RabbitMQ.

@@ -98,6 +98,39 @@ async fn what_a_frame_lacks_or_names_wrongly_is_an_error_with_its_receipt_id() {
 }
 
 #[tokio::test]
+async fn the_error_about_a_frame_that_cannot_be_read_names_its_receipt() {
+    let broker =
+        limited(|limits| limits.frames = limits.frames.with_max_body(100).with_max_header_count(10)).await;
+    let body = "x".repeat(101);
+    let many = "a:b\n".repeat(20);
+    for frame in [
+        "NONSENSE\nreceipt:r\n\n\0".to_owned(),
+        "SEND\nreceipt:r\ndestination:/queue/a\na:\\t\n\nx\0".to_owned(),
+        "SEND\na:\\t\ndestination:/queue/a\nreceipt:r\n\nx\0".to_owned(),
+        "SEND\nreceipt:r\nno colon\n\nx\0".to_owned(),
+        format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{body}\0"),
+        format!("SEND\ndestination:/queue/a\ncontent-length:101\nreceipt:r\n\n{body}\0"),
+        "SEND\nreceipt:r\ndestination:/queue/a\ncontent-length:1\n\nmore\0".to_owned(),
+        format!("SEND\nreceipt:r\n{many}\n\0"),
+    ] {
+        let error = Raw::connected(&broker, "1.2").await.refused(&frame).await;
+        assert_eq!(header(&error, "receipt-id"), "r", "{frame:?}");
+        if frame.starts_with("NONSENSE") || frame.contains("content-length:101") {
+            // Refused before the receipt is read, so it has to have come with what is refused.
+            continue;
+        }
+        // In pieces, and behind another frame.
+        let mut client = Raw::connected(&broker, "1.1").await;
+        let (first, second) = frame.split_at(frame.find("ipt:r").expect("a receipt"));
+        client.say(&format!("SEND\nreceipt:before\ndestination:/topic/a\n\n\0{first}")).await;
+        assert_eq!(header(&client.frame().await, "receipt-id"), "before");
+        assert_eq!(header(&client.refused(second).await, "receipt-id"), "r", "{frame:?}");
+    }
+    let error = Raw::connected(&broker, "1.2").await.refused("NONSENSE\n\nreceipt:body\n\0").await;
+    assert!(error.header("receipt-id").is_none());
+}
+
+#[tokio::test]
 async fn an_id_is_used_once_and_1_0_needs_none() {
     let broker = broker().await;
     let mut client = Raw::connected(&broker, "1.2").await;

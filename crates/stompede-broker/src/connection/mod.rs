@@ -1,6 +1,7 @@
 //! One connection's task: reads, answers, writes, and ends.
 
 mod answer;
+mod beginning;
 mod time;
 
 use std::future::poll_fn;
@@ -14,6 +15,7 @@ use stompede_transport::{BoxTransport, TransportError, TransportErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::beginning::Beginning;
 use crate::Limit;
 use crate::broker::Shared;
 use crate::clock::{self, Timer};
@@ -56,6 +58,7 @@ struct Connection {
     /// Frames of the client since these faults came into force.
     frames: u64,
     decoder: Decoder,
+    beginning: Beginning,
     state: State,
     /// The peer has closed, or nothing can be read or written any more.
     gone: bool,
@@ -101,6 +104,7 @@ impl Connection {
             frames: 0,
             place,
             decoder,
+            beginning: Beginning::default(),
             state,
             gone: false,
             held: false,
@@ -210,6 +214,7 @@ impl Connection {
             match self.wire.poll_recv(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(chunk))) => {
+                    self.beginning.push(&chunk);
                     self.decoder.push(chunk);
                     self.heard(now);
                     if self.place.entry.is_ws() && self.habits().ws.one_frame_a_message {
