@@ -37,7 +37,8 @@ pub struct BrokerLimits {
     pub max_queue_bytes: usize,
     /// Messages that one connection has received and not settled. 10,000.
     ///
-    /// A queue gives it no more until it settles some; a topic keeps nothing, and ends it with an ERROR.
+    /// A queue gives it no more until it settles some, which counts as [`Limit::Unsettled`](crate::Limit::Unsettled) and
+    /// is no ERROR: nothing is lost by waiting. A topic keeps nothing, and ends it with an ERROR.
     pub max_unsettled: usize,
     /// Frames of one connection's open transactions. 10,000.
     pub max_transaction_frames: usize,

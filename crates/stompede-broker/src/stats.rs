@@ -22,7 +22,10 @@ pub struct BrokerStats {
     hits: [u64; Limit::ALL.len()],
 }
 
-/// What a client can run into. Each has its ERROR, its place in [`BrokerLimits`](crate::BrokerLimits) and its counter.
+/// What a client can run into. Each has its counter and, where its client is ended for it, its ERROR.
+///
+/// How far a client may go, [`BrokerLimits`](crate::BrokerLimits) say; who may log in, and how often heart-beats are due,
+/// the builder's own settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Limit {
@@ -40,7 +43,7 @@ pub enum Limit {
     Destinations,
     /// Messages or bytes in a queue.
     QueueDepth,
-    /// Messages from a topic that were not acknowledged.
+    /// Messages that were not acknowledged. A topic ends its subscriber; a queue makes it wait, counted once each time.
     Unsettled,
     /// Frames or bytes in open transactions.
     Transactions,

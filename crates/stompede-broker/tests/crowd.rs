@@ -151,7 +151,9 @@ async fn each_limit_has_its_error_and_its_counter() {
     client.ask("SUBSCRIBE\nid:s\ndestination:/topic/t\nack:client\n\n").await;
     client.say(&(send("/topic/t") + &send("/topic/t"))).await;
     client.message().await;
-    assert_eq!(header(&client.frame().await, "message"), "too slow");
+    let error = client.frame().await;
+    assert_eq!(header(&error, "message"), "too many unacknowledged messages");
+    assert!(error.body_text_lossy().starts_with("1 messages wait"), "{error}");
     assert_eq!(broker.stats().hits(Limit::Unsettled), 1);
 }
 
@@ -164,5 +166,31 @@ async fn a_prefetch_on_a_topic_ends_nobody() {
     for _ in 0..3 {
         client.message().await;
     }
+    assert_eq!(broker.stats().hits(Limit::Unsettled), 0);
+}
+
+#[tokio::test]
+async fn a_queue_waits_for_who_holds_too_much_and_counts_it() {
+    let broker = limited(|limits| limits.max_unsettled = 2).await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n").await;
+    for n in 0..4 {
+        sender.send("/queue/a", &n.to_string()).await;
+    }
+    client.message().await;
+    let second = client.message().await;
+    assert_eq!(broker.stats().hits(Limit::Unsettled), 1, "once, however many wait");
+    let more = client.ask(&format!("ACK\nid:{}\n\n", header(&second, "ack"))).await;
+    assert_eq!(more.iter().map(|m| m.body_text().expect("text")).collect::<Vec<_>>(), ["2", "3"]);
+    sender.send("/queue/a", "4").await;
+    assert_eq!((broker.stats().hits(Limit::Unsettled), broker.stats().errors), (2, 0), "and again");
+    // A prefetch is what the client wants, and no limit.
+    let broker = limited(|limits| limits.max_unsettled = 2).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\nprefetch-count:1\n\n").await;
+    client.say(&"SEND\ndestination:/queue/a\n\n\0".repeat(3)).await;
+    client.message().await;
+    assert_eq!(broker.messages("/queue/a").len(), 2);
     assert_eq!(broker.stats().hits(Limit::Unsettled), 0);
 }

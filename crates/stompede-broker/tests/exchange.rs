@@ -265,5 +265,5 @@ async fn a_stuck_subscriber_is_ended_and_slows_nobody() {
         }
     };
     // The goodbye has its own time limit, so the ERROR itself may be cut off; the end is not.
-    assert!(last.is_none_or(|frame| header(&frame, "message") == "too slow"));
+    assert!(last.is_none_or(|frame| header(&frame, "message") == "slow consumer"));
 }

@@ -147,6 +147,7 @@ async fn the_time_until_connect_is_limited_and_counted() {
     sleep(9 * SECOND).await;
     client.say("CONNECT\nhost:").await;
     let error = client.frame().await;
-    assert_eq!(header(&error, "message"), "too slow");
+    assert_eq!(header(&error, "message"), "no CONNECT in time");
+    assert_eq!(error.body_text(), Ok("no CONNECT within 10s"));
     assert_eq!(broker.stats().hits(Limit::ConnectTime), 1);
 }

@@ -23,15 +23,17 @@ impl Router {
                 continue;
             }
             if bytes >= self.limits.max_outbox_bytes {
-                let text = format!("{bytes} bytes wait to be read, and a topic keeps nothing");
-                self.give_up(id, &Refusal::limit(Limit::SlowConsumer, "too slow", text));
+                let limit = self.limits.max_outbox_bytes;
+                let text = format!("{bytes} of {limit} bytes wait to be read, and a topic keeps nothing");
+                self.give_up(id, &Refusal::slow_consumer(text));
                 continue;
             }
             // A prefetch is no limit of ours: it says how much of a queue to hand out, and a topic has nowhere to keep
             // the rest.
             if !self.may_hold_more(id) {
-                let text = "too many messages wait to be acknowledged, and a topic keeps nothing";
-                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too slow", text));
+                let limit = self.limits.max_unsettled;
+                let text = format!("{limit} messages wait to be acknowledged, and a topic keeps nothing");
+                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too many unacknowledged messages", text));
                 continue;
             }
             self.deliver(id, Queued::new(message.clone()));
@@ -63,6 +65,10 @@ impl Router {
                 left -= 1;
             } else {
                 queue.park();
+                // The queue keeps the rest, so nobody is ended for it; a prefetch is the client's own wish.
+                if !self.may_hold_more(id) {
+                    self.hub.counters.hit(Limit::Unsettled);
+                }
                 let Some(subscriber) = self.subscribers.get_mut(&id) else { continue };
                 subscriber.parked = true;
                 if let Some(connection) = self.connections.get_mut(&subscriber.connection) {
