@@ -163,6 +163,73 @@ async fn acknowledgements_cover_what_their_mode_and_version_say() {
 }
 
 #[tokio::test]
+async fn a_nack_brings_again_what_its_mode_and_version_say() {
+    for (version, ack, again) in [
+        ("1.2", "client", &["1", "2"][..]),
+        ("1.1", "client", &["1", "2"]),
+        ("1.2", "client-individual", &["2"]),
+        ("1.1", "client-individual", &["2"]),
+    ] {
+        let broker = broker().await;
+        let (mut client, names) = three(&broker, version, ack).await;
+        let redelivered = client.ask(&format!("NACK\n{}\n", names[1])).await;
+        let seen = redelivered.iter().map(|message| (message.body_text(), message.header("redelivered")));
+        let expected = again.iter().map(|body| (Ok(*body), Some("true".into())));
+        assert!(seen.eq(expected), "{version} {ack}: {redelivered:?}");
+        drop(client);
+        while broker.stats().connections > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            queue(&broker, "/queue/work").await,
+            ["1", "2", "3"],
+            "{version} {ack}: nothing is settled"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_nack_in_a_transaction_takes_effect_at_commit() {
+    for version in ["1.1", "1.2"] {
+        let broker = broker().await;
+        let (mut client, names) = three(&broker, version, "client-individual").await;
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        assert!(client.ask(&format!("NACK\ntransaction:t\n{}\n", names[1])).await.is_empty(), "not yet");
+        assert!(client.ask(&format!("ACK\ntransaction:t\n{}\n", names[0])).await.is_empty());
+        let again = client.ask("COMMIT\ntransaction:t\n\n").await;
+        let bodies: Vec<_> = again.iter().map(|message| message.body_text().expect("text")).collect();
+        assert_eq!((bodies, header(&again[0], "redelivered").as_str()), (vec!["2"], "true"), "{version}");
+        client.ask("DISCONNECT\n\n").await;
+        assert_eq!(queue(&broker, "/queue/work").await, ["2", "3"], "{version}: 1 was acknowledged");
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_in_a_transaction_that_is_not_committed_never_was() {
+    for end in ["ABORT\ntransaction:t\n\n", "DISCONNECT\n\n", ""] {
+        let broker = broker().await;
+        let mut listener = Raw::connected(&broker, "1.2").await;
+        listener.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        for destination in ["/queue/a", "/topic/a"] {
+            client.ask(&format!("SEND\ndestination:{destination}\ntransaction:t\n\nx")).await;
+        }
+        if !end.is_empty() {
+            client.ask(end).await;
+        }
+        drop(client);
+        // The broker notices at its own time that it has lost the connection.
+        while broker.stats().connections > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert!(broker.messages("/queue/a").is_empty(), "{end:?}");
+        assert!(listener.ask("SEND\ndestination:/queue/b\n\n").await.is_empty(), "{end:?}");
+        assert_eq!(broker.stats().received, 1, "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn nack_and_a_lost_connection_bring_messages_again_in_order() {
     let broker = broker().await;
     let (mut client, names) = three(&broker, "1.2", "client").await;
