@@ -17,28 +17,31 @@ impl Router {
         let mut listeners = std::mem::take(&mut self.listeners);
         self.topics.find(name, &mut listeners);
         for id in listeners.drain(..) {
-            let Some(outbox) = self.outbox_of(id) else { continue };
-            let (bytes, is_ending) = outbox.load();
-            if is_ending {
-                continue;
-            }
-            if bytes >= self.limits.max_outbox_bytes {
-                let limit = self.limits.max_outbox_bytes;
-                let text = format!("{bytes} of {limit} bytes wait to be read, and a topic keeps nothing");
-                self.give_up(id, &Refusal::slow_consumer(text));
-                continue;
-            }
-            // A prefetch is no limit of ours: it says how much of a queue to hand out, and a topic has nowhere to keep
-            // the rest.
-            if !self.may_hold_more(id) {
-                let limit = self.limits.max_unsettled;
-                let text = format!("{limit} messages wait to be acknowledged, and a topic keeps nothing");
-                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too many unacknowledged messages", text));
-                continue;
-            }
-            self.deliver(id, Queued::new(message.clone()));
+            self.pass_on(id, Queued::new(message.clone()));
         }
         self.listeners = listeners;
+    }
+
+    /// Gives a subscriber what a topic has for it, or ends it: there is nowhere to keep that.
+    pub(super) fn pass_on(&mut self, id: SubscriberId, message: Queued) {
+        let Some(outbox) = self.outbox_of(id) else { return };
+        let (bytes, is_ending) = outbox.load();
+        if is_ending {
+            return;
+        }
+        if bytes >= self.limits.max_outbox_bytes {
+            let limit = self.limits.max_outbox_bytes;
+            let text = format!("{bytes} of {limit} bytes wait to be read, and a topic keeps nothing");
+            return self.give_up(id, &Refusal::slow_consumer(text));
+        }
+        // A prefetch is no limit of ours: it says how much of a queue to hand out.
+        if !self.may_hold_more(id) {
+            let limit = self.limits.max_unsettled;
+            let text = format!("{limit} messages wait to be acknowledged, and a topic keeps nothing");
+            return self
+                .give_up(id, &Refusal::limit(Limit::Unsettled, "too many unacknowledged messages", text));
+        }
+        self.deliver(id, message);
     }
 
     pub(super) fn serve_all(&mut self, mut queues: Vec<Arc<str>>) {
