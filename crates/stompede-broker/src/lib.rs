@@ -70,6 +70,7 @@ mod router;
 #[cfg(feature = "scripted")]
 pub mod scripted;
 mod stats;
+mod storage;
 mod test_broker;
 mod wait;
 

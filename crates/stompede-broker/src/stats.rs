@@ -11,6 +11,8 @@ pub struct BrokerStats {
     pub connections: usize,
     /// Subscriptions that are open now.
     pub subscriptions: usize,
+    /// Bytes that messages take now: in queues, not settled yet, in open transactions.
+    pub stored_bytes: usize,
     /// SEND frames that were accepted.
     pub received: u64,
     /// MESSAGE frames that were handed to subscribers, redeliveries included.
@@ -43,6 +45,8 @@ pub enum Limit {
     Destinations,
     /// Messages or bytes in a queue.
     QueueDepth,
+    /// What all messages take together.
+    Storage,
     /// Messages that were not acknowledged. A topic ends its subscriber; a queue makes it wait, counted once each time.
     Unsettled,
     /// Frames or bytes in open transactions.
@@ -54,7 +58,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Connections,
         Self::ConnectTime,
         Self::Login,
@@ -62,6 +66,7 @@ impl Limit {
         Self::Subscriptions,
         Self::Destinations,
         Self::QueueDepth,
+        Self::Storage,
         Self::Unsettled,
         Self::Transactions,
         Self::SlowConsumer,
@@ -82,6 +87,7 @@ impl BrokerStats {
 pub(crate) struct Counters {
     pub(crate) connections: AtomicUsize,
     pub(crate) subscriptions: AtomicUsize,
+    pub(crate) stored_bytes: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
@@ -95,6 +101,7 @@ impl Counters {
         BrokerStats {
             connections: self.connections.load(Ordering::Relaxed),
             subscriptions: self.subscriptions.load(Ordering::Relaxed),
+            stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
             received: read(&self.received),
             delivered: read(&self.delivered),
             dropped: read(&self.dropped),
