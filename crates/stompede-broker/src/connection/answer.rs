@@ -17,10 +17,16 @@ impl Connection {
         if self.place.entry.outbox.load().1 {
             return None;
         }
+        let left = self.decoder.buffered();
         match self.decoder.next() {
-            Ok(item) => item,
+            Ok(Some(item)) => Some(item),
+            Ok(None) => {
+                self.beginning.settle(self.decoder.buffered());
+                None
+            }
             Err(error) => {
-                self.refuse(&Refusal::bad_frame(&error), None);
+                let receipt = self.beginning.receipt(left, self.decoder.version());
+                self.refuse(&Refusal::bad_frame(&error), receipt.as_deref());
                 None
             }
         }
@@ -33,7 +39,8 @@ impl Connection {
                 return;
             }
             let text = "there is no whole frame in this WebSocket message";
-            return self.refuse(&Refusal::new("bad frame", text), None);
+            let receipt = self.beginning.receipt(self.decoder.buffered(), self.decoder.version());
+            return self.refuse(&Refusal::new("bad frame", text), receipt.as_deref());
         };
         self.answer(item, now);
         let version = self.decoder.version();

@@ -61,12 +61,12 @@ impl Connection {
         let limits = &shared.settings.limits;
         if written == Written::Blocked && is_over(self.stall_due()) {
             let text = format!("nothing of what waits was taken for {:?}", limits.stalled_for);
-            return self.refuse(&Refusal::limit(Limit::SlowConsumer, "too slow", text), None);
+            return self.refuse(&Refusal::slow_consumer(text), None);
         }
         match &mut self.state {
             State::Greeting { until } if is_over(*until) => {
                 let text = format!("no CONNECT within {:?}", limits.connect_within);
-                self.refuse(&Refusal::limit(Limit::ConnectTime, "too slow", text), None);
+                self.refuse(&Refusal::limit(Limit::ConnectTime, "no CONNECT in time", text), None);
             }
             State::Leaving { until } if is_over(*until) => self.place.entry.outbox.end(),
             State::Open { beats, .. } => {

@@ -88,7 +88,7 @@ impl Requests {
         let reply_to = self.reply_to(&frame)?;
         let settles = self.habits().messages.settle;
         let transaction = frame.header("transaction").filter(|_| settles).map(String::from);
-        let message = Stored::new(destination, frame, reply_to.as_ref(), self.habits());
+        let message = Stored::new(destination, frame, reply_to.as_ref(), &self.shared)?;
         match transaction {
             Some(transaction) => self.postpone(&transaction, Operation::Send(message)),
             None => lock(&self.router).send(message),

@@ -6,7 +6,9 @@ use stompede_codec::{Command, Frame, Headers, Version};
 use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
-use crate::personality::Personality;
+use crate::broker::Shared;
+use crate::refusal::Refusal;
+use crate::storage::Share;
 
 /// A message that was sent.
 #[derive(Debug)]
@@ -19,26 +21,33 @@ pub(crate) struct Stored {
     body: Bytes,
     /// Subscribers get a `content-length` because the sender gave one.
     counted: bool,
+    /// What it takes of the broker's memory.
+    _share: Share,
 }
 
 impl Stored {
-    /// What a SEND frame brings. Whoever reads `reply_to` must be able to send there.
+    /// What a SEND frame brings, if there is room for it. Whoever reads `reply_to` must be able to send there.
     pub(crate) fn new(
         destination: Destination,
         send: Frame,
         reply_to: Option<&Destination>,
-        habits: &Personality,
-    ) -> Self {
+        shared: &Shared,
+    ) -> Result<Self, Refusal> {
+        let habits = &shared.settings.personality;
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
         let counted = habits.frames.length_as_sent && headers.contains("content-length");
         let ours = if habits.messages.carry_everything { &OURS[..ALWAYS_OURS] } else { &OURS };
-        let mut headers: Headers = headers.iter().filter(|(name, _)| !ours.contains(&&**name)).collect();
+        let mut bytes = body.len();
+        let others = headers.iter().filter(|(name, _)| !ours.contains(&&**name));
+        let mut headers: Headers =
+            others.inspect(|(name, value)| bytes += name.len() + value.len()).collect();
         if let Some(reply_to) = reply_to {
             headers.insert("reply-to", reply_to.text());
         }
-        Self { number: 0, destination, headers, body, counted }
+        let share = Share::take(&shared.hub, bytes, shared.settings.limits.max_stored_bytes)?;
+        Ok(Self { number: 0, destination, headers, body, counted, _share: share })
     }
 
     /// Bytes of the body.
