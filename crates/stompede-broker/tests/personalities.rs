@@ -1,5 +1,7 @@
 //! What other brokers do otherwise, trait by trait, each beside what this broker does by itself.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read the time that it has made pass")]
+
 mod common;
 
 use std::time::Duration;
@@ -8,6 +10,7 @@ use common::ws::{BINARY, CLOSE, CONNECT, RawWs, TEXT};
 use common::{Raw, header};
 use stompede_broker::{Broker, Limit, Personality, TestBroker};
 use stompede_codec::Command;
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -79,13 +82,13 @@ async fn connected_says_who_it_is() {
 #[tokio::test]
 async fn heart_beats_are_answered_as_each_does() {
     for (personality, answers) in [
-        (Personality::stompede(), ["100,100", "100,100"]),
-        (Personality::rabbitmq(), ["1000,1000", "0,1000"]),
-        (Personality::activemq(), ["100,100", "0,500"]),
-        (Personality::spring_simple_broker(), ["0,0", "0,0"]),
+        (Personality::stompede(), ["100,100", "100,100", "100,100"]),
+        (Personality::rabbitmq(), ["1000,1000", "0,1000", "99999000,2000"]),
+        (Personality::activemq(), ["100,100", "0,500", "99999999,2500"]),
+        (Personality::spring_simple_broker(), ["0,0", "0,0", "0,0"]),
     ] {
         let broker = like(personality).await;
-        for (asked, answer) in ["100,100", "500,0"].into_iter().zip(answers) {
+        for (asked, answer) in ["100,100", "500,0", "2500,99999999"].into_iter().zip(answers) {
             let mut client = Raw::new(&broker);
             client.say(&format!("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:{asked}\n\n\0")).await;
             assert_eq!(header(&client.frame().await, "heart-beat"), answer);
@@ -128,7 +131,7 @@ async fn what_is_not_stomp_gets_no_error_from_rabbitmq() {
     for (personality, says_so) in [(Personality::rabbitmq(), false), (Personality::activemq(), true)] {
         let broker = like(personality).await;
         let mut client = Raw::connected(&broker, "1.2").await;
-        client.say("SEND\ndestination:/queue/a\na:\\t\n\nx\0").await;
+        client.say("SEND\ndestination:/queue/a\nno colon\n\nx\0").await;
         let frame = client.try_frame().await;
         assert_eq!(frame.map(|frame| frame.command()), says_so.then_some(Command::Error));
         assert!(client.try_frame().await.is_none());
@@ -325,4 +328,225 @@ async fn an_error_of_spring_closes_with_its_own_code() {
     client.say(b"SEND\nreceipt:r\n\nno destination\0").await;
     assert!(client.text().await.starts_with("ERROR\n"));
     assert_eq!(client.message().await, Some((CLOSE, b"\x03\xea".to_vec())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rabbitmq_beats_at_once_and_then_twice_as_often() {
+    for (personality, expected) in
+        [(Personality::rabbitmq(), [0, 2000, 4000]), (Personality::activemq(), [3000, 6000, 9000])]
+    {
+        let broker = like(personality).await;
+        let mut client = Raw::new(&broker);
+        client.say("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,4000\n\n\0").await;
+        let started = Instant::now();
+        let mut wire = raw_frame(&mut client).await;
+        wire.drain(..wire.find('\0').map_or(0, |nul| nul + 2));
+        for beat in expected {
+            while wire.is_empty() {
+                wire = String::from_utf8(client.chunk().await.expect("more").to_vec()).expect("text");
+            }
+            assert_eq!((wire.as_str(), started.elapsed().as_millis()), ("\n", beat));
+            wire.clear();
+        }
+    }
+}
+
+/// A WebSocket client that is connected; from now on time passes when nothing else is left to do.
+async fn waiting(broker: &TestBroker, heart_beat: &str) -> RawWs {
+    let mut client = RawWs::dialled(broker.ws_url()).await;
+    client
+        .say(format!("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:{heart_beat}\n\n\0").as_bytes())
+        .await;
+    assert!(client.text().await.starts_with("CONNECTED\n"));
+    tokio::time::pause();
+    client
+}
+
+#[tokio::test]
+async fn a_missed_heart_beat_over_websocket_ends_rabbitmq_with_stomp_died() {
+    let broker = listening(Personality::rabbitmq()).await;
+    let mut client = waiting(&broker, "1000,0").await;
+    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8STOMP died".to_vec())), "and no ERROR");
+    assert_eq!((broker.stats().hits(Limit::HeartBeat), broker.stats().errors), (1, 0));
+}
+
+#[tokio::test]
+async fn a_missed_heart_beat_over_websocket_is_an_error_of_this_broker() {
+    let broker = TestBroker::start().await;
+    let mut client = waiting(&broker, "1000,0").await;
+    assert!(client.text().await.starts_with("ERROR\nmessage:heart-beat missed\n"));
+    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8".to_vec())));
+}
+
+#[tokio::test]
+async fn a_minute_of_silence_over_websocket_ends_rabbitmq() {
+    let broker = listening(Personality::rabbitmq()).await;
+    let mut client = waiting(&broker, "0,0").await;
+    let started = Instant::now();
+    let (kind, close) = client.message().await.expect("a close frame");
+    assert_eq!((kind, &close[..2]), (CLOSE, &b"\x03\xe8"[..]));
+    let silence = started.elapsed().as_secs();
+    assert!((59..=61).contains(&silence), "{silence}");
+    assert_eq!(broker.stats().errors, 0);
+}
+
+#[tokio::test]
+async fn rabbitmq_confirms_what_was_sent_in_a_transaction_behind_its_commit() {
+    for (personality, expected) in [
+        (Personality::rabbitmq(), &["plain", "begin", "commit", "s1", "s2"][..]),
+        (Personality::stompede(), &["plain", "begin", "s1", "s2", "commit"]),
+        (Personality::activemq(), &["plain", "begin", "s1", "s2", "commit"]),
+    ] {
+        let broker = like(personality.clone()).await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.say("SEND\nreceipt:plain\ndestination:/queue/a\n\n\0").await;
+        client.say("BEGIN\nreceipt:begin\ntransaction:t\n\n\0").await;
+        for n in 1..=2 {
+            client.say(&format!("SEND\nreceipt:s{n}\ntransaction:t\ndestination:/queue/a\n\n\0")).await;
+        }
+        client.say("SEND\ntransaction:t\ndestination:/queue/a\n\nwithout\0").await;
+        client.say("COMMIT\nreceipt:commit\ntransaction:t\n\n\0").await;
+        for receipt in expected {
+            assert_eq!(header(&client.frame().await, "receipt-id"), *receipt, "{personality:?}");
+        }
+        // What is aborted is never confirmed.
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        client.say("SEND\nreceipt:never\ntransaction:t\ndestination:/queue/a\n\n\0").await;
+        if expected[2] == "s1" {
+            client.frame().await;
+        }
+        client.ask("ABORT\ntransaction:t\n\n").await;
+    }
+}
+
+#[tokio::test]
+async fn activemq_confirms_a_send_before_its_sender_gets_the_message() {
+    let wire = "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0SEND\ndestination:/queue/a\n\n1\0\
+                SEND\nreceipt:r\ndestination:/queue/a\n\n2\0";
+    for (personality, first) in
+        [(Personality::activemq(), Command::Receipt), (Personality::rabbitmq(), Command::Message)]
+    {
+        let broker = like(personality.clone()).await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.say(wire).await;
+        assert_eq!(client.body().await, "1");
+        let both = [client.frame().await, client.frame().await];
+        assert_eq!(both[0].command(), first, "{personality:?}");
+        assert!(both.iter().any(|frame| header(frame, "receipt-id") == "r"));
+        assert!(both.iter().any(|frame| frame.body_text() == Ok("2")));
+        client.say("SEND\nreceipt:r\n\nno destination\0").await;
+        assert_eq!(client.frame().await.command(), Command::Error, "and what is refused is not confirmed");
+        client.ask("SEND\ndestination:/topic/a\n\n").await;
+    }
+}
+
+#[tokio::test]
+async fn rabbitmq_takes_no_message_id_from_a_sender() {
+    for (personality, takes) in [(Personality::rabbitmq(), false), (Personality::stompede(), true)] {
+        let broker = like(personality).await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.say("SEND\nmessage-id:mine\nreceipt:r\ndestination:/queue/a\n\nx\0").await;
+        let answer = client.frame().await;
+        assert_eq!(answer.command() == Command::Receipt, takes, "{answer}");
+        assert_eq!(broker.messages("/queue/a").len(), usize::from(takes));
+    }
+}
+
+#[tokio::test]
+async fn rabbitmq_escapes_headers_in_every_version() {
+    for (personality, escapes) in [(Personality::rabbitmq(), true), (Personality::stompede(), false)] {
+        for version in ["1.0", "1.1"] {
+            let broker = like(personality.clone()).await;
+            let mut client = Raw::connected(&broker, version).await;
+            let subscribe = "SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0";
+            client.say(&format!("{subscribe}SEND\ndestination:/topic/a\nkey:a\\nb\n\n\0")).await;
+            // In 1.0 without escapes a backslash is a backslash.
+            assert!(raw_frame(&mut client).await.contains("\nkey:a\\nb\n"));
+            let mut reader = Raw::connected(&broker, "1.2").await;
+            reader.ask("SUBSCRIBE\nid:s\ndestination:/topic/b\n\n").await;
+            client.say("SEND\ndestination:/topic/b\nkey:a\\nb\n\n\0").await;
+            let read = header(&reader.message().await, "key");
+            let literal = version == "1.0" && !escapes;
+            assert_eq!(read, if literal { "a\\nb" } else { "a\nb" }, "{personality:?} {version}");
+            if version == "1.1" {
+                continue;
+            }
+            // What came to others with a line break goes to a client of 1.0 escaped, or not at all.
+            reader.say("SEND\ndestination:/topic/a\nkey:a\\nb\n\n\0").await;
+            assert_eq!(raw_frame(&mut client).await.contains("\nkey:a\\nb\n"), escapes, "{personality:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn activemq_keeps_an_escape_that_is_none() {
+    let broker = listening(Personality::activemq()).await;
+    let mut client = RawWs::connected(broker.ws_url()).await;
+    client.say(b"SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    client.say(b"SEND\ndestination:/topic/a\nkey:a\\tb\n\n\0").await;
+    assert!(client.text().await.contains("\nkey:a\\\\tb\n"));
+}
+
+#[tokio::test]
+async fn activemq_lets_two_subscriptions_have_one_id() {
+    let broker = like(Personality::activemq()).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    for topic in ["a", "b", "c"] {
+        client.ask(&format!("SUBSCRIBE\nid:s\nack:client\ndestination:/topic/{topic}\n\n")).await;
+    }
+    assert_eq!(broker.stats().subscriptions, 3);
+    let send = async |client: &mut Raw, topic: &str| {
+        client.ask(&format!("SEND\ndestination:/topic/{topic}\n\n")).await;
+    };
+    // The RECEIPT comes first.
+    for topic in ["a", "b", "c"] {
+        send(&mut client, topic).await;
+        let message = client.message().await;
+        assert_eq!(header(&message, "subscription"), "s");
+        client.ask(&format!("ACK\nid:{}\n\n", header(&message, "ack"))).await;
+    }
+    client.ask("UNSUBSCRIBE\nid:s\n\n").await;
+    assert_eq!(broker.stats().subscriptions, 2, "the last one");
+    client.say("UNSUBSCRIBE\nid:s\n\n\0").await;
+    assert_eq!(client.frame().await.command(), Command::Error, "the others cannot be named any more");
+    send(&mut client, "a").await;
+    client.message().await;
+    client.ask("DISCONNECT\n\n").await;
+    assert_eq!(broker.stats().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn activemq_adds_its_properties_to_a_message() {
+    let broker = like(Personality::activemq()).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    for (send, priority) in [("", "4"), ("priority:9\n", "9")] {
+        client.say(&format!("SEND\ndestination:/topic/a\n{send}\nx\0")).await;
+        let message = client.message().await;
+        assert_eq!(
+            (header(&message, "expires").as_str(), header(&message, "priority").as_str()),
+            ("0", priority)
+        );
+        assert_eq!(message.headers().get_all("priority").count(), 1);
+        assert!(header(&message, "timestamp").parse::<u64>().is_ok_and(|millis| millis > 1_700_000_000_000));
+    }
+}
+
+#[tokio::test]
+async fn what_comes_before_connect_ends_nothing_at_activemq() {
+    for (personality, goes_on) in [(Personality::activemq(), true), (Personality::stompede(), false)] {
+        let broker = like(personality).await;
+        let mut client = Raw::new(&broker);
+        client.say("SEND\nreceipt:r\ndestination:/queue/a\n\nx\0").await;
+        let error = client.frame().await;
+        assert_eq!((error.command(), header(&error, "receipt-id").as_str()), (Command::Error, "r"));
+        if goes_on {
+            client.greet("1.2").await;
+            client.say(CONNECT).await;
+            assert_eq!(client.frame().await.command(), Command::Error, "once is enough");
+            client.ask("SEND\ndestination:/topic/a\n\n").await;
+        } else {
+            assert!(client.try_frame().await.is_none());
+        }
+    }
 }
