@@ -23,6 +23,9 @@ const EXAMPLES: &str = "stompede-examples";
 /// The package that is tested against real brokers.
 const REAL_BROKERS: &str = "stompede-real-brokers";
 
+/// A program of somebody else, outside the workspace, with our broker alone among its dev-dependencies.
+const BROKER_CONSUMER: &str = "--manifest-path tests/consumers/broker/Cargo.toml";
+
 /// The example that is also run against a real broker.
 const QUICKSTART: &str = "quickstart";
 
@@ -129,7 +132,8 @@ fn features(cargo: &Cargo) -> Result<(), Failure> {
 }
 
 fn tests(cargo: &Cargo) -> Result<(), Failure> {
-    cargo.run(&format!("test --workspace --exclude {REAL_BROKERS} --all-features"), &[])
+    cargo.run(&format!("test --workspace --exclude {REAL_BROKERS} --all-features"), &[])?;
+    cargo.run(&format!("test {BROKER_CONSUMER}"), &[])
 }
 
 fn docs(cargo: &Cargo) -> Result<(), Failure> {

@@ -89,6 +89,8 @@ async fn what_a_frame_lacks_or_names_wrongly_is_an_error_with_its_receipt_id() {
     ] {
         let error = Raw::connected(&broker, "1.2").await.refused(frame).await;
         assert_eq!(header(&error, "receipt-id"), "r", "{frame:?}");
+        let is_clear = header(&error, "message") == "selectors are not supported";
+        assert_eq!(is_clear, frame.contains("\nselector:"), "{error}");
     }
     Raw::connected(&broker, "1.2").await.refused("NONSENSE\n\n\0").await;
     Raw::connected(&broker, "1.2").await.refused("SEND\ndestination:/queue/a\na:\\t\n\nx\0").await;

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use stompede_codec::Decoder;
+use stompede_codec::{Decoder, Strictness};
 use stompede_transport::{BoxTransport, TransportError, TransportErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::beginning::Beginning;
 use crate::Limit;
 use crate::broker::Shared;
+use crate::builder::Settings;
 use crate::clock::{self, Timer};
 use crate::faults::{InForce, Wire};
 use crate::heartbeat::HeartBeats;
@@ -67,6 +68,8 @@ struct Connection {
     timer: Timer,
     /// When last something was taken of what waits, or nothing waited.
     unstalled: Instant,
+    /// When last something was read.
+    heard: Instant,
 }
 
 enum State {
@@ -84,6 +87,13 @@ enum State {
     Ended,
 }
 
+/// Reads what a client says, as this broker does.
+fn decoder(settings: &Settings) -> Decoder {
+    let lenient = settings.personality.frames.lenient;
+    let strictness = if lenient { Strictness::Lenient } else { Strictness::Strict };
+    Decoder::new(settings.limits.frames).with_strictness(strictness)
+}
+
 /// How far writing got.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Written {
@@ -95,7 +105,7 @@ enum Written {
 impl Connection {
     fn new(place: Place, transport: BoxTransport) -> Self {
         let now = clock::now();
-        let decoder = Decoder::new(place.shared.settings.limits.frames);
+        let decoder = decoder(&place.shared.settings);
         let state = State::Greeting { until: place.connect_due() };
         let faults = place.faults.clone();
         Self {
@@ -110,6 +120,7 @@ impl Connection {
             held: false,
             timer: Timer::default(),
             unstalled: now,
+            heard: now,
         }
     }
 

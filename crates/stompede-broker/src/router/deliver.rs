@@ -106,7 +106,8 @@ impl Router {
         let Some(subscriber) = self.subscribers.get(&id) else { return };
         let Some(connection) = self.connections.get_mut(&subscriber.connection) else { return };
         let key = connection.ledger.next_key();
-        let frame = message.frame(connection.version, subscriber, key);
+        let frame =
+            message.frame(connection.version, connection.outbox.form(connection.version), subscriber, key);
         // A header that this subscriber's version cannot carry has been left out, so the frame can be written.
         if let Err(error) = connection.outbox.push(connection.version, &frame) {
             tracing::warn!(%error, "a message cannot be written for a subscriber and is not delivered");

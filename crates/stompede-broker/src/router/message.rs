@@ -7,6 +7,7 @@ use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
 use crate::broker::Shared;
+use crate::clock::unix_millis;
 use crate::refusal::Refusal;
 use crate::storage::Share;
 
@@ -46,6 +47,15 @@ impl Stored {
         if let Some(reply_to) = reply_to {
             headers.insert("reply-to", reply_to.text());
         }
+        if habits.messages.add_properties {
+            for (name, value) in
+                [("expires", "0"), ("priority", "4"), ("timestamp", &unix_millis().to_string())]
+            {
+                if !headers.contains(name) {
+                    headers.push(name, value);
+                }
+            }
+        }
         let share = Share::take(&shared.hub, bytes, shared.settings.limits.max_stored_bytes)?;
         Ok(Self { number: 0, destination, headers, body, counted, _share: share })
     }
@@ -57,8 +67,8 @@ impl Stored {
 }
 
 impl Queued {
-    /// The MESSAGE frame for one subscriber.
-    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, key: u64) -> Frame {
+    /// The MESSAGE frame for one subscriber, whose headers can be written in this form.
+    pub(super) fn frame(&self, version: Version, form: Version, subscriber: &Subscriber, key: u64) -> Frame {
         let mut frame = self.first_headers();
         if let Some(id) = subscriber.name.id() {
             frame = frame.with_header("subscription", id);
@@ -66,7 +76,7 @@ impl Queued {
         if version == Version::V1_2 && subscriber.ack != Ack::Auto {
             frame = frame.with_header("ack", key.to_string());
         }
-        self.complete(frame, |name, value| carries(version, name, value))
+        self.complete(frame, |name, value| carries(form, name, value))
     }
 
     /// The MESSAGE frame without what depends on its subscriber.

@@ -31,6 +31,7 @@ use self::topics::Topics;
 use crate::event::BrokerEvent;
 use crate::hub::Hub;
 use crate::outbox::Outbox;
+use crate::personality::Personality;
 use crate::refusal::Refusal;
 use crate::stats::count;
 use crate::{BrokerLimits, Limit};
@@ -39,6 +40,8 @@ use crate::{BrokerLimits, Limit};
 pub(crate) struct Router {
     limits: Arc<BrokerLimits>,
     hub: Arc<Hub>,
+    /// A client must not give an id twice.
+    refuse_second_ids: bool,
     next_subscriber: u64,
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
@@ -50,10 +53,11 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>, habits: &Personality) -> Self {
         Self {
             limits,
             hub,
+            refuse_second_ids: habits.errors.refuse_second_ids,
             next_subscriber: 0,
             next_message: 0,
             connections: HashMap::new(),
@@ -109,7 +113,7 @@ impl Router {
             let text = format!("a connection may have {} subscriptions", self.limits.max_subscriptions);
             return Err(Refusal::limit(Limit::Subscriptions, "too many subscriptions", text));
         }
-        if connection.subscriptions.contains_key(&wish.name) {
+        if connection.subscriptions.contains_key(&wish.name) && self.refuse_second_ids {
             let text = format!("there is a subscription {:?} already", wish.name.text());
             return Err(Refusal::new("subscription id in use", text));
         }
@@ -131,8 +135,10 @@ impl Router {
         let Wish { name, destination, ack, prefetch } = wish;
         let id = SubscriberId(self.next_subscriber);
         self.next_subscriber += 1;
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.subscriptions.insert(name.clone(), id);
+        if let Some(connection) = self.connections.get_mut(&connection)
+            && let Some(before) = connection.subscriptions.insert(name.clone(), id)
+        {
+            connection.subscriptions.insert(Name::Eclipsed(before), before);
         }
         let prefetch = prefetch.unwrap_or(self.limits.max_unsettled);
         let subscriber =
