@@ -68,6 +68,8 @@ pub enum ErrorKind {
     StaleAck,
     /// The message was acknowledged or rejected before.
     AlreadySettled,
+    /// An interceptor held the frame back.
+    HeldBack,
     /// The session has been closed by this side.
     Closed,
 }
@@ -169,6 +171,7 @@ impl Error {
             | ErrorKind::VersionMismatch
             | ErrorKind::Protocol
             | ErrorKind::AlreadySettled
+            | ErrorKind::HeldBack
             | ErrorKind::Closed => Recovery::Fatal,
         }
     }

@@ -128,6 +128,10 @@ impl Message {
         settled
     }
 
+    pub(crate) fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.frame
+    }
+
     /// Bytes that this message is counted with in a queue.
     pub(crate) fn cost(&self) -> usize {
         self.frame.body().len() + MESSAGE_OVERHEAD

@@ -130,6 +130,7 @@ impl<'a> SendBuilder<'a> {
             want_receipt,
             within,
             error: self.error,
+            looked_at: false,
             timer: None,
         }
     }
@@ -178,6 +179,8 @@ struct HandOver<'a> {
     want_receipt: bool,
     within: Duration,
     error: Option<Error>,
+    /// The observer has had its say.
+    looked_at: bool,
     /// Only there while the queue is full: a clock for each message would be dear.
     timer: Option<Pin<Box<rt::Sleep>>>,
 }
@@ -189,6 +192,13 @@ impl Future for HandOver<'_> {
         let this = &mut *self;
         if let Some(error) = this.error.take() {
             return Poll::Ready(Err(this.not_sent(error)));
+        }
+        if !std::mem::replace(&mut this.looked_at, true) {
+            let observer = this.shared.observer.as_ref();
+            if observer.is_some_and(|observer| !observer.before_send(&mut this.frame)) {
+                let held_back = Error::new(ErrorKind::HeldBack, "an interceptor held the frame back");
+                return Poll::Ready(Err(this.not_sent(held_back)));
+            }
         }
         let (frame, want_receipt, within) = (&mut this.frame, this.want_receipt, this.within);
         let handed = this.shared.poll_with_room(cx, |machine| {
