@@ -8,7 +8,7 @@ use stompede_transport::Connector;
 
 use crate::dispatch::Dispatch;
 use crate::listener::ErasedListener;
-use crate::{Client, HeartBeat, Listener};
+use crate::{Client, HeartBeat, Interceptor, Listener};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -18,11 +18,17 @@ pub struct ClientBuilder {
     config: Result<Config, Error>,
     connector: Option<Arc<dyn Connector>>,
     listeners: Vec<(String, Arc<dyn ErasedListener>)>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(url: &str) -> Self {
-        Self { config: Config::for_url(url), connector: None, listeners: Vec::new() }
+        Self {
+            config: Config::for_url(url),
+            connector: None,
+            listeners: Vec::new(),
+            interceptors: Vec::new(),
+        }
     }
 
     /// The `login` and `passcode` headers of CONNECT. They take precedence over credentials in the URL.
@@ -114,6 +120,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Adds an interceptor, which sees frames before they are sent and messages before they are consumed.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
     /// Dials with this instead of what the URL's scheme stands for. An async closure will do:
     /// `|endpoint: Endpoint| async move { … }`.
     pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
@@ -135,7 +147,7 @@ impl ClientBuilder {
         config.validate()?;
         let connector = self.connector.unwrap_or_else(default_connector);
         let runtime = Session::runtime()?;
-        let dispatch = Dispatch::start(runtime, self.listeners);
+        let dispatch = Dispatch::start(runtime, self.listeners, self.interceptors);
         let session = Session::connect_observed(config, connector, Some(dispatch.clone())).await?;
         Ok(Client::new(session, dispatch))
     }

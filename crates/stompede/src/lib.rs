@@ -38,6 +38,7 @@
 mod builder;
 mod client;
 mod dispatch;
+mod interceptor;
 mod listener;
 mod mailbox;
 mod subscribe;
@@ -47,6 +48,7 @@ pub use stompede_transport as transport;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
 pub use subscribe::SubscribeBuilder;
 
