@@ -37,9 +37,11 @@
 
 mod builder;
 mod client;
+mod clock;
 mod dispatch;
 mod interceptor;
 mod listener;
+pub mod listeners;
 mod mailbox;
 mod subscribe;
 
