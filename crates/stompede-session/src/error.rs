@@ -123,7 +123,11 @@ impl Error {
         context: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(Box::new(source)))
+        Self::invalid_boxed(context, Box::new(source))
+    }
+
+    pub(crate) fn invalid_boxed(context: impl Into<String>, source: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(source))
     }
 
     fn with_cause(kind: ErrorKind, context: impl Into<String>, cause: Cause) -> Self {

@@ -11,7 +11,7 @@ use stompede_codec::{Command, Frame};
 use crate::driver::Shared;
 use crate::protocol::{Outcome, ReceiptId};
 use crate::receipt::Receipt;
-use crate::{Error, ErrorKind, Session, rt};
+use crate::{Body, Error, ErrorKind, Session, rt};
 
 /// A SEND in the making; made by [`Session::send`].
 ///
@@ -88,9 +88,34 @@ impl<'a> SendBuilder<'a> {
     #[cfg(feature = "json")]
     pub fn json(mut self, value: &(impl serde::Serialize + ?Sized)) -> Self {
         match serde_json::to_vec(value) {
-            Ok(json) => self.content_type("application/json").body(json),
+            Ok(json) => self.content_type(crate::body::JSON).body(json),
             Err(error) => {
                 self.error.get_or_insert(Error::invalid_because("the body has no JSON form", error));
+                self
+            }
+        }
+    }
+
+    /// Sets the body to a text in the charset that `content_type` names, such as `text/plain;charset=iso-8859-1`, and the
+    /// header `content-type` with it.
+    ///
+    /// A charset that is not known, or has not all of these characters, is reported when the message is sent.
+    #[cfg(feature = "encoding")]
+    pub fn encode_text(mut self, content_type: &str, text: &str) -> Self {
+        if let Err(error) = self.frame.set_text(content_type, text) {
+            self.error.get_or_insert(Error::invalid_because("the text cannot be written", error));
+        }
+        self
+    }
+
+    /// Sets the body to a value of a type of one's own, and `content-type` unless there is one already.
+    ///
+    /// A value that has no such form is reported when the message is sent.
+    pub fn value(mut self, value: &impl Body) -> Self {
+        match value.write() {
+            Ok(body) => self.content_type(value.content_type()).body(body),
+            Err(error) => {
+                self.error.get_or_insert(Error::invalid_boxed("the body cannot be written", error));
                 self
             }
         }

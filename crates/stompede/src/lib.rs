@@ -34,6 +34,7 @@
 //! | `ws` | yes | `ws://` |
 //! | `tcp` | yes | `tcp://` |
 //! | `json` | yes | JSON bodies by serde |
+//! | `encoding` | no | text bodies in the charset of their `content-type` |
 
 mod builder;
 mod client;
@@ -55,10 +56,12 @@ pub use listener::Listener;
 pub use subscribe::SubscribeBuilder;
 
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
+#[cfg(feature = "json")]
+pub use stompede_session::Json;
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Confirmed, Error, ErrorKind, HeartBeat, Message, Recovery, SendBuilder, SendError, SendFuture,
-    SessionState, Subscription, Unsent,
+    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, HeartBeat, Message,
+    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
