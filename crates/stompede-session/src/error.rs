@@ -94,7 +94,8 @@ impl Error {
         Self::with_cause(kind, context, Cause::None)
     }
 
-    pub(crate) fn invalid(context: impl Into<String>) -> Self {
+    /// An argument or a setting that makes no sense ([`ErrorKind::InvalidArgument`]); `context` names it and says what would.
+    pub fn invalid(context: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, context)
     }
 

@@ -147,6 +147,12 @@ impl<'a> SendBuilder<'a> {
         }
     }
 
+    /// Sends nothing: gives the frame back as [`SendError::NotSent`], for this reason.
+    #[must_use = "the frame comes back in it"]
+    pub fn give_up(self, cause: Error) -> SendError {
+        SendError::NotSent(Box::new(Unsent { frame: self.frame, cause }))
+    }
+
     fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         HandOver {

@@ -155,6 +155,11 @@ impl Subscription {
         self.id
     }
 
+    /// How its messages are acknowledged.
+    pub fn ack_mode(&self) -> AckMode {
+        self.ack
+    }
+
     /// Sends UNSUBSCRIBE and ends the subscription. Messages that still wait in it are dropped.
     ///
     /// Does not wait for the broker.

@@ -44,6 +44,7 @@ mod interceptor;
 mod listener;
 pub mod listeners;
 mod mailbox;
+mod process;
 mod subscribe;
 
 pub use stompede_codec as codec;
@@ -53,6 +54,7 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
+pub use process::{Process, Processed, process};
 pub use subscribe::SubscribeBuilder;
 
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
