@@ -34,8 +34,11 @@
 //! | `ws` | yes | `ws://` |
 //! | `tcp` | yes | `tcp://` |
 //! | `json` | yes | JSON bodies by serde |
+//! | `blocking` | no | [`blocking`](https://docs.rs/stompede/latest/stompede/blocking/): the same client without async |
 //! | `encoding` | no | text bodies in the charset of their `content-type` |
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod client;
 mod clock;
@@ -45,6 +48,7 @@ mod listener;
 pub mod listeners;
 mod mailbox;
 mod process;
+mod request;
 mod subscribe;
 
 pub use stompede_codec as codec;
@@ -55,6 +59,7 @@ pub use client::Client;
 pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
 pub use process::{Process, Processed, process};
+pub use request::{ReplyTo, Request, RequestError, Requester};
 pub use subscribe::SubscribeBuilder;
 
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
