@@ -35,6 +35,7 @@
 //! | `tcp` | yes | `tcp://` |
 //! | `json` | yes | JSON bodies by serde |
 //! | `blocking` | no | [`blocking`](https://docs.rs/stompede/latest/stompede/blocking/): the same client without async |
+//! | `config` | no | [`config`](https://docs.rs/stompede/latest/stompede/config/): settings by serde |
 //! | `encoding` | no | text bodies in the charset of their `content-type` |
 
 #[cfg(feature = "blocking")]
@@ -42,6 +43,8 @@ pub mod blocking;
 mod builder;
 mod client;
 mod clock;
+#[cfg(feature = "config")]
+pub mod config;
 mod dispatch;
 mod interceptor;
 mod listener;
@@ -50,6 +53,7 @@ mod mailbox;
 mod process;
 mod request;
 mod subscribe;
+mod wires;
 
 pub use stompede_codec as codec;
 pub use stompede_transport as transport;
