@@ -204,10 +204,21 @@ impl Observer for Dispatch {
     }
 
     fn before_send(&self, frame: &mut Frame) -> bool {
-        self.passes(frame, |interceptor, frame| interceptor.before_send(frame))
+        let passes = self.passes(frame, |interceptor, frame| interceptor.before_send(frame));
+        // Looked at first: finding a header costs more than finding out that nobody wants to know.
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let (destination, bytes) = (frame.header("destination"), frame.body().len());
+            let destination = destination.as_deref();
+            tracing::trace!(command = %frame.command(), destination, bytes, passes, "send");
+        }
+        passes
     }
 
     fn before_message(&self, frame: &mut Frame) -> bool {
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let (destination, bytes) = (frame.header("destination"), frame.body().len());
+            tracing::trace!(destination = destination.as_deref(), bytes, "delivery");
+        }
         self.passes(frame, |interceptor, frame| interceptor.before_message(frame))
     }
 }

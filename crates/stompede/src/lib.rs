@@ -46,6 +46,7 @@ mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 mod dispatch;
+mod framed;
 mod interceptor;
 mod listener;
 pub mod listeners;
@@ -60,6 +61,7 @@ pub use stompede_transport as transport;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use framed::{FramedError, FramedTransport};
 pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
 pub use process::{Process, Processed, process};

@@ -55,11 +55,12 @@ pub(crate) fn start(
     connector: Arc<dyn Connector>,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
+    let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let mut machine = Machine::new(config)?;
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer));
-    let driver = Driver { shared: shared.clone(), connector, link: Link::Down, timer: None };
+    let driver = Driver { shared: shared.clone(), connector, span, link: Link::Down, timer: None };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -67,6 +68,8 @@ pub(crate) fn start(
 struct Driver {
     shared: Arc<Shared>,
     connector: Arc<dyn Connector>,
+    /// What happens in a turn is told inside it.
+    span: tracing::Span,
     link: Link,
     timer: Option<Pin<Box<rt::Sleep>>>,
 }
@@ -92,6 +95,8 @@ impl Future for Driver {
     /// One turn: dial, read, write, timer. None of them waits for another.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let span = this.span.clone();
+        let _turn = span.enter();
         // Registered first: whatever a handle does from here on wakes this task.
         this.shared.lock().driver = Some(cx.waker().clone());
         this.drain();
