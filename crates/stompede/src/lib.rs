@@ -23,7 +23,12 @@
 //! | send, and learn what became of it | [`Client::send`], [`SendBuilder`], [`SendError`] |
 //! | receive as a stream | [`Client::subscribe`], [`Subscription`] |
 //! | receive in named listeners | [`Listener`], [`SubscribeBuilder::listen`] |
-//! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`] |
+//! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`], [`process()`] |
+//! | watch, count, print, record | [`listeners`] |
+//! | change frames on their way | [`Interceptor`] |
+//! | give bodies a type | [`SendBuilder::value`], [`Message::read`], [`Body`] |
+//! | ask and wait for an answer | [`Client::requester`], [`Client::reply`] |
+//! | do without a session | [`FramedTransport`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`], [`Recovery`] |
 //! | bring a pipe of one's own | [`transport`], [`ClientBuilder::connector`] |
 //!
@@ -83,6 +88,14 @@ pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 mod pages {
     #[doc = include_str!("../../../README.md")]
     mod readme {}
+    #[doc = include_str!("../../../docs/guide/getting-started.md")]
+    mod getting_started {}
+    #[doc = include_str!("../../../docs/guide/connecting.md")]
+    mod connecting {}
+    #[doc = include_str!("../../../docs/guide/listeners.md")]
+    mod listeners {}
+    #[doc = include_str!("../../../docs/guide/streams-and-acks.md")]
+    mod streams_and_acks {}
     #[doc = include_str!("../../../docs/guide/heartbeats.md")]
     mod heartbeats {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]

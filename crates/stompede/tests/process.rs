@@ -42,6 +42,7 @@ async fn what_succeeds_is_acknowledged_and_what_fails_is_tried_again_later() {
     let (client, jobs) = worker(&broker, AckMode::ClientIndividual).await;
     send(&client, &["good", "flaky", "good"]).await;
     let (attempts, handled) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    #[allow(clippy::disallowed_methods, reason = "virtual time")]
     let started = tokio::time::Instant::now();
     let (tried, finished) = (attempts.clone(), handled.clone());
     let handler = move |message: Message| {
