@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::Options;
 use crate::cargo::Cargo;
+use crate::consumers;
 use crate::failure::Failure;
 use crate::foreign;
 use crate::install::{self, Plan};
@@ -47,6 +48,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("docs", &|report| noted(report, "docs", docs(&cargo))),
         ("examples", &|report| examples(&cargo, report)),
         ("cargo-deny", &|report| cargo_deny(&cargo, report)),
+        ("consumers", &|report| consumers::run(&cargo, options, report)),
         ("fuzz", &|report| fuzz::smoke(&cargo, plan_fuzz(&cargo, options)?, report)),
         ("foreign", &|report| foreign::run(&cargo, options, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
@@ -119,7 +121,7 @@ fn clippy(cargo: &Cargo) -> Result<(), Failure> {
 /// The crates with optional parts: without any, with each alone, with all; and what must do without tokio or `std`.
 fn features(cargo: &Cargo) -> Result<(), Failure> {
     let metadata = Metadata::read(cargo)?;
-    for package in ["stompede-codec", "stompede-transport"] {
+    for package in ["stompede-codec", "stompede-transport", "stompede"] {
         let check = format!("check -p {package} --no-default-features");
         cargo.run(&check, &[])?;
         for feature in metadata.features(package)? {
