@@ -39,8 +39,12 @@ mod connector;
 mod default_connector;
 mod endpoint;
 mod error;
+#[cfg(feature = "ws")]
+mod http;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "tcp")]
+mod net;
 mod outbound;
 #[cfg(feature = "server")]
 pub mod server;
