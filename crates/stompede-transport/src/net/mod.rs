@@ -1,7 +1,9 @@
 //! How a byte stream to an endpoint comes about: TCP today, the one place where a proxy and TLS are added.
 
+mod race;
 mod stream;
 
+pub(crate) use race::{interleaved, race};
 pub(crate) use stream::NetStream;
 
 use crate::{Endpoint, TcpConnector, TransportError};
