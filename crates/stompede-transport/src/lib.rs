@@ -57,7 +57,7 @@ pub mod ws;
 pub use connector::{Connecting, Connector};
 #[cfg(feature = "tcp")]
 pub use default_connector::DefaultConnector;
-pub use endpoint::{Credentials, Endpoint};
+pub use endpoint::{Credentials, Endpoint, Endpoints};
 pub use error::{HttpResponse, TransportError, TransportErrorKind};
 pub use outbound::Outbound;
 #[cfg(feature = "tcp")]

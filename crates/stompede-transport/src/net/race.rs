@@ -121,6 +121,7 @@ mod tests {
     async fn run(script: &[Does]) -> Outcome {
         let list: Vec<SocketAddr> =
             (0..script.len()).map(|at| format!("10.0.0.{at}:1").parse().unwrap()).collect();
+        #[expect(clippy::disallowed_methods, reason = "the paused clock of the test")]
         let start = Instant::now();
         let began = Mutex::new(Vec::new());
         let winner = race(&list, |address| {
