@@ -8,9 +8,9 @@ use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::config::is_token;
-use super::http::{self, HeadError, MAX_FIELDS, read_head};
 use super::transport::{Settings, WsTransport};
 use super::{DEFAULT_MAX_MESSAGE, WsMessageKind};
+use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kind};
 
 /// What a server can choose from, best first.

@@ -10,7 +10,6 @@
 pub(crate) mod accept;
 mod config;
 mod gather;
-mod http;
 mod opcode;
 mod pipe;
 mod transport;
