@@ -44,6 +44,8 @@ pub mod memory;
 mod outbound;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "ws")]
+mod stall;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 mod transport;

@@ -104,7 +104,7 @@ impl ClientBuilder {
         let config = self.config?;
         // Before any task is started for it.
         config.validate()?;
-        let connector = self.connector.unwrap_or_else(default_connector);
+        let connector = self.connector.unwrap_or_else(|| default_connector(config.limits));
         let runtime = Session::runtime()?;
         let dispatch = Dispatch::start(runtime, self.listeners);
         let session = Session::connect_observed(config, connector, Some(dispatch.clone())).await?;
@@ -119,14 +119,23 @@ impl ClientBuilder {
     }
 }
 
-#[cfg(feature = "tcp")]
-fn default_connector() -> Arc<dyn Connector> {
+#[cfg(feature = "ws")]
+fn default_connector(limits: Limits) -> Arc<dyn Connector> {
+    use stompede_transport::{DefaultConnector, WsConfig, ws};
+
+    // Never less than the default: limits are for what comes in, and this bounds what goes out as well.
+    let longest = ws::max_message_for(limits.max_head, limits.max_body).max(ws::DEFAULT_MAX_MESSAGE);
+    Arc::new(DefaultConnector::new().ws(WsConfig::new().max_message(longest)))
+}
+
+#[cfg(all(feature = "tcp", not(feature = "ws")))]
+fn default_connector(_: Limits) -> Arc<dyn Connector> {
     Arc::new(stompede_transport::DefaultConnector::new())
 }
 
 /// Without a transport of its own this build knows no scheme.
-#[cfg(not(feature = "tcp"))]
-fn default_connector() -> Arc<dyn Connector> {
+#[cfg(not(any(feature = "tcp", feature = "ws")))]
+fn default_connector(_: Limits) -> Arc<dyn Connector> {
     use stompede_transport::{BoxTransport, Endpoint, TransportError, TransportErrorKind};
 
     Arc::new(|endpoint: Endpoint| async move {
