@@ -48,6 +48,8 @@ mod net;
 mod outbound;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "ws")]
+mod stall;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 mod transport;

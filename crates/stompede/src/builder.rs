@@ -221,7 +221,7 @@ impl ClientBuilder {
                 ));
             }
             Some(connector) => connector,
-            None => self.wires.connector()?,
+            None => self.wires.connector(config.limits)?,
         };
         let runtime = Session::runtime()?;
         let dispatch = Dispatch::start(runtime, self.listeners, self.interceptors);

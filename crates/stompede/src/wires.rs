@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stompede_codec::Limits;
 use stompede_transport::Connector;
 
 use crate::Error;
@@ -19,8 +20,8 @@ pub(crate) struct Wires {
 
 #[cfg(feature = "tcp")]
 impl Wires {
-    /// A connector with these settings.
-    pub(crate) fn connector(self) -> Result<Arc<dyn Connector>, Error> {
+    /// A connector with these settings, for a session with these limits.
+    pub(crate) fn connector(self, limits: Limits) -> Result<Arc<dyn Connector>, Error> {
         use stompede_transport::{DefaultConnector, TcpConnector};
 
         let mut tcp = TcpConnector::new();
@@ -31,17 +32,21 @@ impl Wires {
             tcp = tcp.keepalive(idle);
         }
         let connector = DefaultConnector::new().tcp(tcp);
+        #[cfg(not(feature = "ws"))]
+        let _ = limits;
         #[cfg(feature = "ws")]
-        let connector = connector.ws(self.ws()?);
+        let connector = connector.ws(self.ws(limits)?);
         Ok(Arc::new(connector))
     }
 
     #[cfg(feature = "ws")]
-    fn ws(&self) -> Result<stompede_transport::WsConfig, Error> {
-        use stompede_transport::{WsConfig, WsMessageKind};
+    fn ws(&self, limits: Limits) -> Result<stompede_transport::WsConfig, Error> {
+        use stompede_transport::{WsConfig, WsMessageKind, ws};
 
         let kind = if self.binary { WsMessageKind::Binary } else { WsMessageKind::Auto };
-        let mut config = WsConfig::new().message_kind(kind);
+        // Never less than the default: limits are for what comes in, and this bounds what goes out as well.
+        let longest = ws::max_message_for(limits.max_head, limits.max_body).max(ws::DEFAULT_MAX_MESSAGE);
+        let mut config = WsConfig::new().message_kind(kind).max_message(longest);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
             config = config
@@ -55,7 +60,7 @@ impl Wires {
 #[cfg(not(feature = "tcp"))]
 impl Wires {
     /// Without a transport of its own this build knows no scheme.
-    pub(crate) fn connector(self) -> Result<Arc<dyn Connector>, Error> {
+    pub(crate) fn connector(self, _: Limits) -> Result<Arc<dyn Connector>, Error> {
         use stompede_transport::{BoxTransport, Endpoint, TransportError, TransportErrorKind};
 
         Ok(Arc::new(|endpoint: Endpoint| async move {

@@ -114,6 +114,11 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
         text_only: false,
         separate: false,
         max_message: config.max_message,
+        max_frame: config.max_frame,
+        read_buffer: config.read_buffer,
+        split: config.split,
+        ping_interval: config.ping_interval,
+        write_timeout: config.write_timeout,
         subprotocol,
         goodbye: CloseReason::new(1000, ""),
     };
