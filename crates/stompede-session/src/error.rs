@@ -52,7 +52,13 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The peer sent what STOMP does not allow.
     Protocol,
-    /// The connection took no more bytes within the time limit.
+    /// Nothing came from the broker for longer than it promised in the heart-beat negotiation.
+    HeartBeatMissed,
+    /// The connection took nothing within the `write_timeout`, so the peer counts as dead.
+    WriteStuck,
+    /// No frame went either way within the `idle_timeout`.
+    IdleTimedOut,
+    /// The connection took no more bytes within the time limit of a call.
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
@@ -151,6 +157,9 @@ impl Error {
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError
             | ErrorKind::ConnectionLost
+            | ErrorKind::HeartBeatMissed
+            | ErrorKind::WriteStuck
+            | ErrorKind::IdleTimedOut
             | ErrorKind::DisconnectTimedOut
             | ErrorKind::StaleAck => Recovery::Reconnect,
             ErrorKind::WriteTimedOut | ErrorKind::ReceiptTimedOut => Recovery::RetryLater,

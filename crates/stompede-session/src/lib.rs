@@ -8,6 +8,7 @@
 
 mod config;
 mod error;
+mod heart_beat;
 pub mod protocol;
 
 #[cfg(feature = "tokio")]
@@ -29,6 +30,7 @@ mod subscription;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
+pub use heart_beat::HeartBeat;
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "tokio")]

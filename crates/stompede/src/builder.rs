@@ -8,7 +8,7 @@ use stompede_transport::Connector;
 
 use crate::dispatch::Dispatch;
 use crate::listener::ErasedListener;
-use crate::{Client, Listener};
+use crate::{Client, HeartBeat, Listener};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -53,6 +53,20 @@ impl ClientBuilder {
         self.set(|config| config.limits = limits)
     }
 
+    /// The heart-beats to offer. Every 10 s both ways unless set; [`HeartBeat::OFF`] offers none.
+    pub fn heart_beat(self, offer: HeartBeat) -> Self {
+        self.set(|config| config.heart_beat = offer)
+    }
+
+    /// How much silence beyond what it promised the broker is granted: `scale` times the period, and `slack` on top.
+    /// 1.5 and 500 ms unless set.
+    pub fn heart_beat_tolerance(self, scale: f64, slack: Duration) -> Self {
+        self.set(|config| {
+            config.receive_scale = scale;
+            config.receive_slack = slack;
+        })
+    }
+
     /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set.
     pub fn connect_timeout(self, within: Duration) -> Self {
         self.set(|config| config.connect_timeout = within)
@@ -61,6 +75,21 @@ impl ClientBuilder {
     /// Time from the open connection to CONNECTED. 10 s unless set.
     pub fn handshake_timeout(self, within: Duration) -> Self {
         self.set(|config| config.handshake_timeout = within)
+    }
+
+    /// Time for all of that together, from the first step to CONNECTED. 15 s unless set.
+    pub fn total_connect_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.total_connect_timeout = within)
+    }
+
+    /// How long something may wait to be written without the connection taking anything. 30 s unless set.
+    pub fn write_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.write_timeout = within)
+    }
+
+    /// How long the connection may carry no frame before it is given up. No limit unless set.
+    pub fn idle_timeout(self, within: Option<Duration>) -> Self {
+        self.set(|config| config.idle_timeout = within)
     }
 
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.

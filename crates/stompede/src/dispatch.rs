@@ -93,7 +93,10 @@ impl Observer for Dispatch {
             }
             Event::Receipt(id) => self.tell_all(&Notice::Receipt(id.clone()), Mailbox::tell),
             Event::Error(frame) => self.tell_all(&Notice::Error(frame.clone()), Mailbox::insist),
-            Event::HeartBeat => self.tell_all(&Notice::HeartBeat, Mailbox::tell),
+            Event::HeartBeat { .. } => self.tell_all(&Notice::HeartBeat, Mailbox::tell),
+            Event::HeartBeatTimeout { silent_for } => {
+                self.tell_all(&Notice::HeartBeatTimeout(*silent_for), Mailbox::insist);
+            }
             Event::Closed(cause) => self.finish(cause.clone()),
             _ => {}
         }

@@ -53,7 +53,7 @@ pub use subscribe::SubscribeBuilder;
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Confirmed, Error, ErrorKind, Message, Recovery, SendBuilder, SendError, SendFuture,
+    AckMode, Confirmed, Error, ErrorKind, HeartBeat, Message, Recovery, SendBuilder, SendError, SendFuture,
     SessionState, Subscription, Unsent,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
@@ -63,6 +63,8 @@ pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 mod pages {
     #[doc = include_str!("../../../README.md")]
     mod readme {}
+    #[doc = include_str!("../../../docs/guide/heartbeats.md")]
+    mod heartbeats {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
     #[doc = include_str!("../../../docs/guide/testing.md")]

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use stompede_codec::Frame;
 use stompede_session::protocol::Connected;
@@ -18,7 +19,7 @@ use stompede_session::{Error, Message};
 /// # Order
 ///
 /// For each [`on_connected`](Self::on_connected) there is exactly one [`on_disconnected`](Self::on_disconnected), and
-/// nothing comes after it. `on_error` comes before the `on_disconnected` that follows from it, and `on_receipt` before
+/// nothing comes after it. `on_error` and `on_heartbeat_timeout` come before the `on_disconnected` that follows from it, and `on_receipt` before
 /// the `on_disconnected` of an orderly end.
 pub trait Listener: Send + Sync + 'static {
     /// The connection is open and logged in.
@@ -45,8 +46,14 @@ pub trait Listener: Send + Sync + 'static {
         async {}
     }
 
-    /// Line ends between frames have arrived: the broker's heart-beat, or padding.
+    /// The broker's heart-beat has arrived.
     fn on_heartbeat(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// The broker was silent for longer than it promised. The connection ends with it.
+    fn on_heartbeat_timeout(&self, silent_for: Duration) -> impl Future<Output = ()> + Send {
+        let _ = silent_for;
         async {}
     }
 
@@ -72,6 +79,7 @@ pub(crate) enum Notice {
     Receipt(Box<str>),
     Error(Frame),
     HeartBeat,
+    HeartBeatTimeout(Duration),
     Disconnected(Option<Error>),
 }
 
@@ -83,6 +91,7 @@ impl<L: Listener> ErasedListener for L {
             Notice::Receipt(id) => Box::pin(self.on_receipt(id)),
             Notice::Error(frame) => Box::pin(self.on_error(frame)),
             Notice::HeartBeat => Box::pin(self.on_heartbeat()),
+            Notice::HeartBeatTimeout(silent_for) => Box::pin(self.on_heartbeat_timeout(*silent_for)),
             Notice::Disconnected(cause) => Box::pin(self.on_disconnected(cause.as_ref())),
         }
     }

@@ -77,8 +77,12 @@ impl Future for Driver {
         this.drain();
         this.poll_dial(cx);
         let mut busy = this.poll_read(cx);
+        // Before the timer: a silence is judged by what has arrived.
+        busy |= this.poll_timer(cx);
         busy |= this.poll_write(cx);
-        this.poll_timer(cx);
+        // Writing moves deadlines, and a timer that was set must be polled once to be heard.
+        this.drain();
+        busy |= this.poll_timer(cx);
         if let (Link::Down, Some(cause)) = (&this.link, this.shared.lock().machine.closed()) {
             let cause = cause.cloned();
             tracing::debug!(?cause, "session ended");
@@ -148,12 +152,16 @@ impl Driver {
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
         let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
-        let mut budget = WRITE_BUDGET;
+        let (mut budget, now) = (WRITE_BUDGET, rt::now());
         while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
+                let machine = &mut self.shared.lock().machine;
+                if machine.queued_bytes() > 0 {
+                    machine.handle_input(Input::Blocked { now });
+                }
                 break;
             }
-            let Some(item) = self.shared.lock().machine.poll_transmit() else { break };
+            let Some(item) = self.shared.lock().machine.poll_transmit(now) else { break };
             match transport.start_send(item) {
                 Ok(()) => *unflushed = true,
                 // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
@@ -170,6 +178,7 @@ impl Driver {
         if *unflushed && transport.poll_flush(cx)?.is_ready() {
             *unflushed = false;
             let mut core = self.shared.lock();
+            core.machine.handle_input(Input::Flushed { now });
             core.flushed = core.machine.transmitted();
             let wakers = std::mem::take(&mut core.writers);
             drop(core);
@@ -182,14 +191,18 @@ impl Driver {
         Ok(budget == 0)
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+    /// `true` if it was time for something, which may have left something to write.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut fired = false;
         while let Some(timer) = &mut self.timer {
             if timer.as_mut().poll(cx).is_pending() {
-                return;
+                break;
             }
             self.timer = None;
             self.feed(Input::Timer { now: rt::now() });
+            fired = true;
         }
+        fired
     }
 
     /// The connection has ended.
@@ -255,12 +268,14 @@ impl Driver {
         }
     }
 
+    /// A timer that is set too early is left as it is: deadlines mostly move away, with every frame, and one needless
+    /// call is cheaper than moving the timer each time.
     fn set_timer(&mut self, deadline: Option<Instant>) {
-        match (&mut self.timer, deadline) {
-            (timer, None) => *timer = None,
-            (Some(timer), Some(deadline)) if timer.deadline() == deadline.into() => {}
-            (Some(timer), Some(deadline)) => timer.as_mut().reset(deadline.into()),
-            (timer, Some(deadline)) => *timer = Some(Box::pin(rt::sleep_until(deadline))),
+        let Some(deadline) = deadline else { return };
+        match &mut self.timer {
+            Some(timer) if timer.deadline() <= deadline.into() => {}
+            Some(timer) => timer.as_mut().reset(deadline.into()),
+            timer => *timer = Some(Box::pin(rt::sleep_until(deadline))),
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use stompede_codec::Frame;
 
@@ -27,8 +28,23 @@ pub enum Event {
     Receipt(Box<str>),
     /// An ERROR. The connection ends with it.
     Error(Frame),
-    /// One or more line ends between frames.
-    HeartBeat,
+    /// Line ends on their own: the broker's heart-beat. The line end that many brokers send behind a frame is none.
+    HeartBeat {
+        /// How long nothing had arrived before it.
+        gap: Duration,
+    },
+    /// Bytes arrived, later than the broker promised in the heart-beat negotiation but in time to be let pass.
+    HeartBeatLate {
+        /// How long nothing had arrived before them.
+        gap: Duration,
+    },
+    /// A heart-beat of ours is on its way.
+    HeartBeatSent,
+    /// Nothing arrived for too long: the connection ends with [`HeartBeatMissed`](crate::ErrorKind::HeartBeatMissed).
+    HeartBeatTimeout {
+        /// How long nothing had arrived.
+        silent_for: Duration,
+    },
     /// The session is over: cleanly, or for this reason.
     Closed(Option<Error>),
 }

@@ -47,6 +47,14 @@ impl Transmit {
         Ok(())
     }
 
+    /// Queues a heart-beat.
+    pub(super) fn push_heart_beat(&mut self) {
+        let item = Outbound::heart_beat();
+        self.bytes += item.remaining();
+        self.queued += 1;
+        self.queue.push_back(Entry { number: self.queued, item, receipt: None });
+    }
+
     pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>)> {
         let Entry { item, receipt, .. } = self.queue.pop_front()?;
         self.bytes -= item.remaining();
