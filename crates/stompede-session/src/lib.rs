@@ -9,7 +9,10 @@
 mod config;
 mod error;
 mod heart_beat;
+mod outbox;
+mod profile;
 pub mod protocol;
+mod reconnect;
 
 #[cfg(feature = "tokio")]
 mod driver;
@@ -31,6 +34,9 @@ mod subscription;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
+pub use outbox::{Appending, Guarantee, Outbox, OutboxKey, OutboxLimits, SendPolicy, WhileOffline};
+pub use profile::{BrokerProfile, Durable};
+pub use reconnect::{HostOrder, ReconnectPolicy};
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "tokio")]

@@ -11,6 +11,10 @@ use crate::Error;
 
 #[derive(Debug, Default)]
 pub(super) struct Transmit {
+    /// Goes before everything else: CONNECT, heart-beats, subscriptions that are made again one by one.
+    first: VecDeque<Outbound>,
+    /// The queue waits; only what goes first goes.
+    held: bool,
     queue: VecDeque<Entry>,
     bytes: usize,
     /// Frames that were ever queued; the number of the last one.
@@ -24,6 +28,8 @@ struct Entry {
     number: u64,
     item: Outbound,
     receipt: Option<ReceiptId>,
+    /// The frame, if it is to wait for another connection should this one be lost before it is written.
+    frame: Option<Box<Frame>>,
 }
 
 impl Transmit {
@@ -34,28 +40,56 @@ impl Transmit {
         frame: &Frame,
         receipt: Option<ReceiptId>,
     ) -> Result<(), Error> {
-        let item = if frame.body().len() > LARGE_BODY {
-            encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
-            Outbound::split(self.block.split().freeze(), frame.body().clone())
-        } else {
-            encoder.encode(frame, &mut self.block).map_err(Error::unencodable)?;
-            Outbound::whole(self.block.split().freeze())
-        };
+        let item = self.encode(encoder, frame)?;
         self.bytes += item.remaining();
         self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt });
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame: None });
         Ok(())
+    }
+
+    /// What was queued last waits for another connection if this one is lost before it is written.
+    pub(super) fn keep_last(&mut self, frame: Frame) {
+        if let Some(entry) = self.queue.back_mut() {
+            entry.frame = Some(Box::new(frame));
+        }
+    }
+
+    /// Encodes `frame` and queues it before all that is not first as well.
+    pub(super) fn push_first(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
+        let item = self.encode(encoder, frame)?;
+        self.bytes += item.remaining();
+        self.first.push_back(item);
+        Ok(())
+    }
+
+    /// Whether `frame` can be written.
+    pub(super) fn check(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
+        let before = self.block.len();
+        let written = encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable);
+        self.block.truncate(before);
+        written
     }
 
     /// Queues a heart-beat.
     pub(super) fn push_heart_beat(&mut self) {
         let item = Outbound::heart_beat();
         self.bytes += item.remaining();
-        self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt: None });
+        self.first.push_back(item);
+    }
+
+    /// Stops the queue, or lets it go on.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>)> {
+        if let Some(item) = self.first.pop_front() {
+            self.bytes -= item.remaining();
+            return Some((item, None));
+        }
+        if self.held {
+            return None;
+        }
         let Entry { item, receipt, .. } = self.queue.pop_front()?;
         self.bytes -= item.remaining();
         Some((item, receipt))
@@ -69,9 +103,23 @@ impl Transmit {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.queue.clear();
+    /// Takes everything out. Gives the frames that are to wait for another connection.
+    pub(super) fn clear(&mut self) -> Vec<(Frame, Option<ReceiptId>)> {
+        self.first.clear();
+        self.held = false;
         self.bytes = 0;
+        let queue = std::mem::take(&mut self.queue);
+        queue.into_iter().filter_map(|entry| Some((*entry.frame?, entry.receipt))).collect()
+    }
+
+    fn encode(&mut self, encoder: Encoder, frame: &Frame) -> Result<Outbound, Error> {
+        if frame.body().len() > LARGE_BODY {
+            encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
+            Ok(Outbound::split(self.block.split().freeze(), frame.body().clone()))
+        } else {
+            encoder.encode(frame, &mut self.block).map_err(Error::unencodable)?;
+            Ok(Outbound::whole(self.block.split().freeze()))
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
