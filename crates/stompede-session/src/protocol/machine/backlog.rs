@@ -27,6 +27,8 @@ pub(super) struct Kept {
     pub(super) receipt: Option<ReceiptId>,
     /// Stays until its RECEIPT, instead of until it is written.
     pub(super) replayed: bool,
+    /// How often the connection ended while this one alone was on its way.
+    pub(super) strikes: u8,
     expires: Option<Instant>,
     bytes: usize,
 }
@@ -73,7 +75,7 @@ impl Backlog {
         if let Some(receipt) = receipt {
             self.by_receipt.insert(receipt, number);
         }
-        self.entries.insert(number, Kept { frame, receipt, replayed, expires, bytes });
+        self.entries.insert(number, Kept { frame, receipt, replayed, strikes: 0, expires, bytes });
     }
 
     /// The next message for the connection. One that is not replayed leaves with it.
@@ -112,6 +114,10 @@ impl Backlog {
         let Some(number) = self.by_receipt.get(&receipt).copied() else { return false };
         self.remove_number(number);
         true
+    }
+
+    pub(super) fn get(&mut self, receipt: ReceiptId) -> Option<&mut Kept> {
+        self.entries.get_mut(self.by_receipt.get(&receipt)?)
     }
 
     pub(super) fn holds(&self, receipt: ReceiptId) -> bool {

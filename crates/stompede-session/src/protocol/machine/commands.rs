@@ -100,10 +100,12 @@ impl Machine {
         if !is_message(frame) {
             return open.map(Way::Connection);
         }
-        let may_wait = policy.while_offline == WhileOffline::Queue && self.is_offline();
+        // What waited longer goes first, also while things are being brought back one at a time.
+        let too_early = self.is_offline() || (open.is_ok() && !self.restore.lets_sends_through());
+        let may_wait = policy.while_offline == WhileOffline::Queue && too_early;
         match policy.guarantee {
             Guarantee::AtLeastOnce if open.is_ok() || may_wait => Ok(Way::Backlog { replayed: true }),
-            Guarantee::AtMostOnce if open.is_err() && may_wait => Ok(Way::Backlog { replayed: false }),
+            Guarantee::AtMostOnce if may_wait => Ok(Way::Backlog { replayed: false }),
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => open.map(Way::Connection),
         }
     }

@@ -209,7 +209,9 @@ impl Machine {
             }
         }
         self.last_taken = receipt;
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = receipt
+            && !planted!(self, UnknownBecomesNotSent)
+        {
             self.receipts.mark_written(receipt);
         }
         Some(item)

@@ -134,8 +134,11 @@ impl Machine {
     /// What was on its way on this connection has an outcome now, or waits for the next one.
     fn lose_connection(&mut self, cause: &Error) {
         self.mark_suspects(cause);
-        let unwritten = self.transmit.clear();
-        self.backlog.rewind(cause.kind() == ErrorKind::BrokerError);
+        let unwritten =
+            if planted!(self, OldFramesOnNewConnection) { Vec::new() } else { self.transmit.clear() };
+        if !planted!(self, ForgetToReplay) {
+            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError);
+        }
         for (frame, receipt) in unwritten {
             // What does not fit has not been sent; its receipt is ended with the others below.
             if self.backlog.admit(&frame).is_ok() {

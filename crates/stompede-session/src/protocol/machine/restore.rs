@@ -50,6 +50,13 @@ enum What {
     Message(ReceiptId),
 }
 
+impl Restore {
+    /// Whether messages may go: not while things are brought back one at a time.
+    pub(super) fn lets_sends_through(&self) -> bool {
+        matches!(self.step, Step::Done | Step::Together { .. })
+    }
+}
+
 impl Machine {
     /// The connection is open: brings everything back.
     pub(super) fn restore(&mut self, version: Version) {
@@ -154,7 +161,7 @@ impl Machine {
 
     /// Hands the connection what waits for it.
     pub(super) fn send_backlog(&mut self) {
-        if !matches!(self.restore.step, Step::Done | Step::Together { .. }) {
+        if !self.restore.lets_sends_through() {
             return;
         }
         let Ok(version) = self.settling_version() else { return };
@@ -191,9 +198,9 @@ impl Machine {
 
     /// An ERROR has come, perhaps with the name of what it is about: was it something that is being brought back?
     pub(super) fn restore_on_error(&mut self, name: Option<&str>, error: &Error) {
-        let culprit = match &self.restore.step {
-            Step::OneByOne { current: Some(current), .. } => Some(current.what),
-            Step::Together { last } if name == Some(&*last.receipt) => Some(last.what),
+        let suspect = match &self.restore.step {
+            Step::OneByOne { current: Some(current), .. } => Some(current.clone()),
+            Step::Together { last } if name == Some(&*last.receipt) => Some(last.clone()),
             Step::Together { .. } if name.is_none() && !planted!(self, NeverCareful) => {
                 self.restore.careful = true;
                 None
@@ -204,10 +211,26 @@ impl Machine {
             }
             _ => None,
         };
-        match culprit {
-            Some(What::Subscription(key)) => self.end_subscription(key, error.clone()),
-            Some(What::Message(id)) => self.settle_message(id, Outcome::Rejected(error.clone())),
-            None => {}
+        let Some(Awaited { receipt, what, .. }) = suspect else { return };
+        // Without a name it may be about something else, such as the broker's own end; twice is no chance.
+        let strikes = if name == Some(&*receipt) { MAX_STRIKES } else { MAX_STRIKES / 2 };
+        self.strike(what, strikes, error);
+    }
+
+    fn strike(&mut self, what: What, strikes: u8, error: &Error) {
+        let so_far = match what {
+            What::Subscription(key) => self.subscriptions.entry(key).map(|entry| &mut entry.strikes),
+            What::Message(id) => self.backlog.get(id).map(|kept| &mut kept.strikes),
+        };
+        let Some(so_far) = so_far else { return };
+        *so_far = so_far.saturating_add(strikes);
+        if *so_far < MAX_STRIKES {
+            return;
+        }
+        match what {
+            What::Subscription(key) => self.end_subscription(key, error.clone()),
+            // The broker never said that it was this one.
+            What::Message(id) => self.settle_message(id, Outcome::Unknown(error.clone())),
         }
     }
 
@@ -219,13 +242,7 @@ impl Machine {
                 self.restore.losses = self.restore.losses.saturating_add(1);
                 self.restore.careful |= self.restore.losses >= SUSPICIOUS_LOSSES;
             }
-            Step::OneByOne { current: Some(Awaited { what: What::Subscription(key), .. }), .. } if lost => {
-                let Some(entry) = self.subscriptions.entry(key) else { return };
-                entry.strikes += 1;
-                if entry.strikes >= MAX_STRIKES {
-                    self.end_subscription(key, cause.clone());
-                }
-            }
+            Step::OneByOne { current: Some(Awaited { what, .. }), .. } if lost => self.strike(what, 1, cause),
             _ => {}
         }
     }
@@ -290,5 +307,6 @@ const STEP: Duration = Duration::from_secs(5);
 /// stumbles while it starts.
 const SUSPICIOUS_LOSSES: u8 = 2;
 
-/// Losses of the connection right after one and the same SUBSCRIBE until it counts as refused. Two may be chance.
-const MAX_STRIKES: u8 = 3;
+/// Losses of the connection right after one and the same frame until it counts as refused; an ERROR that names nobody
+/// counts twice. A broker that stumbles while it starts may cost one or two.
+const MAX_STRIKES: u8 = 4;
