@@ -34,7 +34,7 @@ mod subscription;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
-pub use outbox::{Appending, Guarantee, Outbox, OutboxKey, OutboxLimits, SendPolicy, WhileOffline};
+pub use outbox::{Guarantee, OutboxLimits, SendPolicy, WhileOffline};
 pub use profile::{BrokerProfile, Durable};
 pub use reconnect::{HostOrder, ReconnectPolicy};
 pub use stompede_codec::AckMode;

@@ -1,11 +1,5 @@
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
-
-use stompede_codec::Frame;
-
-use crate::Error;
 
 /// How hard a session tries to get a message through.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -72,7 +66,7 @@ impl Default for OutboxLimits {
 ///
 /// As text it is what the duplicate-detection header carries.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct OutboxKey {
+pub(crate) struct OutboxKey {
     /// Tells the sessions of all processes apart.
     pub(crate) session: u64,
     /// Messages go out in this order.
@@ -83,27 +77,4 @@ impl fmt::Display for OutboxKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{}", self.session, self.number)
     }
-}
-
-/// The future of [`Outbox::append`].
-pub type Appending<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
-
-/// Keeps the messages of an at-least-once session where a crash does not reach them: a file, a database.
-///
-/// The session holds what is under way in memory in any case, within [`OutboxLimits`], and replays from there; this is
-/// told besides, before a frame is written and after it is settled. What a process finds here when it starts is what
-/// the one before could not get confirmed: it is the application's to read and to send again.
-pub trait Outbox: Send + Sync {
-    /// Takes a message in. Its frame is not written before this is ready.
-    ///
-    /// # Errors
-    /// The message is not sent, and the caller has it back with this cause.
-    ///
-    /// # Cancel safety
-    /// Whoever sends may drop the future: the message is not sent then, and [`remove`](Self::remove) is called.
-    fn append<'a>(&'a self, key: OutboxKey, frame: &'a Frame) -> Appending<'a>;
-
-    /// The message was confirmed, refused, given up or given back; it need not be kept. Must not block. May name a
-    /// key that never was appended.
-    fn remove(&self, key: OutboxKey);
 }

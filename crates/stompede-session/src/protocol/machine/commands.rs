@@ -7,9 +7,10 @@ use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 
 use super::planted::planted;
 use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
+use crate::outbox::OutboxKey;
 use crate::protocol::Output;
 use crate::protocol::connection::{Connection, Goodbye, State};
-use crate::{AckMode, Error, ErrorKind, Guarantee, OutboxKey, WhileOffline};
+use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
 
 impl Machine {
     /// Queues a SEND or any other frame as it is.
@@ -311,7 +312,7 @@ impl Machine {
     }
 
     /// There is no connection, and there may be one later.
-    fn is_offline(&self) -> bool {
+    pub fn is_offline(&self) -> bool {
         match &self.phase {
             Phase::Idle
             | Phase::Waiting { .. }
