@@ -62,6 +62,8 @@ pub enum ErrorKind {
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
+    /// The outbox holds as much as it may, so the message was not taken.
+    OutboxFull,
     /// The connection did not end in order within the time limit of `disconnect()`.
     DisconnectTimedOut,
     /// The message was delivered on a connection that is gone; the broker will deliver it again.
@@ -169,7 +171,9 @@ impl Error {
             | ErrorKind::IdleTimedOut
             | ErrorKind::DisconnectTimedOut
             | ErrorKind::StaleAck => Recovery::Reconnect,
-            ErrorKind::WriteTimedOut | ErrorKind::ReceiptTimedOut => Recovery::RetryLater,
+            ErrorKind::WriteTimedOut | ErrorKind::ReceiptTimedOut | ErrorKind::OutboxFull => {
+                Recovery::RetryLater
+            }
             ErrorKind::InvalidArgument
             | ErrorKind::Unencodable
             | ErrorKind::LoginRefused

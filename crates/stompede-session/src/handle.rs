@@ -53,7 +53,9 @@ impl Session {
         // Made before the wait: if this future is dropped, so is the session.
         let session = Self(Arc::new(Handle { shared, receipt_timeout }));
         let mut state = session.0.shared.state().subscribe();
-        let reached = state.wait_for(|state| !matches!(state, SessionState::Connecting)).await;
+        let reached = state
+            .wait_for(|state| matches!(state, SessionState::Connected(_) | SessionState::Closed(_)))
+            .await;
         match reached.as_deref() {
             Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(Error::closed)),
             Ok(_) => {
@@ -94,7 +96,7 @@ impl Session {
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(&self, id: SubscriptionId) -> Result<(), Error> {
         self.0.shared.unsubscribe(id)
     }
@@ -102,12 +104,13 @@ impl Session {
     /// Waits until every frame handed over before this call has been written to the connection.
     ///
     /// # Errors
-    /// The session ended before. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
+    /// The session ended before. [`ErrorKind::ConnectionLost`] if there is no connection, or it was lost before
+    /// everything was written. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn flush(&self) -> Result<(), Error> {
-        let number = self.0.shared.command(|machine| machine.queued());
+        let number = self.0.shared.command(|machine| (machine.queued(), machine.epoch()));
         let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
         match rt::timeout(self.0.receipt_timeout, flushed).await {
             Ok(flushed) => flushed,

@@ -165,7 +165,7 @@ impl Subscription {
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(mut self) -> Result<(), Error> {
         self.leave()
     }

@@ -56,7 +56,7 @@ pub(crate) fn start(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
-    let mut machine = Machine::new(config)?;
+    let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer));
@@ -287,6 +287,12 @@ impl Driver {
                 tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
+            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Reconnecting { cause, attempt, next_in } => {
+                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
+                let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
+                self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
+            }
             Event::Closed(cause) => {
                 self.shared.state.send_replace(SessionState::Closed(cause.clone()));
             }
@@ -322,6 +328,17 @@ impl Turn {
                     let settles_on = consumer.settles.then(|| (shared.clone(), core.machine.epoch()));
                     let message = Message::new(frame, subscription, settles_on);
                     turn.wakers.extend(consumer.delivery.push(message));
+                }
+                Output::Event(Event::SubscriptionEnded { subscription, error }) => {
+                    if let Some(consumer) = core.consumers.remove(&subscription) {
+                        turn.wakers.extend(consumer.delivery.end(End::Failed(error.clone())));
+                    }
+                    turn.outputs.push(Output::Event(Event::SubscriptionEnded { subscription, error }));
+                }
+                Output::Event(Event::Disconnected(cause)) => {
+                    // Senders that wait for room, and flushes, have to look again.
+                    turn.wakers.append(&mut core.writers);
+                    turn.outputs.push(Output::Event(Event::Disconnected(cause)));
                 }
                 Output::Event(Event::Closed(cause)) => {
                     turn.close(&mut core, cause.clone());

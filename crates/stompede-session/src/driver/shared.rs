@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Observer;
 use super::delivery::{Delivery, End, Overflow};
 use crate::protocol::{Machine, Outcome, ReceiptId, SubscriptionId};
-use crate::{AckMode, Error, SessionState};
+use crate::{AckMode, Error, ErrorKind, SessionState};
 
 pub(crate) struct Shared {
     core: Mutex<Core>,
@@ -111,13 +111,24 @@ impl Shared {
     }
 
     /// Waits until the frame with this number, and all before it, have been flushed.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), Error>> {
+    ///
+    /// What had not been written when the connection of that time was lost is never flushed on it.
+    pub(crate) fn poll_flushed(
+        &self,
+        cx: &mut Context<'_>,
+        (number, epoch): (u64, u64),
+    ) -> Poll<Result<(), Error>> {
         let mut core = self.lock();
+        if let Some(cause) = core.machine.closed() {
+            let cause = cause.cloned();
+            return Poll::Ready(if core.flushed >= number { Ok(()) } else { cause.map_or(Ok(()), Err) });
+        }
+        if core.machine.is_offline() || core.machine.epoch() != epoch {
+            let text = "there is no connection, or it was lost before everything was written";
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionLost, text)));
+        }
         if core.flushed >= number {
             return Poll::Ready(Ok(()));
-        }
-        if let Some(cause) = core.machine.closed() {
-            return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
         }
         core.await_writer(cx);
         Poll::Pending

@@ -39,14 +39,19 @@
 //! # }
 //! ```
 
+mod attempt;
 mod connection;
 mod event;
 mod input;
 mod machine;
 mod output;
 
+pub use attempt::Attempt;
 pub use connection::Connected;
 pub use event::Event;
 pub use input::Input;
-pub use machine::{Machine, Outcome, ReceiptId, SubscribeRequest, SubscriptionId};
+#[cfg(feature = "__planted")]
+#[doc(hidden)]
+pub use machine::Planted;
+pub use machine::{Machine, Outcome, ReceiptId, RenewHeaders, SubscribeRequest, SubscriptionId};
 pub use output::Output;

@@ -1,7 +1,13 @@
 //! What outlives a connection: subscriptions, receipts, frames that wait; and the decisions about them.
 
+mod backlog;
+mod backoff;
 mod commands;
+mod planted;
+mod random;
 mod receipts;
+mod reconnect;
+mod restore;
 mod subscriptions;
 mod transmit;
 
@@ -14,14 +20,20 @@ use bytes::Bytes;
 use stompede_codec::{Command, Encoder, Frame};
 use stompede_transport::{Outbound, TransportError};
 
+use self::backlog::Backlog;
+use self::backoff::{Backoff, Hosts};
+#[cfg(feature = "__planted")]
+pub use self::planted::Planted;
+use self::planted::planted;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId};
+use self::restore::Restore;
 use self::subscriptions::Subscriptions;
-pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
+pub use self::subscriptions::{RenewHeaders, SubscribeRequest, SubscriptionId};
 use self::transmit::Transmit;
 use super::connection::{Connected, Connection, Due, Goodbye, Signal, State};
-use super::{Event, Input, Output};
-use crate::{Config, Error, ErrorKind};
+use super::{Attempt, Event, Input, Output};
+use crate::{BrokerProfile, Config, Error, ErrorKind};
 
 /// The client side of STOMP without I/O; see the [module](super) for how to drive it.
 #[derive(Debug)]
@@ -42,12 +54,35 @@ pub struct Machine {
     last_taken: Option<ReceiptId>,
     receipts: Receipts,
     subscriptions: Subscriptions,
+    /// Messages that wait for a connection, or for the RECEIPT that says that they need not be sent again.
+    backlog: Backlog,
+    restore: Restore,
+    backoff: Backoff,
+    /// The hosts that this attempt has still to try.
+    hosts: Hosts,
+    attempt: Attempt,
+    /// Why the last connection, or the last attempt at one, ended.
+    last_error: Option<Error>,
+    ever_connected: bool,
+    /// When CONNECTED came, the last time.
+    connected_at: Option<Instant>,
+    /// The last connection ended because of bytes that are no STOMP, or more than may be.
+    poisoned: bool,
+    profile: BrokerProfile,
+    /// Tells this session's messages from those of all others.
+    seed: u64,
+    #[cfg(feature = "__planted")]
+    planted: Option<Planted>,
 }
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for each session, and it is never moved about")]
 enum Phase {
     Idle,
+    /// Between two attempts.
+    Waiting {
+        until: Option<Instant>,
+    },
     Dialing {
         until: Option<Instant>,
     },
@@ -60,13 +95,35 @@ enum Phase {
 }
 
 impl Machine {
-    /// A session that has not begun.
+    /// A session that has not begun, and for which chance always falls the same way.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if a setting makes no sense; see [`Config::validate`].
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_seed(config, 0)
+    }
+
+    /// The same, with a number that chance follows: the spread of delays, the order of hosts, and the ids of messages
+    /// for [duplicate detection](crate::SendPolicy::duplicate_header). It should be a different one for each session.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_seed(config: Config, seed: u64) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self {
+            attempt: config.attempt(config.endpoint.clone(), 0, None),
+            backlog: Backlog::new(config.sending.outbox),
+            profile: config.profile.unwrap_or_default(),
+            restore: Restore::default(),
+            backoff: Backoff::new(seed),
+            hosts: Hosts::default(),
+            last_error: None,
+            ever_connected: false,
+            connected_at: None,
+            poisoned: false,
+            seed,
+            #[cfg(feature = "__planted")]
+            planted: None,
             config,
             phase: Phase::Idle,
             epoch: 0,
@@ -85,12 +142,15 @@ impl Machine {
     pub fn start(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Idle) {
             self.now = Some(now);
-            self.attempt_until = now.checked_add(self.config.total_connect_timeout);
-            let step = now.checked_add(self.config.connect_timeout);
-            let until = [step, self.attempt_until].into_iter().flatten().min();
-            self.phase = Phase::Dialing { until };
-            self.outputs.push_back(Output::Dial(self.config.endpoint.clone()));
+            self.begin_attempt();
         }
+    }
+
+    /// Plants a bug, to see whether a test finds it.
+    #[cfg(feature = "__planted")]
+    #[doc(hidden)]
+    pub fn plant(&mut self, bug: Planted) {
+        self.planted = Some(bug);
     }
 
     /// Takes in what happened outside. Drain [`poll_output`](Self::poll_output) before the next one.
@@ -100,7 +160,7 @@ impl Machine {
             Input::DialFailed { now, error } => {
                 self.now = Some(now);
                 if matches!(self.phase, Phase::Dialing { .. }) {
-                    let context = format!("cannot connect to {}", self.config.endpoint);
+                    let context = format!("cannot connect to {}", self.attempt.endpoint);
                     self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
                 }
             }
@@ -152,7 +212,9 @@ impl Machine {
             }
         }
         self.last_taken = receipt;
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = receipt
+            && !planted!(self, UnknownBecomesNotSent)
+        {
             self.receipts.mark_written(receipt);
         }
         Some(item)
@@ -163,9 +225,21 @@ impl Machine {
         if let Some(receipt) = self.last_taken.take() {
             let text = "the connection cannot carry this frame";
             let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+            self.backlog.remove(receipt);
+            self.subscriptions.end_receipt(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
             self.continue_goodbye();
         }
+    }
+
+    /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.
+    pub fn kept(&self) -> (usize, usize) {
+        (self.backlog.len(), self.backlog.bytes())
+    }
+
+    /// What is taken to be true of the broker.
+    pub fn profile(&self) -> &BrokerProfile {
+        &self.profile
     }
 
     /// Bytes that wait in [`poll_transmit`](Self::poll_transmit).
@@ -214,9 +288,15 @@ impl Machine {
         self.epoch += 1;
         let step = now.checked_add(self.config.handshake_timeout);
         let until = [step, self.attempt_until].into_iter().flatten().min();
-        self.phase = Phase::Connected(Connection::new(&self.config, now, until));
-        let connect = self.config.connect_frame();
-        if let Err(error) = self.transmit.push(Encoder::new(self.config.highest_version()), &connect, None) {
+        self.phase = Phase::Connected(Connection::new(
+            &self.config,
+            &self.attempt.endpoint,
+            &self.profile,
+            now,
+            until,
+        ));
+        let connect = self.config.connect_frame(&self.attempt);
+        if let Err(error) = self.transmit.push_first(Encoder::new(self.config.highest_version()), &connect) {
             self.fail(error);
         }
     }
@@ -234,7 +314,7 @@ impl Machine {
     fn on_closed(&mut self, now: Instant, error: Option<TransportError>) {
         self.now = Some(now);
         match &self.phase {
-            Phase::Idle | Phase::Closed(_) => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Closed(_) => {}
             Phase::Closing { .. } => self.end(None),
             Phase::Dialing { .. } | Phase::Connected(_) => {
                 // What arrived before the close counts: drain it first, a RECEIPT or an ERROR may be the last word.
@@ -264,15 +344,23 @@ impl Machine {
                 ));
             }
             Phase::Dialing { .. } | Phase::Connected(_) => self.fail(lost("the connection was lost", error)),
-            Phase::Idle | Phase::Closed(_) => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Closed(_) => {}
         }
     }
 
     fn on_timer(&mut self, now: Instant) {
         self.now = Some(now);
+        if planted!(self, ForgetTimer) && self.epoch > 0 {
+            return;
+        }
         while let Some((id, written)) = self.receipts.pop_expired(now) {
             self.on_receipt_expired(id, written);
         }
+        while let Some(expired) = self.backlog.pop_expired(now) {
+            // With somebody waiting, the receipt's own deadline came first: nobody waits.
+            expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
+        }
+        self.judge_restore(now);
         self.judge_step(now);
         self.judge_pulse(now);
     }
@@ -282,7 +370,7 @@ impl Machine {
         if self.step_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        let (config, endpoint) = (&self.config, &self.config.endpoint);
+        let (config, endpoint) = (&self.config, &self.attempt.endpoint);
         let error = match &self.phase {
             Phase::Dialing { .. } => {
                 let within = config.connect_timeout.min(config.total_connect_timeout);
@@ -301,6 +389,7 @@ impl Machine {
                 self.outputs.push_back(Output::Abandon);
                 return self.end(None);
             }
+            Phase::Waiting { .. } => return self.begin_attempt(),
             Phase::Idle | Phase::Closed(_) => return,
         };
         self.fail(error);
@@ -342,6 +431,8 @@ impl Machine {
             self.transmit.withdraw(id);
             Outcome::NotSent(error)
         };
+        self.backlog.remove(id);
+        self.subscriptions.end_receipt(id);
         self.receipts.resolve(id, outcome);
         self.continue_goodbye();
     }
@@ -349,8 +440,7 @@ impl Machine {
     fn on_signal(&mut self, signal: Signal) {
         match signal {
             Signal::Connected(peer) => {
-                self.outputs.push_back(Output::Event(Event::Connected(peer)));
-                self.continue_goodbye();
+                self.on_connected(peer);
             }
             Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame) => self.on_message(frame),
@@ -363,6 +453,16 @@ impl Machine {
                 self.fail(error);
             }
         }
+    }
+
+    fn on_connected(&mut self, peer: Arc<Connected>) {
+        let version = peer.version();
+        self.profile = self.config.profile.unwrap_or_else(|| BrokerProfile::detect(peer.server().as_deref()));
+        self.hosts = Hosts::default();
+        self.ever_connected = true;
+        self.connected_at = self.now;
+        self.outputs.push_back(Output::Event(Event::Connected(peer)));
+        self.restore(version);
     }
 
     fn on_message(&mut self, frame: Frame) {
@@ -382,8 +482,13 @@ impl Machine {
         };
         self.outputs.push_back(Output::Event(Event::Receipt((*id).into())));
         if let Some(id) = ReceiptId::parse(&id) {
+            if !planted!(self, ResendAfterConfirm) {
+                self.backlog.remove(id);
+            }
+            self.subscriptions.end_receipt(id);
             self.receipts.resolve(id, Outcome::Confirmed);
         }
+        self.restore_on_receipt(&id);
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
@@ -400,11 +505,16 @@ impl Machine {
     /// An ERROR ends the connection, whatever the broker does with its socket, and no receipt counts after it.
     fn on_error(&mut self, frame: Frame) {
         self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
-        let culprit = frame.header("receipt-id").and_then(|id| ReceiptId::parse(&id));
+        let name = frame.header("receipt-id").map(String::from);
         let error = Error::from_frame(ErrorKind::BrokerError, "the broker sent ERROR", frame);
-        if let Some(id) = culprit {
+        if let Some(id) = name.as_deref().and_then(ReceiptId::parse) {
+            self.backlog.remove(id);
+            if let Some(subscription) = self.subscriptions.end_receipt(id) {
+                self.end_subscription(subscription, error.clone());
+            }
             self.receipts.resolve(id, Outcome::Rejected(error.clone()));
         }
+        self.restore_on_error(name.as_deref(), &error);
         self.fail(error);
     }
 
@@ -415,7 +525,7 @@ impl Machine {
             return;
         };
         let Goodbye::Waiting { until } = goodbye else { return };
-        if self.receipts.awaited() > 0 {
+        if self.receipts.awaited() > 0 || self.backlog.len() > 0 {
             return;
         }
         let receipt: Box<str> = format!("bye-{}", self.epoch).into();
@@ -427,23 +537,19 @@ impl Machine {
         }
     }
 
-    /// The connection, or the attempt at one, is over for this reason.
-    fn fail(&mut self, error: Error) {
-        self.outputs.push_back(Output::Abandon);
-        self.end(Some(error));
-    }
-
     fn end(&mut self, cause: Option<Error>) {
         let for_waiters = cause.clone().unwrap_or_else(Error::closed);
-        self.receipts.resolve_all(&for_waiters);
+        self.receipts.resolve_all(&for_waiters, |_| false);
         self.transmit.clear();
+        self.backlog.clear();
+        self.restore = Restore::default();
         self.outputs.push_back(Output::Event(Event::Closed(cause.clone())));
         self.phase = Phase::Closed(cause);
     }
 
     fn step_deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Dialing { until } | Phase::Closing { until } => *until,
+            Phase::Waiting { until } | Phase::Dialing { until } | Phase::Closing { until } => *until,
             Phase::Connected(connection) => connection.state_deadline(),
             Phase::Idle | Phase::Closed(_) => None,
         }
@@ -454,7 +560,9 @@ impl Machine {
             Phase::Connected(connection) => connection.pulse.deadline(),
             _ => None,
         };
-        [self.step_deadline(), pulse, self.receipts.next_deadline()].into_iter().flatten().min()
+        let restore = self.restore_deadline();
+        let (receipt, message) = (self.receipts.next_deadline(), self.backlog.next_deadline());
+        [self.step_deadline(), pulse, receipt, message, restore].into_iter().flatten().min()
     }
 }
 
