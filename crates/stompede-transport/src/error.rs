@@ -47,8 +47,30 @@ pub enum TransportErrorKind {
     Unreachable,
     /// The peer did not answer in time.
     TimedOut,
-    /// The peer did not speak the transport's handshake: no HTTP, no WebSocket, half an answer.
+    /// The peer did not speak the transport's handshake: no HTTP, no WebSocket, half an answer, none at all.
     Handshake,
+    /// The proxy answered CONNECT with something else than success; 407 is about its credentials.
+    ProxyRefused {
+        /// The HTTP status code.
+        status: u16,
+    },
+    /// The peer answered a TLS handshake with something that is no TLS.
+    NotTls,
+    /// The peer speaks TLS, and the URL says that it does not.
+    TlsRequired,
+    /// The peer's certificate was refused here.
+    Certificate {
+        /// What is wrong with it.
+        fault: CertificateFault,
+    },
+    /// The server wants a client certificate, and got none. Under TLS 1.3 this shows at the first read.
+    ClientCertificateRequired,
+    /// The server refused the client certificate. Under TLS 1.3 this shows at the first read.
+    ClientCertificateRefused,
+    /// The two sides have no TLS version in common.
+    TlsVersion,
+    /// TLS failed for another reason; see the text and the source.
+    Tls,
     /// An HTTP server answered the WebSocket upgrade with something else than 101.
     UpgradeRefused {
         /// The HTTP status code.
@@ -75,6 +97,24 @@ pub enum TransportErrorKind {
     Io,
 }
 
+/// Why a certificate was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Nobody who is trusted has signed it; a self-signed one counts here.
+    UnknownIssuer,
+    /// Its time is over, by this machine's clock.
+    Expired,
+    /// Its time has not begun, by this machine's clock.
+    NotYetValid,
+    /// It is for another host.
+    WrongHost,
+    /// Its authority has revoked it.
+    Revoked,
+    /// It is malformed, for another purpose, or uses what is not understood.
+    Unusable,
+}
+
 impl TransportError {
     /// An error of `kind`; `context` says in words what was going on. Keep secrets out of it.
     pub fn new(kind: TransportErrorKind, context: impl Into<String>) -> Self {
@@ -95,9 +135,13 @@ impl TransportError {
         self
     }
 
-    /// An I/O error, its kind read off the operating system's.
+    /// An I/O error, its kind read off the operating system's; off TLS's, if that is where it comes from.
     pub fn from_io(error: io::Error, context: impl Into<String>) -> Self {
         use TransportErrorKind as Kind;
+        #[cfg(feature = "tcp")]
+        if let Some((kind, advice)) = crate::net::reason(&error) {
+            return Self::new(kind, format!("{}: {advice}", context.into())).with_source(error);
+        }
         let kind = match error.kind() {
             io::ErrorKind::ConnectionRefused => Kind::Refused,
             io::ErrorKind::HostUnreachable

@@ -1,9 +1,13 @@
 use std::fmt;
+use std::time::Duration;
 
 use crate::{TransportError, TransportErrorKind};
 
 /// The longest WebSocket message by default: a STOMP body of 16 MiB, and 64 KiB for the rest of its frame.
 pub const DEFAULT_MAX_MESSAGE: usize = 16 * 1024 * 1024 + 64 * 1024;
+
+/// How long the upgrade may take; below the 10 seconds that a session gives all stages together.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Names of header fields that the upgrade itself sets, or that would change what the request is.
 const OWN_HEADERS: [&str; 8] = [
@@ -49,6 +53,7 @@ pub struct WsConfig {
     pub(super) basic_auth: bool,
     pub(super) message_kind: WsMessageKind,
     pub(super) max_message: usize,
+    pub(super) upgrade_timeout: Duration,
 }
 
 impl WsConfig {
@@ -62,6 +67,7 @@ impl WsConfig {
             basic_auth: false,
             message_kind: WsMessageKind::default(),
             max_message: DEFAULT_MAX_MESSAGE,
+            upgrade_timeout: UPGRADE_TIMEOUT,
         }
     }
 
@@ -131,6 +137,13 @@ impl WsConfig {
         self.max_message = bytes;
         self
     }
+
+    /// How long a [`WsConnector`](crate::WsConnector) waits for the answer to its upgrade; 8 seconds unless set.
+    #[must_use]
+    pub fn upgrade_timeout(mut self, within: Duration) -> Self {
+        self.upgrade_timeout = within;
+        self
+    }
 }
 
 impl Default for WsConfig {
@@ -150,6 +163,7 @@ impl fmt::Debug for WsConfig {
             .field("basic_auth", &self.basic_auth)
             .field("message_kind", &self.message_kind)
             .field("max_message", &self.max_message)
+            .field("upgrade_timeout", &self.upgrade_timeout)
             .finish()
     }
 }

@@ -26,7 +26,7 @@ const MAX_BODY: usize = 4 * 1024;
 /// How long the body of a refusal is waited for. The refusal itself is known by then, so this is not worth much time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Dials `ws://` endpoints.
+/// Dials `ws://` endpoints, and with the feature `tls` also `wss://`.
 #[derive(Clone, Debug, Default)]
 pub struct WsConnector {
     config: WsConfig,
@@ -49,19 +49,34 @@ impl WsConnector {
         self.dialer.tcp = tcp;
         self
     }
+
+    /// Replaces whom `wss` trusts, and who we are.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::TlsConfig) -> Self {
+        self.dialer.tls = tls;
+        self
+    }
 }
 
 impl Connector for WsConnector {
     fn connect(&self, endpoint: Endpoint) -> Connecting {
         let connector = self.clone();
         Box::pin(async move {
-            if endpoint.scheme() != "ws" {
-                // Above all wss: what is meant to be encrypted must not go out in the clear.
-                let context = format!("this connector speaks ws: and not {}:", endpoint.scheme());
+            if !matches!(endpoint.scheme(), "ws" | "wss") {
+                let context = format!("this connector speaks ws: and wss:, and not {}:", endpoint.scheme());
                 return Err(TransportError::new(Kind::UnsupportedScheme, context));
             }
             let stream = connector.dialer.dial(&endpoint).await?;
-            Ok(Box::new(upgrade(stream, &endpoint, &connector.config).await?) as _)
+            let (config, limit) = (&connector.config, connector.config.upgrade_timeout);
+            match timeout(limit, upgrade(stream, &endpoint, config)).await {
+                Ok(upgraded) => Ok(Box::new(upgraded?) as _),
+                Err(_) => {
+                    let place = endpoint.address();
+                    let context = format!("{place}: no answer to the WebSocket upgrade within {limit:?}");
+                    Err(TransportError::new(Kind::TimedOut, context))
+                }
+            }
         })
     }
 }
