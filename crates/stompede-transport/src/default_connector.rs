@@ -7,7 +7,7 @@ use crate::{Connecting, Connector, Endpoint, TcpConnector, TransportError, Trans
 ///
 /// Each stage has a time limit of its own, 8 seconds unless set: the look-up of the name
 /// ([`TcpConnector::resolve_timeout`]), connecting ([`TcpConnector::connect_timeout`]), and where they take place the
-/// TLS handshake and the WebSocket upgrade.
+/// proxy's answer, the TLS handshake and the WebSocket upgrade.
 #[derive(Clone, Debug, Default)]
 pub struct DefaultConnector {
     dialer: Dialer,
@@ -25,6 +25,14 @@ impl DefaultConnector {
     #[must_use]
     pub fn tcp(mut self, tcp: TcpConnector) -> Self {
         self.dialer.tcp = tcp;
+        self
+    }
+
+    /// Goes through this proxy, whatever the scheme.
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn proxy(mut self, proxy: crate::Proxy) -> Self {
+        self.dialer.proxy = Some(proxy);
         self
     }
 

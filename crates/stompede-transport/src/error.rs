@@ -17,7 +17,7 @@ pub struct TransportError {
     response: Option<Arc<HttpResponse>>,
 }
 
-/// What an HTTP server answered instead of upgrading the connection.
+/// What an HTTP server answered instead of upgrading the connection, or a proxy instead of passing it on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HttpResponse {
@@ -159,12 +159,19 @@ impl TransportError {
         Self::new(kind, context).with_source(error)
     }
 
+    /// The same error, said to be about `what`.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.context = format!("{what}: {}", self.context).into();
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> &TransportErrorKind {
         &self.kind
     }
 
-    /// What an HTTP server answered, if the WebSocket upgrade was refused.
+    /// What an HTTP server answered, if it refused the WebSocket upgrade, or the way through a proxy.
     pub fn response(&self) -> Option<&HttpResponse> {
         self.response.as_deref()
     }

@@ -11,6 +11,7 @@
 //! | `ws` | `ws://` through tungstenite, with an upgrade of our own; switches `tcp` on |
 //! | `tls` | `tls://`, and with `ws` also `wss://`, through rustls; the operating system says whom to trust; switches `tcp` on |
 //! | `webpki-roots` | Mozilla's list of authorities, compiled in; switches `tls` on |
+//! | `proxy` | HTTP proxies below all of them; switches `tcp` on |
 //! | `memory` | a pair of connected transports in memory, for tests; needs no runtime |
 //! | `server` | accepting whatever of these is switched on; switches `tcp` on |
 //!
@@ -41,13 +42,15 @@ mod connector;
 mod default_connector;
 mod endpoint;
 mod error;
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "proxy", feature = "ws"))]
 mod http;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "tcp")]
 mod net;
 mod outbound;
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "tcp")]
@@ -64,6 +67,8 @@ pub use default_connector::DefaultConnector;
 pub use endpoint::{Credentials, Endpoint, Endpoints};
 pub use error::{CertificateFault, HttpResponse, TransportError, TransportErrorKind};
 pub use outbound::Outbound;
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
 #[cfg(feature = "tcp")]
 pub use tcp::{IoTransport, TcpConnector, TcpTransport, from_io};
 #[cfg(feature = "tls")]

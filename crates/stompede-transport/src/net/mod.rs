@@ -1,9 +1,11 @@
-//! How a byte stream to an endpoint comes about: TCP, and TLS around it, in one place for all that need one.
+//! How a byte stream to an endpoint comes about: TCP, perhaps through a proxy, and TLS around it, in one place for all that need one.
 
 mod race;
 mod stream;
 
 use std::io;
+
+use tokio::net::TcpStream;
 
 pub(crate) use race::{interleaved, race};
 pub(crate) use stream::NetStream;
@@ -18,17 +20,19 @@ pub(crate) struct Dialer {
     pub(crate) tcp: TcpConnector,
     #[cfg(feature = "tls")]
     pub(crate) tls: TlsConfig,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<crate::Proxy>,
 }
 
 impl Dialer {
     /// A stream on which the next layer may speak at once: STOMP, or HTTP for the upgrade.
     pub(crate) async fn dial(&self, endpoint: &Endpoint) -> Result<NetStream, TransportError> {
         if !is_encrypted(endpoint) {
-            return Ok(NetStream::plain(self.tcp.dial(endpoint).await?));
+            return Ok(NetStream::plain(self.bytes(endpoint).await?));
         }
         #[cfg(feature = "tls")]
         {
-            let stream = self.tcp.dial(endpoint).await?;
+            let stream = self.bytes(endpoint).await?;
             return Ok(NetStream::Tls(Box::new(crate::tls::connect(stream, endpoint, &self.tls).await?)));
         }
         // What is meant to be encrypted must not go out in the clear.
@@ -37,6 +41,15 @@ impl Dialer {
             Kind::UnsupportedScheme,
             format!("cannot connect to {}: URLs: the feature `tls` is switched off", endpoint.scheme()),
         ))
+    }
+
+    /// A TCP connection whose far end is the broker's.
+    async fn bytes(&self, endpoint: &Endpoint) -> Result<TcpStream, TransportError> {
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy {
+            return proxy.dial(&self.tcp, endpoint).await;
+        }
+        self.tcp.dial(endpoint).await
     }
 }
 
