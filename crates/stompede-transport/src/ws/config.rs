@@ -26,6 +26,9 @@ const MAX_PING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest character: a smaller piece could not hold it.
 const MIN_PIECE: usize = 4;
 
+/// How long the upgrade may take; below the 10 seconds that a session gives all stages together.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// Names of header fields that the upgrade itself sets, or that would change what the request is.
 const OWN_HEADERS: [&str; 8] = [
     "host",
@@ -90,6 +93,7 @@ pub struct WsConfig {
     pub(super) split: Split,
     pub(super) ping_interval: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
+    pub(super) upgrade_timeout: Duration,
 }
 
 impl WsConfig {
@@ -108,6 +112,7 @@ impl WsConfig {
             split: Split::No,
             ping_interval: None,
             write_timeout: None,
+            upgrade_timeout: UPGRADE_TIMEOUT,
         }
     }
 
@@ -250,6 +255,13 @@ impl WsConfig {
         self.write_timeout = Some(limit);
         self
     }
+
+    /// How long a [`WsConnector`](crate::WsConnector) waits for the answer to its upgrade; 8 seconds unless set.
+    #[must_use]
+    pub fn upgrade_timeout(mut self, within: Duration) -> Self {
+        self.upgrade_timeout = within;
+        self
+    }
 }
 
 impl Default for WsConfig {
@@ -274,6 +286,7 @@ impl fmt::Debug for WsConfig {
             .field("split", &self.split)
             .field("ping_interval", &self.ping_interval)
             .field("write_timeout", &self.write_timeout)
+            .field("upgrade_timeout", &self.upgrade_timeout)
             .finish()
     }
 }
