@@ -10,6 +10,7 @@
 //! | `tcp` | `tcp://` through tokio, any other byte stream by `from_io`, and `DefaultConnector` |
 //! | `ws` | `ws://` through tungstenite, with an upgrade of our own; switches `tcp` on |
 //! | `memory` | a pair of connected transports in memory, for tests; needs no runtime |
+//! | `conformance` | a suite that holds any transport to the contract, for tests; needs no runtime |
 //! | `server` | accepting `tcp://` and, with `ws`, `ws://`; switches `tcp` on |
 //!
 //! TLS (`tls://`, `wss://`) and proxies are not built yet; those schemes are refused and never dialled in the clear.
@@ -34,6 +35,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connector;
 #[cfg(feature = "tcp")]
 mod default_connector;
