@@ -115,9 +115,11 @@ impl Input {
         }
         if self.joined.is_empty() {
             self.skip(lent);
-        } else {
+        } else if self.joined.capacity() <= JOINED_KEPT {
             self.joined.clear();
-            self.joined.shrink_to(JOINED_KEPT);
+        } else {
+            // Making it smaller instead would have the next large frame grow from a place where it does not fit.
+            self.joined = Vec::new();
         }
     }
 }
