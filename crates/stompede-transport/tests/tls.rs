@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use certificates::*;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use stompede_transport::server::{AcceptConfig, TlsAcceptConfig, accept_tls, accept_tls_over, accept_wss};
 use stompede_transport::{
     BoxTransport, CertificateFault, Connector, DefaultConnector, Endpoint, Outbound, TlsConfig,
@@ -26,6 +28,14 @@ fn accepting(identity: &Identity) -> TlsAcceptConfig {
 
 fn trusting(authority: &Authority) -> TlsConfig {
     TlsConfig::new().ca_pem(&authority.pem).unwrap()
+}
+
+fn der(pem: &str) -> Vec<u8> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
+}
+
+fn key(pem: &str) -> Vec<u8> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_der().to_vec()
 }
 
 /// Both ends of a connection over `scheme`, `tls` or `wss`.
@@ -105,16 +115,26 @@ async fn http_is_announced_for_websocket_and_nothing_for_stomp() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_another_protocol_is_told_apart() {
+    let authority = Authority::new("root");
+    let own = authority.localhost();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let chain = vec![der(&own.chain).into()];
+    let mut server =
+        builder.with_no_client_auth().with_single_cert(chain, key(&own.key).try_into().unwrap()).unwrap();
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    let (client, _) =
+        connected("wss", TlsAcceptConfig::from_rustls(Arc::new(server)), trusting(&authority)).await;
+    let error = client.err().unwrap();
+    assert_eq!(error.kind(), &Kind::Tls);
+    assert!(error.to_string().contains("does not take http/1.1"), "{error}");
+}
+
+#[tokio::test]
 async fn authorities_and_certificates_may_be_der() {
     let authority = Authority::new("root");
-    let der = |pem: &str| {
-        use rustls::pki_types::pem::PemObject as _;
-        rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
-    };
-    let key = |pem: &str| {
-        use rustls::pki_types::pem::PemObject as _;
-        rustls::pki_types::PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_der().to_vec()
-    };
     let (own, theirs) = (authority.client(), authority.localhost());
     let server = TlsAcceptConfig::from_der([der(&theirs.chain)], key(&theirs.key)).unwrap();
     let server = server.client_ca_der(authority.der.clone()).unwrap();

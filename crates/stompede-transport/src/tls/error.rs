@@ -136,7 +136,7 @@ fn advice(fault: CertificateFault) -> &'static str {
         }
         CertificateFault::Revoked => "its certificate has been revoked by its authority",
         CertificateFault::Unusable => {
-            "its certificate is none for a server, or cannot be understood; an authority's own (CA:TRUE) is not one"
+            "its certificate cannot be a server's: an authority's own (CA:TRUE), one for clients, or one that is malformed"
         }
     }
 }
