@@ -92,7 +92,7 @@ mod tests {
 
     fn run(only: &[&str]) -> Run {
         let only = only.iter().copied().map(String::from).collect();
-        Run::of(&Options { rounds: 0, only, flavors: Vec::new() })
+        Run::of(&Options { rounds: 0, only, flavors: Vec::new(), client: String::new() })
     }
 
     #[test]
