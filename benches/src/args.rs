@@ -1,5 +1,7 @@
 //! What the command line asks for.
 
+use std::process::ExitCode;
+
 use crate::flavor::Flavor;
 
 /// How a run is to be done.
@@ -16,10 +18,22 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Reads what cargo and the user pass; or gives what to end with at once, after having said why.
+    pub(crate) fn read(args: impl Iterator<Item = String>) -> Result<Self, ExitCode> {
+        match Self::parse(args) {
+            Ok(Some(options)) => Ok(options),
+            Ok(None) => Err(ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("{error}");
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
     /// Reads what cargo and the user pass; `None` if only a list of tests is wanted, of which there is none.
     ///
     /// Only `cargo bench` passes `--bench`. Without it, or with `--test`, this is a test.
-    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut args = args;
         let (mut bench, mut test) = (false, false);
         let mut options =
