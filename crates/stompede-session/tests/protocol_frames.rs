@@ -81,7 +81,7 @@ fn a_receipt_for_a_forgotten_or_foreign_id_is_only_news() {
     assert_ne!(wire_ids[0], wire_ids[1], "a slot is used again, an id never");
     for id in [wire_ids[0].as_str(), "mine", "r-0-9", "r-01-1", "r-7-0", "r-"] {
         rig.receive(&format!("RECEIPT\nreceipt-id:{id}\n\n\0"));
-        assert!(matches!(rig.events.pop(), Some(Event::Receipt(text)) if *text == *id));
+        assert!(matches!(rig.events.pop(), Some(Event::Receipt(name)) if name.to_string() == id));
         assert!(outcome(&mut rig, new).is_pending(), "{id}");
     }
 }
@@ -384,4 +384,48 @@ fn a_receipt_without_an_id_ends_the_session() {
     let mut rig = Rig::connected("1.2");
     rig.receive("RECEIPT\n\n\0");
     assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::Protocol);
+}
+
+#[test]
+fn a_receipt_after_an_error_does_not_count_whatever_the_error_names() {
+    for names in ["", "receipt-id:r-7-7\n", "receipt-id:somebody-else\n"] {
+        let mut rig = Rig::connected("1.2");
+        let written = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+        let receipt = header(&rig.frame(), "receipt");
+        let waiting = rig.machine.send_with_receipt(&mut send("/queue/b"), None).expect("sent");
+        rig.receive(&format!("ERROR\nmessage:no\n{names}\n\0RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+        let Poll::Ready(Some(Outcome::Unknown(cause))) = outcome(&mut rig, written) else {
+            unreachable!("unknown")
+        };
+        assert_eq!(cause.kind(), ErrorKind::BrokerError);
+        assert!(matches!(outcome(&mut rig, waiting), Poll::Ready(Some(Outcome::NotSent(_)))));
+        // Nor does one that comes later: the connection has been given up.
+        rig.receive(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+        assert!(matches!(outcome(&mut rig, written), Poll::Ready(None)));
+        rig.end();
+    }
+}
+
+#[test]
+fn any_number_of_receipts_has_each_its_own_deadline() {
+    let mut rig = Rig::connected("1.2");
+    let count = 10_000u64;
+    // Not in the order of their deadlines.
+    let mut ids: Vec<_> = (0..count)
+        .map(|n| {
+            let seconds = n * 7919 % count + 1;
+            let deadline = rig.now.checked_add(SECOND * seconds as u32);
+            (seconds, rig.machine.send_with_receipt(&mut send("/queue/a"), deadline).expect("sent"))
+        })
+        .collect();
+    rig.frames();
+    ids.sort_unstable_by_key(|(seconds, _)| *seconds);
+    rig.advance(SECOND * 5000);
+    for (seconds, id) in ids {
+        match outcome(&mut rig, id) {
+            Poll::Ready(Some(Outcome::Unknown(_))) => assert!(seconds <= 5000, "{seconds}"),
+            Poll::Pending => assert!(seconds > 5000, "{seconds}"),
+            other => unreachable!("{other:?}"),
+        }
+    }
 }

@@ -91,7 +91,9 @@ impl Observer for Dispatch {
                 self.connected.store(true, Ordering::Release);
                 self.tell_all(&Notice::Connected(broker.clone()), Mailbox::insist);
             }
-            Event::Receipt(id) => self.tell_all(&Notice::Receipt(id.clone()), Mailbox::tell),
+            Event::Receipt(name) if !self.mailboxes.is_empty() => {
+                self.tell_all(&Notice::Receipt(name.to_string().into()), Mailbox::tell);
+            }
             Event::Error(frame) => self.tell_all(&Notice::Error(frame.clone()), Mailbox::insist),
             Event::HeartBeat { .. } => self.tell_all(&Notice::HeartBeat, Mailbox::tell),
             Event::HeartBeatTimeout { silent_for } => {

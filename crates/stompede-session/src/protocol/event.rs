@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use stompede_codec::Frame;
 
-use super::{Connected, SubscriptionId};
+use super::{Connected, ReceiptName, SubscriptionId};
 use crate::Error;
 
 /// Something that happened in a session, in the order in which it happened.
@@ -24,8 +24,8 @@ pub enum Event {
     },
     /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue.
     Unrouted(Frame),
-    /// A RECEIPT; the text is its `receipt-id`.
-    Receipt(Box<str>),
+    /// A RECEIPT, by its `receipt-id`.
+    Receipt(ReceiptName),
     /// An ERROR. The connection ends with it.
     Error(Frame),
     /// Line ends on their own: the broker's heart-beat. The line end that many brokers send behind a frame is none.

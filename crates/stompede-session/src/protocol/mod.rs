@@ -48,5 +48,5 @@ mod output;
 pub use connection::Connected;
 pub use event::Event;
 pub use input::Input;
-pub use machine::{Machine, Outcome, ReceiptId, SubscribeRequest, SubscriptionId};
+pub use machine::{Machine, Outcome, ReceiptId, ReceiptName, SubscribeRequest, SubscriptionId};
 pub use output::Output;

@@ -33,7 +33,8 @@ impl Machine {
     ) -> Result<ReceiptId, Error> {
         let version = self.open_version()?;
         let id = self.receipts.open(deadline);
-        frame.headers_mut().insert("receipt", id.to_string());
+        let text = id.text();
+        frame.headers_mut().insert("receipt", text.as_str());
         match self.transmit.push(Encoder::new(version), frame, Some(id)) {
             Ok(()) => Ok(id),
             Err(error) => {

@@ -15,7 +15,7 @@ use stompede_codec::{Command, Encoder, Frame};
 use stompede_transport::{Outbound, TransportError};
 
 use self::receipts::Receipts;
-pub use self::receipts::{Outcome, ReceiptId};
+pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 use self::subscriptions::Subscriptions;
 pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
 use self::transmit::Transmit;
@@ -377,10 +377,11 @@ impl Machine {
             return self
                 .fail(Error::new(ErrorKind::Protocol, "the broker sent a RECEIPT without receipt-id"));
         };
-        self.outputs.push_back(Output::Event(Event::Receipt((*id).into())));
-        if let Some(id) = ReceiptId::parse(&id) {
+        let name = ReceiptName::read(&id);
+        if let ReceiptName::Ours(id) = name {
             self.receipts.resolve(id, Outcome::Confirmed);
         }
+        self.outputs.push_back(Output::Event(Event::Receipt(name)));
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
@@ -446,7 +447,7 @@ impl Machine {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&mut self) -> Option<Instant> {
         let pulse = match &self.phase {
             Phase::Connected(connection) => connection.pulse.deadline(),
             _ => None,
