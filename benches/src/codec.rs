@@ -91,7 +91,8 @@ mod tests {
     use super::*;
 
     fn run(only: &[&str]) -> Run {
-        Run::of(&Options { rounds: 0, only: only.iter().copied().map(String::from).collect() })
+        let only = only.iter().copied().map(String::from).collect();
+        Run::of(&Options { rounds: 0, only, flavors: Vec::new() })
     }
 
     #[test]

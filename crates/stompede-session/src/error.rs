@@ -68,6 +68,8 @@ pub enum ErrorKind {
     StaleAck,
     /// The message was acknowledged or rejected before.
     AlreadySettled,
+    /// An interceptor held the frame back.
+    HeldBack,
     /// The session has been closed by this side.
     Closed,
 }
@@ -92,7 +94,8 @@ impl Error {
         Self::with_cause(kind, context, Cause::None)
     }
 
-    pub(crate) fn invalid(context: impl Into<String>) -> Self {
+    /// An argument or a setting that makes no sense ([`ErrorKind::InvalidArgument`]); `context` names it and says what would.
+    pub fn invalid(context: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, context)
     }
 
@@ -121,7 +124,11 @@ impl Error {
         context: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(Box::new(source)))
+        Self::invalid_boxed(context, Box::new(source))
+    }
+
+    pub(crate) fn invalid_boxed(context: impl Into<String>, source: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(source))
     }
 
     fn with_cause(kind: ErrorKind, context: impl Into<String>, cause: Cause) -> Self {
@@ -169,6 +176,7 @@ impl Error {
             | ErrorKind::VersionMismatch
             | ErrorKind::Protocol
             | ErrorKind::AlreadySettled
+            | ErrorKind::HeldBack
             | ErrorKind::Closed => Recovery::Fatal,
         }
     }

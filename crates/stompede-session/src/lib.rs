@@ -6,6 +6,8 @@
 //!
 //! Most applications want the facade crate `stompede` instead, which adds URLs, named listeners and typed bodies.
 
+#[cfg(feature = "tokio")]
+mod body;
 mod config;
 mod error;
 mod heart_beat;
@@ -33,6 +35,10 @@ pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
 pub use stompede_codec::AckMode;
 
+#[cfg(feature = "json")]
+pub use body::Json;
+#[cfg(feature = "tokio")]
+pub use body::{Body, BodyError, BodyErrorKind, BoxError};
 #[cfg(feature = "tokio")]
 pub use driver::Observer;
 #[cfg(feature = "tokio")]

@@ -1,11 +1,12 @@
-use crate::{Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind};
+use crate::net::Dialer;
+use crate::{Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind, from_io};
 
 /// Dials by the endpoint's scheme: `tcp`, and with the feature `ws` also `ws`.
 ///
 /// `tls` and `wss` are recognised and refused: TLS is not built yet.
 #[derive(Clone, Debug, Default)]
 pub struct DefaultConnector {
-    tcp: TcpConnector,
+    dialer: Dialer,
     #[cfg(feature = "ws")]
     ws: crate::WsConfig,
 }
@@ -19,7 +20,7 @@ impl DefaultConnector {
     /// Replaces what `tcp` and `ws` are dialled with.
     #[must_use]
     pub fn tcp(mut self, tcp: TcpConnector) -> Self {
-        self.tcp = tcp;
+        self.dialer.tcp = tcp;
         self
     }
 
@@ -35,9 +36,12 @@ impl DefaultConnector {
 impl Connector for DefaultConnector {
     fn connect(&self, endpoint: Endpoint) -> Connecting {
         match endpoint.scheme() {
-            "tcp" => self.tcp.connect(endpoint),
+            "tcp" => {
+                let dialer = self.dialer.clone();
+                Box::pin(async move { Ok(Box::new(from_io(dialer.dial(&endpoint).await?)) as _) })
+            }
             #[cfg(feature = "ws")]
-            "ws" => crate::WsConnector::new(self.ws.clone()).tcp(self.tcp.clone()).connect(endpoint),
+            "ws" => crate::WsConnector::with_dialer(self.ws.clone(), self.dialer.clone()).connect(endpoint),
             scheme => {
                 let error = unsupported(scheme);
                 Box::pin(async move { Err(error) })

@@ -39,11 +39,17 @@ mod connector;
 mod default_connector;
 mod endpoint;
 mod error;
+#[cfg(feature = "ws")]
+mod http;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "tcp")]
+mod net;
 mod outbound;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "ws")]
+mod stall;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 mod transport;
@@ -53,7 +59,7 @@ pub mod ws;
 pub use connector::{Connecting, Connector};
 #[cfg(feature = "tcp")]
 pub use default_connector::DefaultConnector;
-pub use endpoint::{Credentials, Endpoint};
+pub use endpoint::{Credentials, Endpoint, Endpoints};
 pub use error::{HttpResponse, TransportError, TransportErrorKind};
 pub use outbound::Outbound;
 #[cfg(feature = "tcp")]

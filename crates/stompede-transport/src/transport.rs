@@ -84,12 +84,14 @@ pub struct CloseReason {
     pub code: u16,
     /// The peer's words, often none. A WebSocket leaves room for 123 bytes.
     pub reason: Box<str>,
+    /// Whether this side had asked for it: then it is the answer to our own goodbye.
+    pub requested: bool,
 }
 
 impl CloseReason {
-    /// A code and its words.
+    /// A code and its words, not asked for.
     pub fn new(code: u16, reason: impl Into<Box<str>>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), requested: false }
     }
 }
 

@@ -106,16 +106,13 @@ impl Input {
         self.lent = len;
     }
 
-    /// Whether a frame is lent out.
-    #[inline]
-    pub(super) fn is_lent(&self) -> bool {
-        self.lent > 0
-    }
-
-    /// Drops what was lent out.
-    #[inline]
+    /// Drops the frame that was lent out last, if there is one.
+    #[inline(always)]
     pub(super) fn release(&mut self) {
         let lent = mem::take(&mut self.lent);
+        if lent == 0 {
+            return;
+        }
         if self.joined.is_empty() {
             self.skip(lent);
         } else {

@@ -49,9 +49,12 @@ impl Rules {
         matches!(self, Self::V1_1 | Self::V1_2)
     }
 
-    /// Whether there is an escape for the carriage return.
-    pub(crate) fn have_carriage_return(self) -> bool {
-        matches!(self, Self::V1_2 | Self::Lenient)
+    /// What may stand behind a backslash.
+    pub(crate) fn escape_letters(self) -> [u8; 4] {
+        match self {
+            Self::V1_2 | Self::Lenient => *b"ncr\\",
+            Self::V1_1 | Self::Literal => *b"nc\\\\",
+        }
     }
 
     /// Appends a name or a value, escaped.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_codec::Frame;
+use stompede_transport::Endpoint;
 
 use super::{Connected, ReceiptName, SubscriptionId};
 use crate::Error;
@@ -13,6 +14,8 @@ use crate::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// An attempt to connect to this place begins. Told by the driver.
+    Connecting(Endpoint),
     /// CONNECTED has arrived: frames can be sent.
     Connected(Arc<Connected>),
     /// A MESSAGE for a subscription.
@@ -38,6 +41,10 @@ pub enum Event {
         /// How long nothing had arrived before them.
         gap: Duration,
     },
+    /// A frame of ours is on its way. Told only if [asked for](super::Machine::tell_sends).
+    Sent(Frame),
+    /// Somebody has asked for an orderly end.
+    Disconnecting,
     /// A heart-beat of ours is on its way.
     HeartBeatSent,
     /// Nothing arrived for too long: the connection ends with [`HeartBeatMissed`](crate::ErrorKind::HeartBeatMissed).

@@ -1,9 +1,12 @@
+mod list;
 mod parse;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::TransportError;
+
+pub use list::Endpoints;
 
 /// Where to connect to: a parsed URL.
 ///

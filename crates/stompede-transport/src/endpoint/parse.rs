@@ -4,7 +4,7 @@ use super::{Credentials, Endpoint, default_port};
 use crate::{TransportError, TransportErrorKind};
 
 /// Longer URLs are refused: an upgrade request has to fit into the 8 KiB that HTTP servers take for a request line.
-const MAX_URL: usize = 4096;
+pub(super) const MAX_URL: usize = 4096;
 
 pub(super) fn endpoint(url: &str) -> Result<Endpoint, TransportError> {
     if url.len() > MAX_URL {
@@ -144,6 +144,6 @@ fn no_scheme() -> TransportError {
 }
 
 /// The URL itself stays out of the text: a URL that does not parse may hold a password anywhere.
-fn invalid(why: &str) -> TransportError {
+pub(super) fn invalid(why: &str) -> TransportError {
     TransportError::new(TransportErrorKind::InvalidEndpoint, format!("the URL is not usable: {why}"))
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use httparse::{EMPTY_HEADER, Header, Request};
@@ -7,10 +9,10 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::config::is_token;
-use super::http::{self, HeadError, MAX_FIELDS, read_head};
+use super::config::{Split, clamp_interval, clamp_read_buffer, is_token};
 use super::transport::{Settings, WsTransport};
-use super::{DEFAULT_MAX_MESSAGE, WsMessageKind};
+use super::{DEFAULT_MAX_MESSAGE, DEFAULT_READ_BUFFER, WsMessageKind};
+use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kind};
 
 /// What a server can choose from, best first.
@@ -29,6 +31,10 @@ pub struct AcceptConfig {
     text_only: bool,
     separate: bool,
     max_message: usize,
+    max_frame: Option<usize>,
+    read_buffer: usize,
+    ping_interval: Option<Duration>,
+    write_timeout: Option<Duration>,
     goodbye: CloseReason,
 }
 
@@ -45,6 +51,10 @@ impl AcceptConfig {
             text_only: false,
             separate: false,
             max_message: DEFAULT_MAX_MESSAGE,
+            max_frame: None,
+            read_buffer: DEFAULT_READ_BUFFER,
+            ping_interval: None,
+            write_timeout: None,
             goodbye: CloseReason::new(1000, ""),
         }
     }
@@ -111,10 +121,39 @@ impl AcceptConfig {
         Ok(self)
     }
 
-    /// The longest message in bytes, either way.
+    /// The longest message in bytes, either way. [`max_message_for`](crate::ws::max_message_for) says what goes with a
+    /// decoder's limits.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
+        self
+    }
+
+    /// As [`WsConfig::max_frame`](crate::WsConfig::max_frame).
+    #[must_use]
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.max_frame = Some(bytes);
+        self
+    }
+
+    /// As [`WsConfig::read_buffer`](crate::WsConfig::read_buffer).
+    #[must_use]
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.read_buffer = clamp_read_buffer(bytes);
+        self
+    }
+
+    /// As [`WsConfig::ping_interval`](crate::WsConfig::ping_interval).
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.ping_interval = clamp_interval(interval);
+        self
+    }
+
+    /// As [`WsConfig::write_timeout`](crate::WsConfig::write_timeout); a server may well set one.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = Some(limit);
         self
     }
 }
@@ -180,6 +219,11 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
         text_only: config.text_only,
         separate: config.separate,
         max_message: config.max_message,
+        max_frame: config.max_frame,
+        read_buffer: config.read_buffer,
+        split: Split::No,
+        ping_interval: config.ping_interval,
+        write_timeout: config.write_timeout,
         subprotocol: subprotocol.map(Box::from),
         goodbye: config.goodbye.clone(),
     };

@@ -4,18 +4,18 @@
 //! Artemis. What a broker answers is judged leniently: any subprotocol or none, text frames that are not UTF-8.
 //!
 //! Not built here yet: `wss://` (but [`upgrade`] takes any byte stream, so a TLS stream of the caller's too), HTTP
-//! proxies, splitting of large frames. Compression (permessage-deflate) is never offered.
+//! proxies. Compression (permessage-deflate) is never offered: see [`WsConfig`].
 
 #[cfg(feature = "server")]
 pub(crate) mod accept;
 mod config;
 mod gather;
-mod http;
 mod opcode;
+mod outgoing;
 mod pipe;
 mod transport;
 mod upgrade;
 
-pub use config::{DEFAULT_MAX_MESSAGE, WsConfig, WsMessageKind};
+pub use config::{DEFAULT_MAX_MESSAGE, DEFAULT_READ_BUFFER, WsConfig, WsMessageKind, max_message_for};
 pub use transport::WsTransport;
 pub use upgrade::{WsConnector, upgrade};

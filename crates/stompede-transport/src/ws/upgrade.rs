@@ -12,8 +12,9 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 
 use super::WsConfig;
-use super::http::{self, HeadError, MAX_FIELDS, read_head};
 use super::transport::{Settings, WsTransport};
+use crate::http::{self, HeadError, MAX_FIELDS, read_head};
+use crate::net::Dialer;
 use crate::{
     CloseReason, Connecting, Connector, Endpoint, HttpResponse, TcpConnector, TransportError,
     TransportErrorKind as Kind,
@@ -29,19 +30,23 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct WsConnector {
     config: WsConfig,
-    tcp: TcpConnector,
+    dialer: Dialer,
 }
 
 impl WsConnector {
     /// A connector that upgrades as `config` says.
     pub fn new(config: WsConfig) -> Self {
-        Self { config, tcp: TcpConnector::default() }
+        Self { config, dialer: Dialer::default() }
+    }
+
+    pub(crate) fn with_dialer(config: WsConfig, dialer: Dialer) -> Self {
+        Self { config, dialer }
     }
 
     /// Replaces what the TCP connection is dialled with.
     #[must_use]
     pub fn tcp(mut self, tcp: TcpConnector) -> Self {
-        self.tcp = tcp;
+        self.dialer.tcp = tcp;
         self
     }
 }
@@ -55,7 +60,7 @@ impl Connector for WsConnector {
                 let context = format!("this connector speaks ws: and not {}:", endpoint.scheme());
                 return Err(TransportError::new(Kind::UnsupportedScheme, context));
             }
-            let stream = connector.tcp.dial(&endpoint).await?;
+            let stream = connector.dialer.dial(&endpoint).await?;
             Ok(Box::new(upgrade(stream, &endpoint, &connector.config).await?) as _)
         })
     }
@@ -109,6 +114,11 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
         text_only: false,
         separate: false,
         max_message: config.max_message,
+        max_frame: config.max_frame,
+        read_buffer: config.read_buffer,
+        split: config.split,
+        ping_interval: config.ping_interval,
+        write_timeout: config.write_timeout,
         subprotocol,
         goodbye: CloseReason::new(1000, ""),
     };

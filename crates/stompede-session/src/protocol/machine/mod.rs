@@ -141,7 +141,10 @@ impl Machine {
     ///
     /// Taking it counts as writing it: take it only when the connection has room.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outbound> {
-        let (item, receipt) = self.transmit.pop()?;
+        let (item, receipt, frame) = self.transmit.pop()?;
+        if let Some(frame) = frame {
+            self.outputs.push_back(Output::Event(Event::Sent(frame)));
+        }
         if let Phase::Connected(connection) = &mut self.phase {
             connection.pulse.on_taken(now);
             if !item.is_heart_beat() {

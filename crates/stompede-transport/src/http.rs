@@ -5,14 +5,14 @@ use httparse::Header;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest head of a request or an answer. Cookies of a single sign-on make some 8 KiB; nothing honest makes 16.
-pub(super) const MAX_HEAD: usize = 16 * 1024;
+pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
 /// How many header fields a head may have.
-pub(super) const MAX_FIELDS: usize = 100;
+pub(crate) const MAX_FIELDS: usize = 100;
 
 /// Why there is no head.
 #[derive(Debug)]
-pub(super) enum HeadError {
+pub(crate) enum HeadError {
     /// What came first is not how a head begins.
     NotHttp,
     /// The peer closed; whether it had said anything before.
@@ -27,7 +27,7 @@ pub(super) enum HeadError {
 ///
 /// `begins` says whether the bytes so far may be the beginning of a head: a peer that speaks something else usually
 /// waits for an answer then, and would never end a line.
-pub(super) async fn read_head<IO: AsyncRead + Unpin>(
+pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
     io: &mut IO,
     begins: impl Fn(&[u8]) -> bool,
 ) -> Result<(Bytes, BytesMut), HeadError> {
@@ -72,12 +72,12 @@ fn head_end(buffer: &[u8], from: usize) -> Option<usize> {
 }
 
 /// The values of all header fields of that name.
-pub(super) fn values<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn values<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 /// The entries of a comma-separated list that may be spread over several fields.
-pub(super) fn list<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(crate) fn list<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a str> {
     let entries = values(fields, name).flat_map(|value| value.split(|&byte| byte == b','));
     entries.filter_map(|entry| std::str::from_utf8(entry.trim_ascii()).ok()).filter(|entry| !entry.is_empty())
 }
