@@ -186,7 +186,7 @@ impl Observer for Dispatch {
                     mailbox.insist(Notice::Connected(broker.clone()));
                 }
             }
-            Event::Receipt(name) if !self.mailboxes.is_empty() => {
+            Event::Receipt(name) if !self.is_empty() => {
                 self.tell_all(&Notice::Receipt(name.to_string().into()), Mailbox::tell);
             }
             Event::Error(frame) => self.tell_all(&Notice::Error(frame.clone()), Mailbox::insist),
