@@ -18,7 +18,6 @@ pub struct Session(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
-    receipt_timeout: Duration,
 }
 
 impl Session {
@@ -48,10 +47,9 @@ impl Session {
         connector: Arc<dyn Connector>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
-        let receipt_timeout = config.receipt_timeout;
         let shared = driver::start(config, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
-        let session = Self(Arc::new(Handle { shared, receipt_timeout }));
+        let session = Self(Arc::new(Handle { shared }));
         let mut state = session.0.shared.state().subscribe();
         let reached = state.wait_for(|state| !matches!(state, SessionState::Connecting)).await;
         match reached.as_deref() {
@@ -96,7 +94,7 @@ impl Session {
     /// # Errors
     /// No connection is open. The subscription has ended all the same.
     pub fn unsubscribe(&self, id: SubscriptionId) -> Result<(), Error> {
-        self.0.shared.unsubscribe(id)
+        self.0.shared.command(|machine| machine.unsubscribe(id))
     }
 
     /// Waits until every frame handed over before this call has been written to the connection.
@@ -109,11 +107,11 @@ impl Session {
     pub async fn flush(&self) -> Result<(), Error> {
         let number = self.0.shared.command(|machine| machine.queued());
         let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
-        match rt::timeout(self.0.receipt_timeout, flushed).await {
+        match rt::timeout(self.0.shared.receipt_timeout, flushed).await {
             Ok(flushed) => flushed,
             Err(_) => Err(Error::new(
                 ErrorKind::WriteTimedOut,
-                format!("the connection did not take everything within {:?}", self.0.receipt_timeout),
+                format!("the connection did not take everything within {:?}", self.0.shared.receipt_timeout),
             )),
         }
     }
@@ -188,7 +186,7 @@ impl Session {
     }
 
     pub(crate) fn receipt_timeout(&self) -> Duration {
-        self.0.receipt_timeout
+        self.0.shared.receipt_timeout
     }
 }
 

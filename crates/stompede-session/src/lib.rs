@@ -26,6 +26,8 @@ mod rt;
 #[cfg(feature = "tokio")]
 mod send;
 #[cfg(feature = "tokio")]
+mod settlement;
+#[cfg(feature = "tokio")]
 mod state;
 #[cfg(feature = "tokio")]
 mod subscription;
@@ -33,6 +35,7 @@ mod subscription;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
+pub use protocol::{Gap, WhenFull};
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "json")]

@@ -80,8 +80,8 @@ pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 pub use stompede_session::Json;
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, HeartBeat, Message,
-    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent,
+    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, Gap, HeartBeat, Message,
+    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent, WhenFull,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 

@@ -3,9 +3,9 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use stompede_codec::{Command, Encoder, Frame, Version};
+use stompede_codec::{Encoder, Frame, Version};
 
-use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
+use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
 use crate::{AckMode, Error, ErrorKind};
@@ -86,9 +86,16 @@ impl Machine {
     /// # Errors
     /// No connection is open. The subscription is gone all the same.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), Error> {
-        let Some(frame) = self.subscriptions.remove(id) else { return Ok(()) };
+        if self.subscriptions.get(id).is_none() {
+            return Ok(());
+        }
+        let acks = self.push_pending_acks();
+        let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
+        self.transactions.forget_subscription(id);
+        self.wakers.extend(entry.inbox.end(End::Clean));
         let version = self.open_version()?;
-        self.transmit.push(Encoder::new(version), &frame, None)
+        acks?;
+        entry.unsubscribe_frame().map_or(Ok(()), |frame| self.push_frame(version, &frame, None))
     }
 
     /// The connection that messages come from now; a later one has a higher number.
@@ -98,37 +105,7 @@ impl Machine {
 
     /// How messages of a subscription are acknowledged; `None` once it is gone.
     pub fn ack_mode(&self, id: SubscriptionId) -> Option<AckMode> {
-        self.subscriptions.ack_mode(id)
-    }
-
-    /// Queues ACK or NACK for `message`, which came on the connection `epoch`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::StaleAck`] if that connection is gone, [`ErrorKind::Protocol`] if the message lacks what
-    /// an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK in STOMP 1.0.
-    pub fn settle(&mut self, epoch: u64, message: &Frame, accept: bool) -> Result<(), Error> {
-        if epoch != self.epoch || !matches!(self.phase, Phase::Connected(_)) {
-            return Err(Error::new(
-                ErrorKind::StaleAck,
-                "the connection that delivered this message is gone; the broker will deliver it again",
-            ));
-        }
-        let version = self.settling_version()?;
-        let mut frame = Frame::new(if accept { Command::Ack } else { Command::Nack });
-        // STOMP 1.2, section ACK: `id` repeats the `ack` header; 1.1 names message and subscription; 1.0 the message.
-        let (names, rename): (&[&str], _) = match version {
-            Version::V1_2 => (&["ack"], Some("id")),
-            Version::V1_1 => (&["message-id", "subscription"], None),
-            Version::V1_0 => (&["message-id"], None),
-        };
-        for name in names {
-            let Some(value) = message.header(name) else {
-                let text = format!("the broker sent no {name} header, so there is nothing to acknowledge");
-                return Err(Error::new(ErrorKind::Protocol, text));
-            };
-            frame.headers_mut().push(rename.unwrap_or(name), value);
-        }
-        self.transmit.push(Encoder::new(version), &frame, None)
+        self.subscriptions.get(id).map(|entry| entry.ack)
     }
 
     /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
@@ -169,7 +146,8 @@ impl Machine {
         if self.open_version()? == Version::V1_0 && request.ack == AckMode::ClientIndividual {
             return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
         }
-        self.subscriptions.add(request)
+        let server = self.connected().and_then(|peer| peer.server());
+        self.subscriptions.add(&request, server.as_deref(), &self.flow)
     }
 
     /// A subscription whose SUBSCRIBE could not be queued does not exist.
@@ -180,18 +158,18 @@ impl Machine {
         sent
     }
 
-    /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
-    fn settling_version(&self) -> Result<Version, Error> {
+    /// The version for what may still be said while receipts are awaited before DISCONNECT.
+    pub(super) fn version_before_goodbye(&self) -> Option<Version> {
         match &self.phase {
             Phase::Connected(Connection {
-                state: State::Open { peer, goodbye: Goodbye::Waiting { .. } },
+                state: State::Open { peer, goodbye: Goodbye::Unsaid | Goodbye::Waiting { .. } },
                 ..
-            }) => Ok(peer.version()),
-            _ => self.open_version(),
+            }) => Some(peer.version()),
+            _ => None,
         }
     }
 
-    fn open_version(&self) -> Result<Version, Error> {
+    pub(super) fn open_version(&self) -> Result<Version, Error> {
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { peer, goodbye: Goodbye::Unsaid }, ..

@@ -164,8 +164,21 @@ impl Receipts {
         self.awaited
     }
 
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+    pub(super) fn append_wakers(&mut self, to: &mut Vec<Waker>) {
+        to.append(&mut self.wakers);
+    }
+
+    /// All receipts that are awaited, and whether their frames were written.
+    pub(super) fn awaited_ids(&self) -> Vec<(ReceiptId, bool)> {
+        let slots = self.slots.iter().zip(0..);
+        slots
+            .filter_map(|(slot, index)| match slot.state {
+                SlotState::Awaited { written, .. } => {
+                    Some((ReceiptId { index, generation: slot.generation }, written))
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     fn is_awaited(&self, id: ReceiptId) -> bool {
