@@ -62,6 +62,8 @@ pub enum ErrorKind {
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
+    /// Consumers had not finished within the time limit of `drain()`.
+    DrainTimedOut,
     /// The connection did not end in order within the time limit of `disconnect()`.
     DisconnectTimedOut,
     /// Reading has stopped because a consumer does not take its messages, so what was awaited could not be seen.
@@ -174,6 +176,7 @@ impl Error {
             | ErrorKind::WriteStuck
             | ErrorKind::IdleTimedOut
             | ErrorKind::DisconnectTimedOut
+            | ErrorKind::DrainTimedOut
             | ErrorKind::StaleAck => Recovery::Reconnect,
             ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut

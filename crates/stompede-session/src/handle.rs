@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::driver::{self, Observer, Shared};
 use crate::protocol::{Connected, SubscriptionId};
-use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, rt};
+use crate::receipt::Receipt;
+use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
 
 /// A handle to a session. Clones are handles to the same session; when the last one is dropped, the session ends in
 /// order, as after [`disconnect`](Self::disconnect).
@@ -86,6 +87,17 @@ impl Session {
         SubscribeBuilder::new(self, destination.into())
     }
 
+    /// Begins a transaction. Waits only while the session's queue is full.
+    ///
+    /// # Errors
+    /// No connection is open, or it took no more bytes within the session's `receipt_timeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, nothing is begun.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        Transaction::begin(self).await
+    }
+
     /// Sends UNSUBSCRIBE for a subscription of this session. Messages that wait for its consumer can still be taken;
     /// then its stream ends. A subscription that has ended already is fine.
     ///
@@ -137,6 +149,43 @@ impl Session {
             return Ok(());
         }
         self.closed().await.map_or(Ok(()), Err)
+    }
+
+    /// Ends the session once its consumers have finished: ends all subscriptions, waits until every consumer has seen the
+    /// end of its own and every message that has to be settled is settled or dropped, then [`disconnect`](Self::disconnect)s,
+    /// behind the acknowledgements.
+    ///
+    /// Messages can be sent until then, subscriptions are no longer made. In ack mode auto what the broker had sent before
+    /// it read UNSUBSCRIBE is still handed over; in the ack modes it is left to the broker, which delivers it again. A
+    /// message in ack mode auto counts as finished when its consumer asks for the next one. May be called at any time and
+    /// more than once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DrainTimedOut`] if consumers had not finished `within` this time; the session has been disconnected
+    /// all the same. Else as [`disconnect`](Self::disconnect), which takes its own time on top.
+    ///
+    /// # Cancel safety
+    /// Dropped, subscriptions that have ended stay ended and the session stays open: drain it again, or disconnect.
+    pub async fn drain(&self, within: Duration) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        let finished = rt::timeout(within, async {
+            let deadline = rt::now().checked_add(within);
+            for (id, receipt) in shared.command(|machine| machine.begin_drain(deadline)) {
+                // Whatever came of it: no more messages are expected, or nothing can be known any more.
+                let receipt = Receipt::new(shared.clone(), receipt).await;
+                tracing::debug!(?id, ?receipt, "unsubscribed for draining");
+                // It was announced already; there is nothing left to say that could fail.
+                let _ = shared.command(|machine| machine.unsubscribe(id));
+            }
+            poll_fn(|cx| shared.activity.poll_idle(cx)).await;
+        });
+        let finished = finished.await;
+        self.disconnect().await?;
+        finished.map_err(|_| {
+            let text =
+                format!("consumers had not finished within {within:?}; the session has ended all the same");
+            Error::new(ErrorKind::DrainTimedOut, text)
+        })
     }
 
     /// Ends the session at once, without a word to the broker.

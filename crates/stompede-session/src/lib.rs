@@ -31,6 +31,8 @@ mod settlement;
 mod state;
 #[cfg(feature = "tokio")]
 mod subscription;
+#[cfg(feature = "tokio")]
+mod transaction;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
@@ -54,3 +56,5 @@ pub use send::{Confirmed, SendBuilder, SendError, SendFuture, Unsent};
 pub use state::SessionState;
 #[cfg(feature = "tokio")]
 pub use subscription::{SubscribeBuilder, Subscription};
+#[cfg(feature = "tokio")]
+pub use transaction::Transaction;

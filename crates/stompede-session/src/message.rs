@@ -9,7 +9,7 @@ use stompede_codec::Frame;
 #[cfg(doc)]
 use crate::ErrorKind;
 use crate::driver::Shared;
-use crate::protocol::{Gap, Outcome, Settle, SubscriptionId, Ticket};
+use crate::protocol::{Gap, Outcome, Settle, SubscriptionId, Ticket, TransactionId};
 use crate::receipt::Receipt;
 use crate::settlement::Settlement;
 use crate::{Body, BodyError, Error, rt};
@@ -166,6 +166,22 @@ impl Message {
             Some(Outcome::Confirmed) | None => Ok(()),
             Some(Outcome::Rejected(error) | Outcome::NotSent(error) | Outcome::Unknown(error)) => Err(error),
         }
+    }
+
+    /// Settles as part of a transaction.
+    pub(crate) fn settle_in(
+        &self,
+        session: &Arc<Shared>,
+        transaction: TransactionId,
+        accept: bool,
+    ) -> Result<(), Error> {
+        let Some(settlement) = self.settlement() else { return Ok(()) };
+        if !Arc::ptr_eq(settlement.shared(), session) {
+            return Err(Error::invalid("the message came in another session than the transaction"));
+        }
+        let mut how = Settle::new(accept);
+        how.transaction = Some(transaction);
+        settlement.settle(&self.frame, how).map(|_| ())
     }
 
     fn settlement(&self) -> Option<&Settlement> {

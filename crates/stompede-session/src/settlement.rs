@@ -22,6 +22,7 @@ enum State {
 
 impl Settlement {
     pub(crate) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
+        shared.activity.enter();
         Self { shared, ticket, state: Mutex::new(State::Open) }
     }
 
@@ -41,7 +42,11 @@ impl Settlement {
             Ok::<_, Error>((receipt, fate.map_or(State::Settled, State::In)))
         })?;
         // Only now: what was refused leaves the message as it was. NACK refused in 1.0 leaves ACK open.
-        *state = next;
+        let first = matches!(std::mem::replace(&mut *state, next), State::Open);
+        drop(state);
+        if first {
+            self.shared.activity.leave();
+        }
         Ok(receipt)
     }
 }
@@ -58,8 +63,12 @@ impl State {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        if self.state.get_mut().unwrap_or_else(PoisonError::into_inner).is_open() {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.is_open() {
             self.shared.command(|machine| machine.note_unsettled(&self.ticket));
+        }
+        if let State::Open = state {
+            self.shared.activity.leave();
         }
     }
 }

@@ -124,7 +124,9 @@ impl<'a> SubscribeBuilder<'a> {
             inbox,
             taken: VecDeque::new(),
             gap: None,
+            at_work: true,
         };
+        shared.activity.enter();
         let Some(receipt) = receipt else { return Ok(subscription) };
         match Receipt::new(shared.clone(), receipt).await {
             Some(Outcome::Confirmed) | None => Ok(subscription),
@@ -160,6 +162,8 @@ pub struct Subscription {
     taken: VecDeque<Delivery>,
     /// What is missing before the next message.
     gap: Option<Gap>,
+    /// Whether it counts as at work: until its consumer has seen the end, or has gone.
+    at_work: bool,
 }
 
 /// Whether a subscription keeps its session open.
@@ -245,10 +249,22 @@ impl Subscription {
             match ready!(self.inbox.poll_take(cx, &mut self.taken)) {
                 Ok(true) => self.shared().wake_driver(),
                 Ok(false) => {}
-                Err(End::Clean) => return Poll::Ready(Ok(None)),
-                Err(End::Failed(error)) => return Poll::Ready(Err(error)),
+                Err(end) => {
+                    self.rest();
+                    return Poll::Ready(match end {
+                        End::Clean => Ok(None),
+                        End::Failed(error) => Err(error),
+                    });
+                }
             }
             budget.made_progress();
+        }
+    }
+
+    /// The consumer has no more to do.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.at_work) {
+            self.shared().activity.leave();
         }
     }
 
@@ -287,6 +303,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // Without a connection there is nobody to tell.
         let _ = self.leave();
+        self.rest();
     }
 }
 

@@ -81,7 +81,7 @@ pub use stompede_session::Json;
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
     AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, Gap, HeartBeat, Message,
-    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent, WhenFull,
+    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Transaction, Unsent, WhenFull,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 

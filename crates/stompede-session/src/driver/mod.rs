@@ -1,5 +1,7 @@
 //! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
 
+mod activity;
+mod room;
 mod shared;
 
 use std::future::Future;
@@ -13,6 +15,7 @@ use stompede_transport::{
     BoxTransport, Connecting, Connector, Transport, TransportError, TransportErrorKind,
 };
 
+pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::protocol::{Event, Input, Machine, Output};
 use crate::{Config, Error, SessionState, rt};
@@ -206,10 +209,9 @@ impl Driver {
             *unflushed = false;
             let mut core = self.shared.lock();
             core.machine.handle_input(Input::Flushed { now });
-            core.flushed = core.machine.transmitted();
-            let wakers = std::mem::take(&mut core.writers);
+            core.on_flushed(&mut self.turn.wakers);
             drop(core);
-            wakers.into_iter().for_each(Waker::wake);
+            self.turn.wakers.drain(..).for_each(Waker::wake);
         }
         if *closing && !*unflushed {
             // Ready or not: how long to wait for the peer's own close is the protocol's timer.
@@ -327,8 +329,7 @@ impl Turn {
                 }
                 output => {
                     if matches!(output, Output::Event(Event::Closed(_))) {
-                        // Nobody waits beyond the end of the session.
-                        self.wakers.append(&mut core.writers);
+                        core.on_closed(&mut self.wakers);
                     }
                     self.outputs.push(output);
                 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Observer;
+use super::activity::Activity;
+use super::room::Line;
 use crate::protocol::{Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::{Error, SessionState};
 
@@ -16,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// How long a RECEIPT is awaited unless a call says otherwise.
     pub(crate) receipt_timeout: Duration,
+    pub(crate) activity: Activity,
 }
 
 /// The protocol, and what the driver knows besides.
@@ -23,10 +26,12 @@ pub(super) struct Core {
     pub(super) machine: Machine,
     /// The driver's waker while it sleeps.
     pub(super) driver: Option<Waker>,
-    /// Tasks that wait for room in the queue, or for a flush.
-    pub(super) writers: Vec<Waker>,
+    /// Tasks that wait for a flush.
+    flushers: Vec<Waker>,
+    /// Tasks that wait for room in the queue.
+    pub(super) line: Line,
     /// Every frame up to this number has been flushed.
-    pub(super) flushed: u64,
+    flushed: u64,
 }
 
 impl Shared {
@@ -35,12 +40,13 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
         receipt_timeout: Duration,
     ) -> Self {
-        let core = Core { machine, driver: None, writers: Vec::new(), flushed: 0 };
+        let core = Core { machine, driver: None, flushers: Vec::new(), line: Line::default(), flushed: 0 };
         Self {
             core: Mutex::new(core),
             state: watch::Sender::new(SessionState::Connecting),
             observer,
             receipt_timeout,
+            activity: Activity::default(),
         }
     }
 
@@ -59,7 +65,7 @@ impl Shared {
     }
 
     /// Acts under the lock, then wakes without it.
-    fn finish<R>(&self, mut core: MutexGuard<'_, Core>, act: impl FnOnce(&mut Core) -> R) -> R {
+    pub(super) fn finish<R>(&self, mut core: MutexGuard<'_, Core>, act: impl FnOnce(&mut Core) -> R) -> R {
         let result = act(&mut core);
         let (driver, mut wakers) = (core.driver.take(), Vec::new());
         core.machine.drain_wakers(&mut wakers);
@@ -81,20 +87,6 @@ impl Shared {
         })
     }
 
-    /// Runs `act` once the queue has room, or at once if the session cannot send anyway.
-    pub(crate) fn poll_with_room<R>(
-        &self,
-        cx: &mut Context<'_>,
-        act: impl FnOnce(&mut Machine) -> R,
-    ) -> Poll<R> {
-        let mut core = self.lock();
-        if core.machine.connected().is_some() && core.machine.queued_bytes() >= QUEUE_BYTES {
-            core.await_writer(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(self.finish(core, |core| act(&mut core.machine)))
-    }
-
     /// Waits until the frame with this number, and all before it, have been flushed.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), Error>> {
         let mut core = self.lock();
@@ -104,7 +96,7 @@ impl Shared {
         if let Some(cause) = core.machine.closed() {
             return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
         }
-        core.await_writer(cx);
+        core.await_flush(cx);
         Poll::Pending
     }
 
@@ -125,10 +117,23 @@ impl Shared {
 }
 
 impl Core {
-    fn await_writer(&mut self, cx: &Context<'_>) {
-        if !self.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.writers.push(cx.waker().clone());
+    fn await_flush(&mut self, cx: &Context<'_>) {
+        if !self.flushers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.flushers.push(cx.waker().clone());
         }
+    }
+
+    /// Everything taken has been flushed: whoever waits for that, or for the room that it made, goes on.
+    pub(super) fn on_flushed(&mut self, wakers: &mut Vec<Waker>) {
+        self.flushed = self.machine.transmitted();
+        wakers.append(&mut self.flushers);
+        self.line.wake(QUEUE_BYTES.saturating_sub(self.machine.queued_bytes()), wakers);
+    }
+
+    /// Nobody waits beyond the end of the session.
+    pub(super) fn on_closed(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.append(&mut self.flushers);
+        self.line.wake(usize::MAX, wakers);
     }
 }
 

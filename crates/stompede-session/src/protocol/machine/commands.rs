@@ -98,6 +98,33 @@ impl Machine {
         entry.unsubscribe_frame().map_or(Ok(()), |frame| self.push_frame(version, &frame, None))
     }
 
+    /// Ends all subscriptions, for their consumers to finish what they have; new ones are refused from here on.
+    ///
+    /// In ack mode auto UNSUBSCRIBE goes out and asks for a RECEIPT, awaited until `deadline`; until it comes, messages are
+    /// handed over as before: the broker has forgotten them. [`unsubscribe`](Self::unsubscribe) such a subscription then.
+    /// In the ack modes nothing more is handed over, and UNSUBSCRIBE has to wait for the ACKs of what was: RabbitMQ
+    /// answers an ACK after it with ERROR. What arrives meanwhile stays unsettled, and is delivered again.
+    pub fn begin_drain(&mut self, deadline: Option<Instant>) -> Vec<(SubscriptionId, ReceiptId)> {
+        self.draining = true;
+        let all: Vec<_> =
+            self.subscriptions.iter().map(|entry| (entry.id, entry.unsubscribe_frame())).collect();
+        let mut awaited = Vec::new();
+        for (id, frame) in all {
+            let auto = self.ack_mode(id) == Some(AckMode::Auto);
+            if let Some(mut frame) = frame.filter(|_| auto)
+                && let Ok(receipt) = self.send_with_receipt(&mut frame, deadline)
+            {
+                if let Some(entry) = self.subscriptions.get_mut(id) {
+                    entry.announce = false;
+                }
+                awaited.push((id, receipt));
+            } else if let Some(entry) = self.subscriptions.get(id) {
+                self.wakers.extend(entry.inbox.end(End::Clean));
+            }
+        }
+        awaited
+    }
+
     /// The connection that messages come from now; a later one has a higher number.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -145,6 +172,9 @@ impl Machine {
     ) -> Result<(SubscriptionId, Option<Frame>), Error> {
         if self.open_version()? == Version::V1_0 && request.ack == AckMode::ClientIndividual {
             return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
+        }
+        if self.draining {
+            return Err(Error::new(ErrorKind::Closed, "the session is being drained by this side"));
         }
         let server = self.connected().and_then(|peer| peer.server());
         self.subscriptions.add(&request, server.as_deref(), &self.flow)

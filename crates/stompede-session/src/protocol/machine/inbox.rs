@@ -122,6 +122,8 @@ pub(super) struct Pushed {
     /// The queue has just become full.
     pub(super) filled: bool,
     pub(super) dropped: u64,
+    /// Messages that came after the end.
+    pub(super) refused: usize,
     /// The subscription has ended because its queue was full.
     pub(super) overflowed: Option<Error>,
 }
@@ -195,7 +197,8 @@ impl Inbox {
         let mut inner = self.lock();
         for arrival in arrivals.drain(..) {
             if inner.end.is_some() {
-                break;
+                pushed.refused += 1;
+                continue;
             }
             self.place(&mut inner, arrival, chunk, &mut pushed);
         }

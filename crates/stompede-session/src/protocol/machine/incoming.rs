@@ -10,7 +10,7 @@ use super::inbox::{Arrival, Chunk, Pushed};
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
-use crate::{Error, ErrorKind};
+use crate::{AckMode, Error, ErrorKind};
 
 impl Machine {
     pub(super) fn on_received(&mut self, now: Instant, bytes: Bytes) {
@@ -106,12 +106,20 @@ impl Machine {
         let Some(first) = self.stage.first() else { return };
         let (subscription, messages) = (first.ticket.subscription, self.stage.len());
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
-        let Pushed { waker, filled, dropped, overflowed } = entry.inbox.push(&mut self.stage, self.chunk);
+        let settles = entry.ack != AckMode::Auto;
+        let pushed = entry.inbox.push(&mut self.stage, self.chunk);
+        let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
         self.wakers.extend(waker);
         if filled {
             self.hold_until = self.now.and_then(|now| now.checked_add(HOLD));
         }
-        self.outputs.push_back(Output::Event(Event::Delivered { subscription, messages }));
+        if messages > refused {
+            let messages = messages - refused;
+            self.outputs.push_back(Output::Event(Event::Delivered { subscription, messages }));
+        }
+        if settles {
+            self.note_discarded(subscription, refused);
+        }
         if dropped > 0 {
             self.outputs.push_back(Output::Event(Event::Dropped { subscription, messages: dropped }));
         }

@@ -56,6 +56,7 @@ pub struct Machine {
     receipts: Receipts,
     subscriptions: Subscriptions,
     transactions: Transactions,
+    draining: bool,
     flow: Arc<Flow>,
     /// What was received last.
     chunk: Chunk,
@@ -104,6 +105,7 @@ impl Machine {
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
+            draining: false,
             flow,
             chunk: Chunk::default(),
             stage: Vec::new(),

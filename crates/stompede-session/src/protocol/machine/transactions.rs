@@ -97,8 +97,12 @@ impl Machine {
     }
 
     /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
-    pub fn in_transaction(&self, id: TransactionId) -> bool {
-        self.transactions.check(id, self.epoch).is_ok()
+    ///
+    /// # Errors
+    /// [`ErrorKind::TransactionEnded`] if it is not; the end of the session, if it has ended.
+    pub fn check_transaction(&self, id: TransactionId) -> Result<(), Error> {
+        self.open_version()?;
+        self.transactions.check(id, self.epoch).map(|_| ())
     }
 
     /// What becomes of an open transaction.
