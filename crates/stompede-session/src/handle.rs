@@ -8,7 +8,7 @@ use stompede_transport::Connector;
 use tokio::sync::watch;
 
 use crate::driver::{self, Observer, Shared};
-use crate::protocol::{Connected, SubscriptionId};
+use crate::protocol::{Connected, History, SubscriptionId};
 use crate::receipt::Receipt;
 use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
 
@@ -216,12 +216,17 @@ impl Session {
         self.0.shared.state().subscribe()
     }
 
-    /// What the broker said of itself; `None` once the session has ended.
+    /// What the broker said of itself; `None` once the session ends or has ended.
     pub fn connected(&self) -> Option<Arc<Connected>> {
         match &*self.0.shared.state().borrow() {
             SessionState::Connected(peer) => Some(peer.clone()),
             _ => None,
         }
+    }
+
+    /// The last 64 events, for a bug report: what happened to the connection, not what was carried over it.
+    pub fn history(&self) -> History {
+        self.0.shared.command(|machine| machine.history().clone())
     }
 
     /// Whether the observer is told of each frame that is written ([`Event::Sent`](crate::protocol::Event::Sent)), from

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stompede_session::protocol::{Connected, SubscriptionId};
+use stompede_session::protocol::{Connected, History, SubscriptionId};
 use stompede_session::{Error, SendBuilder, Session, SessionState, Transaction};
 use tokio::sync::watch;
 
@@ -149,6 +149,11 @@ impl Client {
     /// What the broker said of itself; `None` once the session has ended.
     pub fn connected(&self) -> Option<Arc<Connected>> {
         self.session.connected()
+    }
+
+    /// The last 64 events, for a bug report: what happened to the connection, not what was carried over it.
+    pub fn history(&self) -> History {
+        self.session.history()
     }
 
     /// Where the session stands now.

@@ -78,7 +78,7 @@ pub use subscribe::SubscribeBuilder;
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 #[cfg(feature = "json")]
 pub use stompede_session::Json;
-pub use stompede_session::protocol::{Connected, SubscriptionId};
+pub use stompede_session::protocol::{Connected, History, SubscriptionId};
 pub use stompede_session::{
     AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, Gap, HeartBeat, Message,
     Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Transaction, Unsent, WhenFull,

@@ -294,6 +294,13 @@ impl Driver {
                 tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
+            Event::Disconnecting => {
+                self.shared.state.send_if_modified(|state| {
+                    let SessionState::Connected(peer) = state else { return false };
+                    *state = SessionState::Disconnecting(peer.clone());
+                    true
+                });
+            }
             Event::Closed(cause) => {
                 self.shared.state.send_replace(SessionState::Closed(cause.clone()));
             }

@@ -45,12 +45,14 @@
 
 mod connection;
 mod event;
+mod history;
 mod input;
 mod machine;
 mod output;
 
 pub use connection::Connected;
 pub use event::Event;
+pub use history::{History, Record};
 pub use input::Input;
 #[cfg(feature = "tokio")]
 pub(crate) use machine::Fate;

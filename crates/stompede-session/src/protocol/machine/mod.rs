@@ -33,7 +33,7 @@ pub use self::transactions::TransactionId;
 use self::transactions::Transactions;
 use self::transmit::{Taken, Transmit};
 use super::connection::{Connected, Connection, State};
-use super::{Event, Input, Output};
+use super::{Event, History, Input, Output};
 use crate::{Config, Error, ErrorKind};
 
 /// The client side of STOMP without I/O; see the [module](super) for how to drive it.
@@ -50,6 +50,7 @@ pub struct Machine {
     /// How long nothing had arrived before what was received last.
     gap: Duration,
     outputs: VecDeque<Output>,
+    history: History,
     transmit: Transmit,
     /// The receipt of the frame that was taken last.
     last_taken: Option<ReceiptId>,
@@ -100,6 +101,7 @@ impl Machine {
             now: None,
             gap: Duration::ZERO,
             outputs: VecDeque::new(),
+            history: History::default(),
             transmit: Transmit::default(),
             last_taken: None,
             receipts: Receipts::default(),
@@ -119,6 +121,7 @@ impl Machine {
     pub fn start(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Idle) {
             self.now = Some(now);
+            self.history.begin(now);
             self.attempt_until = now.checked_add(self.config.total_connect_timeout);
             let step = now.checked_add(self.config.connect_timeout);
             let until = [step, self.attempt_until].into_iter().flatten().min();
@@ -163,6 +166,9 @@ impl Machine {
     pub fn poll_output(&mut self) -> Output {
         loop {
             if let Some(output) = self.outputs.pop_front() {
+                if let (Output::Event(event), Some(now)) = (&output, self.now) {
+                    self.history.note(now, event);
+                }
                 return output;
             }
             if !self.decode() && self.outputs.is_empty() {
@@ -248,6 +254,11 @@ impl Machine {
     /// The queue of a subscription, for its one consumer.
     pub fn inbox(&self, id: SubscriptionId) -> Option<Arc<Inbox>> {
         self.subscriptions.get(id).map(|entry| entry.inbox.clone())
+    }
+
+    /// The last events, for a bug report.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What the broker said of itself, while the connection is open.
