@@ -14,6 +14,8 @@ use common::{SECOND, config, header};
 use stompede_codec::{Command, Frame};
 use stompede_session::{AckMode, Error, Message, Session, Subscription};
 
+/// A name, and what makes the future.
+type Call = (&'static str, fn(&Scene) -> Boxed<'_>);
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// What the futures are made from.
@@ -24,7 +26,7 @@ struct Scene {
 }
 
 /// All of them. Whether they succeed is for other tests to say.
-const CALLS: &[(&str, fn(&Scene) -> Boxed<'_>)] = &[
+const CALLS: &[Call] = &[
     ("send", |scene| Box::pin(async { drop(scene.session.send("/queue/x").await) })),
     ("confirm", |scene| Box::pin(async { drop(scene.session.send("/queue/x").confirm().await) })),
     ("subscribe", |scene| Box::pin(async { drop(scene.session.subscribe("/queue/x").await) })),
@@ -51,7 +53,7 @@ const CALLS: &[(&str, fn(&Scene) -> Boxed<'_>)] = &[
 ];
 
 /// The calls that end the session, dropped or not.
-const ENDS: &[(&str, fn(&Scene) -> Boxed<'_>)] = &[
+const ENDS: &[Call] = &[
     ("disconnect", |scene| Box::pin(async { drop(scene.session.disconnect().await) })),
     ("drain", |scene| Box::pin(async { drop(scene.session.drain(SECOND).await) })),
 ];

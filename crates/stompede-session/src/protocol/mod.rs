@@ -18,6 +18,8 @@
 //! Frames wait inside the machine until the connection takes them, because only then is it known what was written
 //! when a connection is lost: a frame that never left is reported as not sent, one that did as unknown.
 //!
+//! The example `sans_io` of this repository does all of it with a blocking `TcpStream` and a loop.
+//!
 //! ```
 //! use std::time::{Duration, Instant};
 //! use bytes::{Buf, Bytes};
@@ -54,10 +56,8 @@ pub use connection::Connected;
 pub use event::Event;
 pub use history::{History, Record};
 pub use input::Input;
-#[cfg(feature = "tokio")]
-pub(crate) use machine::Fate;
 pub use machine::{
-    Delivery, End, Gap, Inbox, Machine, Outcome, ReceiptId, ReceiptName, Settle, SubscribeRequest,
+    Delivery, End, Fate, Gap, Inbox, Machine, Outcome, ReceiptId, ReceiptName, Settle, SubscribeRequest,
     SubscriptionId, Ticket, TransactionId, WhenFull,
 };
 pub use output::Output;

@@ -27,10 +27,8 @@ use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 use self::subscriptions::Subscriptions;
 pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
-#[cfg_attr(not(feature = "tokio"), expect(unused_imports, reason = "for the handles"))]
-pub(crate) use self::transactions::Fate;
-pub use self::transactions::TransactionId;
 use self::transactions::Transactions;
+pub use self::transactions::{Fate, TransactionId};
 use self::transmit::{Taken, Transmit};
 use super::connection::{Connected, Connection, State};
 use super::{Event, History, Input, Output};

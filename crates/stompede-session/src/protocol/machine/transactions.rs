@@ -32,10 +32,11 @@ struct Open {
 
 /// Whether a transaction has been aborted, for whoever acknowledged something in it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fate(Arc<AtomicBool>);
+pub struct Fate(Arc<AtomicBool>);
 
 impl Fate {
-    pub(crate) fn is_aborted(&self) -> bool {
+    /// Whether it was aborted: what was acknowledged in it may be acknowledged again.
+    pub fn is_aborted(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -105,8 +106,8 @@ impl Machine {
         self.transactions.check(id, self.epoch).map(|_| ())
     }
 
-    /// What becomes of an open transaction.
-    pub(crate) fn fate(&self, id: TransactionId) -> Option<Fate> {
+    /// What becomes of an open transaction; `None` if it is not open.
+    pub fn fate(&self, id: TransactionId) -> Option<Fate> {
         self.transactions.open.get(&id).map(|open| open.fate.clone())
     }
 
