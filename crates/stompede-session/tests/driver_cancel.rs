@@ -215,3 +215,57 @@ async fn connect_dropped_at_each_wait_leaves_nothing_behind() {
         no_task_is_left().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_wait_for_a_receipt_does_not_hold_up_the_end() {
+    let calls = CALLS
+        .iter()
+        .filter(|(name, _)| matches!(*name, "confirm" | "ack_confirmed" | "commit" | "subscribe confirmed"));
+    for (name, call) in calls {
+        let (scene, mut peer) = scene(64 * 1024).await;
+        assert!(
+            !drop_after(3, call(&scene), async || tokio::time::sleep(SECOND / 100).await).await,
+            "{name}"
+        );
+        // The broker answers nothing but DISCONNECT, which would wait for receipts that are awaited.
+        let broker = async {
+            loop {
+                let frame = peer.frame().await;
+                if frame.command() == Command::Disconnect {
+                    peer.receipt(&frame).await;
+                    return peer.close().await;
+                }
+            }
+        };
+        let end = async { tokio::join!(scene.session.disconnect(), broker) };
+        let (ended, ()) = tokio::time::timeout(SECOND, end).await.unwrap_or_else(|_| unreachable!("{name}"));
+        ended.expect("in order");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_dropped_after_it_was_woken_passes_its_room_on() {
+    let (session, mut peer) = Peer::session(1).await;
+    for _ in 0..2 {
+        session.send("/queue/full").body(vec![b'x'; 300_000]).await.expect("queued");
+    }
+    // The first in line needs all the room that there is going to be.
+    let mut first = Box::pin(session.send("/queue/a").body(vec![b'x'; 1_000_000]).into_future());
+    let waits = std::future::poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_pending()));
+    assert!(waits.await);
+    // The second is in a task of its own, so that nothing but its own turn wakes it.
+    let handle = session.clone();
+    let second = tokio::spawn(async move { handle.send("/queue/a").await });
+    tokio::time::sleep(SECOND).await;
+    for _ in 0..2 {
+        peer.frame().await;
+    }
+    tokio::time::sleep(SECOND).await;
+    assert!(!second.is_finished(), "the first one's turn");
+    // It was woken, and is never polled again.
+    drop(first);
+    tokio::time::sleep(SECOND).await;
+    // Awaiting it instead would see its own time limit wake it.
+    assert!(second.is_finished(), "the second one's turn");
+    second.await.expect("no panic").expect("sent");
+}
