@@ -26,13 +26,18 @@ mod rt;
 #[cfg(feature = "tokio")]
 mod send;
 #[cfg(feature = "tokio")]
+mod settlement;
+#[cfg(feature = "tokio")]
 mod state;
 #[cfg(feature = "tokio")]
 mod subscription;
+#[cfg(feature = "tokio")]
+mod transaction;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
+pub use protocol::{Gap, WhenFull};
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "json")]
@@ -51,3 +56,5 @@ pub use send::{Confirmed, SendBuilder, SendError, SendFuture, Unsent};
 pub use state::SessionState;
 #[cfg(feature = "tokio")]
 pub use subscription::{SubscribeBuilder, Subscription};
+#[cfg(feature = "tokio")]
+pub use transaction::Transaction;

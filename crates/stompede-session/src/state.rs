@@ -9,8 +9,10 @@ use crate::protocol::Connected;
 pub enum SessionState {
     /// The connection is being opened, or CONNECTED is awaited.
     Connecting,
-    /// Frames can be sent.
+    /// Frames can be sent. What the broker said of itself, and what was negotiated, is inside.
     Connected(Arc<Connected>),
+    /// An orderly end has been asked for, and has not come yet. Nothing more is sent but acknowledgements.
+    Disconnecting(Arc<Connected>),
     /// The session is over: cleanly, or for this reason.
     Closed(Option<Error>),
 }

@@ -3,9 +3,9 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use stompede_codec::{Command, Encoder, Frame, Version};
+use stompede_codec::{Encoder, Frame, Version};
 
-use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
+use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
 use crate::{AckMode, Error, ErrorKind};
@@ -33,7 +33,8 @@ impl Machine {
     ) -> Result<ReceiptId, Error> {
         let version = self.open_version()?;
         let id = self.receipts.open(deadline);
-        frame.headers_mut().insert("receipt", id.to_string());
+        let text = id.text();
+        frame.headers_mut().insert("receipt", text.as_str());
         match self.transmit.push(Encoder::new(version), frame, Some(id)) {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -85,9 +86,43 @@ impl Machine {
     /// # Errors
     /// No connection is open. The subscription is gone all the same.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), Error> {
-        let Some(frame) = self.subscriptions.remove(id) else { return Ok(()) };
+        if self.subscriptions.get(id).is_none() {
+            return Ok(());
+        }
+        let acks = self.push_pending_acks();
+        let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
+        self.transactions.forget_subscription(id);
+        self.wakers.extend(entry.inbox.end(End::Clean));
         let version = self.open_version()?;
-        self.transmit.push(Encoder::new(version), &frame, None)
+        acks?;
+        entry.unsubscribe_frame().map_or(Ok(()), |frame| self.push_frame(version, &frame, None))
+    }
+
+    /// Ends all subscriptions, for their consumers to finish what they have; new ones are refused from here on.
+    ///
+    /// In ack mode auto UNSUBSCRIBE goes out and asks for a RECEIPT, awaited until `deadline`; until it comes, messages are
+    /// handed over as before: the broker has forgotten them. [`unsubscribe`](Self::unsubscribe) such a subscription then.
+    /// In the ack modes nothing more is handed over, and UNSUBSCRIBE has to wait for the ACKs of what was: RabbitMQ
+    /// answers an ACK after it with ERROR. What arrives meanwhile stays unsettled, and is delivered again.
+    pub fn begin_drain(&mut self, deadline: Option<Instant>) -> Vec<(SubscriptionId, ReceiptId)> {
+        self.draining = true;
+        let all: Vec<_> =
+            self.subscriptions.iter().map(|entry| (entry.id, entry.unsubscribe_frame())).collect();
+        let mut awaited = Vec::new();
+        for (id, frame) in all {
+            let auto = self.ack_mode(id) == Some(AckMode::Auto);
+            if let Some(mut frame) = frame.filter(|_| auto)
+                && let Ok(receipt) = self.send_with_receipt(&mut frame, deadline)
+            {
+                if let Some(entry) = self.subscriptions.get_mut(id) {
+                    entry.announce = false;
+                }
+                awaited.push((id, receipt));
+            } else if let Some(entry) = self.subscriptions.get(id) {
+                self.wakers.extend(entry.inbox.end(End::Clean));
+            }
+        }
+        awaited
     }
 
     /// The connection that messages come from now; a later one has a higher number.
@@ -97,37 +132,7 @@ impl Machine {
 
     /// How messages of a subscription are acknowledged; `None` once it is gone.
     pub fn ack_mode(&self, id: SubscriptionId) -> Option<AckMode> {
-        self.subscriptions.ack_mode(id)
-    }
-
-    /// Queues ACK or NACK for `message`, which came on the connection `epoch`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::StaleAck`] if that connection is gone, [`ErrorKind::Protocol`] if the message lacks what
-    /// an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK in STOMP 1.0.
-    pub fn settle(&mut self, epoch: u64, message: &Frame, accept: bool) -> Result<(), Error> {
-        if epoch != self.epoch || !matches!(self.phase, Phase::Connected(_)) {
-            return Err(Error::new(
-                ErrorKind::StaleAck,
-                "the connection that delivered this message is gone; the broker will deliver it again",
-            ));
-        }
-        let version = self.settling_version()?;
-        let mut frame = Frame::new(if accept { Command::Ack } else { Command::Nack });
-        // STOMP 1.2, section ACK: `id` repeats the `ack` header; 1.1 names message and subscription; 1.0 the message.
-        let (names, rename): (&[&str], _) = match version {
-            Version::V1_2 => (&["ack"], Some("id")),
-            Version::V1_1 => (&["message-id", "subscription"], None),
-            Version::V1_0 => (&["message-id"], None),
-        };
-        for name in names {
-            let Some(value) = message.header(name) else {
-                let text = format!("the broker sent no {name} header, so there is nothing to acknowledge");
-                return Err(Error::new(ErrorKind::Protocol, text));
-            };
-            frame.headers_mut().push(rename.unwrap_or(name), value);
-        }
-        self.transmit.push(Encoder::new(version), &frame, None)
+        self.subscriptions.get(id).map(|entry| entry.ack)
     }
 
     /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
@@ -168,7 +173,11 @@ impl Machine {
         if self.open_version()? == Version::V1_0 && request.ack == AckMode::ClientIndividual {
             return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
         }
-        self.subscriptions.add(request)
+        if self.draining {
+            return Err(Error::new(ErrorKind::Closed, "the session is being drained by this side"));
+        }
+        let server = self.connected().and_then(|peer| peer.server());
+        self.subscriptions.add(&request, server.as_deref(), &self.flow)
     }
 
     /// A subscription whose SUBSCRIBE could not be queued does not exist.
@@ -179,18 +188,18 @@ impl Machine {
         sent
     }
 
-    /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
-    fn settling_version(&self) -> Result<Version, Error> {
+    /// The version for what may still be said while receipts are awaited before DISCONNECT.
+    pub(super) fn version_before_goodbye(&self) -> Option<Version> {
         match &self.phase {
             Phase::Connected(Connection {
-                state: State::Open { peer, goodbye: Goodbye::Waiting { .. } },
+                state: State::Open { peer, goodbye: Goodbye::Unsaid | Goodbye::Waiting { .. } },
                 ..
-            }) => Ok(peer.version()),
-            _ => self.open_version(),
+            }) => Some(peer.version()),
+            _ => None,
         }
     }
 
-    fn open_version(&self) -> Result<Version, Error> {
+    pub(super) fn open_version(&self) -> Result<Version, Error> {
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { peer, goodbye: Goodbye::Unsaid }, ..

@@ -13,6 +13,8 @@ use crate::Error;
 pub(super) struct Transmit {
     queue: VecDeque<Entry>,
     bytes: usize,
+    /// Bytes of acknowledgements among them.
+    ack_bytes: usize,
     /// Frames that were ever queued; the number of the last one.
     queued: u64,
     /// Whether frames are kept beside their encoded form, to be told of when they are taken.
@@ -28,6 +30,16 @@ struct Entry {
     receipt: Option<ReceiptId>,
     /// There only if somebody wants to be told of it.
     frame: Option<Frame>,
+    ack: bool,
+}
+
+/// A frame on its way out.
+pub(super) struct Taken {
+    pub(super) item: Outbound,
+    pub(super) receipt: Option<ReceiptId>,
+    pub(super) frame: Option<Frame>,
+    /// Whether it is an acknowledgement.
+    pub(super) ack: bool,
 }
 
 impl Transmit {
@@ -48,7 +60,7 @@ impl Transmit {
         self.bytes += item.remaining();
         self.queued += 1;
         let frame = self.keep_frames.then(|| frame.clone());
-        self.queue.push_back(Entry { number: self.queued, item, receipt, frame });
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, ack: false });
         Ok(())
     }
 
@@ -57,30 +69,50 @@ impl Transmit {
         let item = Outbound::heart_beat();
         self.bytes += item.remaining();
         self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt: None, frame: None });
+        self.queue.push_back(Entry { number: self.queued, item, receipt: None, frame: None, ack: false });
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>, Option<Frame>)> {
-        let Entry { item, receipt, frame, .. } = self.queue.pop_front()?;
-        self.bytes -= item.remaining();
-        Some((item, receipt, frame))
+    /// The same for an acknowledgement.
+    pub(super) fn push_ack(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        receipt: Option<ReceiptId>,
+    ) -> Result<(), Error> {
+        self.push(encoder, frame, receipt)?;
+        if let Some(entry) = self.queue.back_mut() {
+            entry.ack = true;
+            self.ack_bytes += entry.item.remaining();
+        }
+        Ok(())
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Taken> {
+        let entry = self.queue.pop_front()?;
+        self.uncount(&entry);
+        let Entry { item, receipt, frame, ack, .. } = entry;
+        Some(Taken { item, receipt, frame, ack })
     }
 
     /// Takes the frame with this receipt out again; it must never be written.
     pub(super) fn withdraw(&mut self, receipt: ReceiptId) {
         let at = self.queue.iter().position(|entry| entry.receipt == Some(receipt));
         if let Some(entry) = at.and_then(|at| self.queue.remove(at)) {
-            self.bytes -= entry.item.remaining();
+            self.uncount(&entry);
         }
     }
 
     pub(super) fn clear(&mut self) {
         self.queue.clear();
-        self.bytes = 0;
+        (self.bytes, self.ack_bytes) = (0, 0);
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn ack_bytes(&self) -> usize {
+        self.ack_bytes
     }
 
     pub(super) fn queued(&self) -> u64 {
@@ -90,6 +122,13 @@ impl Transmit {
     /// All frames up to this number have left the queue.
     pub(super) fn taken(&self) -> u64 {
         self.queue.front().map_or(self.queued, |entry| entry.number - 1)
+    }
+
+    fn uncount(&mut self, entry: &Entry) {
+        self.bytes -= entry.item.remaining();
+        if entry.ack {
+            self.ack_bytes -= entry.item.remaining();
+        }
     }
 }
 
