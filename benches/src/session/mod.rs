@@ -22,13 +22,9 @@ use crate::args::Options;
 /// Runs what the arguments ask for. `server` and `idle` are the paths of programs that call [`session_server`] and
 /// [`session_idle`].
 pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> ExitCode {
-    let options = match Options::parse(args) {
-        Ok(Some(options)) => options,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+    let options = match Options::read(args) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     let parts: Vec<&str> = Work::ALL.iter().map(|work| work.name()).chain([echo::NAME, idle::NAME]).collect();
     let wires = Wire::ALL.map(Wire::name);

@@ -1,15 +1,10 @@
 //! Sessions of ours, used as an application uses them.
 
-use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
-
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
-use stompede_session::{Config, Confirmed, SendError, Session, Subscription};
+use stompede_session::{Config, Session, Subscription};
 use stompede_transport::DefaultConnector;
 
 use super::cpu::{Sample, Stopwatch};
@@ -100,35 +95,27 @@ pub(super) async fn publish(place: Place, messages: usize, body: Bytes) -> Sampl
     stopwatch.stop(messages)
 }
 
-/// Sends messages and waits for their receipts in the order of the messages, with a window of them under way.
-pub(super) async fn confirm_in_order(place: Place, messages: usize, body: Bytes) -> Sample {
+/// Sends messages and waits for their receipts, with as many tasks as may be under way.
+pub(super) async fn confirm_by_tasks(place: Place, messages: usize, body: Bytes) -> Sample {
     let session = connect(place).await;
-    let mut window = VecDeque::with_capacity(WINDOW);
+    let each = messages / WINDOW;
+    let mut tasks = Vec::with_capacity(WINDOW);
     let stopwatch = Stopwatch::start();
-    for _ in 0..messages {
-        if window.len() == WINDOW {
-            confirmed(window.pop_front()).await;
-        }
-        let mut one = Box::pin(session.send(BENCH).body(body.clone()).confirm());
-        // The first poll sends it. With a worker for each side the receipt may be there before that poll has ended.
-        match poll_fn(|cx| Poll::Ready(one.as_mut().poll(cx))).await {
-            Poll::Ready(confirmed) => drop(confirmed.expect("the server confirms")),
-            Poll::Pending => window.push_back(one),
-        }
+    for _ in 0..WINDOW {
+        let (session, body) = (session.clone(), body.clone());
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..each {
+                session.send(BENCH).body(body.clone()).confirm().await.expect("the server confirms");
+            }
+        }));
     }
-    while !window.is_empty() {
-        confirmed(window.pop_front()).await;
+    for task in tasks {
+        task.await.expect("it has said why it failed");
     }
-    stopwatch.stop(messages)
+    stopwatch.stop(each * WINDOW)
 }
 
-async fn confirmed<F: Future<Output = Result<Confirmed, SendError>>>(one: Option<Pin<Box<F>>>) {
-    if let Some(one) = one {
-        one.await.expect("the server confirms");
-    }
-}
-
-/// The same, with the window in a `FuturesUnordered`.
+/// The same from one task, which holds them in a `FuturesUnordered`.
 pub(super) async fn confirm_unordered(place: Place, messages: usize, body: Bytes) -> Sample {
     let session = connect(place).await;
     let mut window = FuturesUnordered::new();

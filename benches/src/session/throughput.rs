@@ -37,6 +37,10 @@ impl Client {
         Self { flavor, name, goal: "", run: Box::new(run) }
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub(super) fn goal(self, goal: &'static str) -> Self {
         Self { goal, ..self }
     }

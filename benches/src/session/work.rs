@@ -42,6 +42,7 @@ impl Work {
         let run = |title: String, clients: fn(Place, Flavor, usize) -> Vec<Client>| {
             let mut clients: Vec<_> =
                 options.flavors.iter().flat_map(|&flavor| clients(place, flavor, small)).collect();
+            clients.retain(|client| client.name().contains(&options.client));
             match options.rounds {
                 0 => throughput::check(&mut clients),
                 rounds => throughput::measure(&title, &mut clients, rounds),
@@ -98,7 +99,8 @@ fn publish(place: Place, flavor: Flavor, part: usize) -> Vec<Client> {
 
 fn confirm(place: Place, flavor: Flavor, part: usize) -> Vec<Client> {
     let body = body(BODY);
-    let messages = SMALL / part;
+    // Fewer: they are slower, and each takes a slot.
+    let messages = (SMALL / part / 4).max(2 * WINDOW);
     let raw_body = body.clone();
     let raw = match place.wire {
         Wire::Ws => Client::new(flavor, raw::name(place.wire), move || {
@@ -108,11 +110,11 @@ fn confirm(place: Place, flavor: Flavor, part: usize) -> Vec<Client> {
             raw::tcp::confirm(place, messages, raw_body.clone())
         }),
     };
-    let in_order = body.clone();
+    let by_tasks = body.clone();
     vec![
         raw,
-        Client::new(flavor, "stompede, in order", move || {
-            ours::confirm_in_order(place, messages, in_order.clone())
+        Client::new(flavor, "stompede, a task each", move || {
+            ours::confirm_by_tasks(place, messages, by_tasks.clone())
         })
         .goal("≥ 0.6"),
         Client::new(flavor, "stompede, FuturesUnordered", move || {

@@ -66,6 +66,13 @@ pub struct Config {
     /// How long a connection may carry no frame, in either direction, before it is given up. Heart-beats do not
     /// count. No limit unless set: that a peer is alive is what heart-beats tell.
     pub idle_timeout: Option<Duration>,
+    /// Bytes of messages that all subscriptions together may hold beyond their own queues before reading stops. 16 MiB
+    /// unless set: enough for a consumer to stumble while receipts and the other subscriptions flow on; a consumer that
+    /// never comes back must not take the process's memory.
+    pub overflow_bytes: usize,
+    /// How long reading may have stopped before waits that need something unread (receipts, `disconnect()`) end with
+    /// [`ErrorKind::Stalled`]. 5 s unless set.
+    pub stall_timeout: Duration,
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
     pub receipt_timeout: Duration,
     /// Time for `disconnect()`: receipts in flight, DISCONNECT and its RECEIPT. 10 s unless set.
@@ -100,6 +107,8 @@ impl Config {
             total_connect_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             idle_timeout: None,
+            overflow_bytes: 16 * 1024 * 1024,
+            stall_timeout: Duration::from_secs(5),
             receipt_timeout: Duration::from_secs(30),
             disconnect_timeout: Duration::from_secs(10),
         }
@@ -132,6 +141,7 @@ impl Config {
             ("total_connect_timeout", self.total_connect_timeout),
             ("write_timeout", self.write_timeout),
             ("idle_timeout", self.idle_timeout.unwrap_or(Duration::MAX)),
+            ("stall_timeout", self.stall_timeout),
             ("receipt_timeout", self.receipt_timeout),
             ("disconnect_timeout", self.disconnect_timeout),
         ];
@@ -230,6 +240,8 @@ impl fmt::Debug for Config {
             .field("total_connect_timeout", &self.total_connect_timeout)
             .field("write_timeout", &self.write_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("overflow_bytes", &self.overflow_bytes)
+            .field("stall_timeout", &self.stall_timeout)
             .field("receipt_timeout", &self.receipt_timeout)
             .field("disconnect_timeout", &self.disconnect_timeout)
             .finish()

@@ -43,6 +43,13 @@ pub struct SendPolicy {
     pub duplicate_header: Option<String>,
 }
 
+impl SendPolicy {
+    /// Whether a message is written to the connection that there is, or not at all.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.guarantee == Guarantee::AtMostOnce && self.while_offline == WhileOffline::Fail
+    }
+}
+
 /// What an outbox may hold. A message that does not fit is not sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -89,6 +89,10 @@ impl BrokerProfile {
         ..Self::GENERIC
     };
 
+    /// The embedded broker of this project.
+    pub const STOMPEDE: Self =
+        Self { name: "stompede-broker", prefetch_header: Some("prefetch-count"), ..Self::GENERIC };
+
     /// The simple broker inside Spring. It sends no `server` header, so it has to be named.
     pub const SPRING_SIMPLE: Self =
         Self { name: "Spring's simple broker", acknowledges: false, receipts: false, ..Self::GENERIC };
@@ -101,6 +105,7 @@ impl BrokerProfile {
             "RabbitMQ" => Self::RABBITMQ,
             "ActiveMQ" => Self::ACTIVEMQ,
             "ActiveMQ-Artemis" | "apache-activemq-artemis" => Self::ARTEMIS,
+            "stompede-broker" => Self::STOMPEDE,
             _ => Self::GENERIC,
         }
     }

@@ -10,7 +10,7 @@ use crate::protocol::Connected;
 pub enum SessionState {
     /// The connection is being opened, or CONNECTED is awaited.
     Connecting,
-    /// Frames can be sent.
+    /// Frames can be sent. What the broker said of itself, and what was negotiated, is inside.
     Connected(Arc<Connected>),
     /// There is no connection; the next attempt at one comes later. Everything may be asked for meanwhile.
     Reconnecting {
@@ -21,6 +21,8 @@ pub enum SessionState {
         /// How long it was until then when this was said.
         next_in: Duration,
     },
+    /// An orderly end has been asked for, and has not come yet. Nothing more is sent but acknowledgements.
+    Disconnecting(Arc<Connected>),
     /// The session is over: cleanly, or for this reason.
     Closed(Option<Error>),
 }

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
-use stompede_session::protocol::{Event, Input, Outcome, SubscribeRequest};
-use stompede_session::{BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
+use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
+use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
 use stompede_transport::{TransportError, TransportErrorKind};
 
 fn config() -> Config {
@@ -153,7 +153,9 @@ fn the_profile_says_what_stands_in_a_subscribe() {
         let mut rig = Rig::connected_with(config(), "1.2", &format!("server:{server}\n"));
         let mut request = SubscribeRequest::new("/topic/a");
         request.durable = Some("mine".into());
-        request.prefetch = prefetch.then_some(5);
+        if prefetch {
+            (request.ack, request.window) = (AckMode::ClientIndividual, 5);
+        }
         rig.machine.subscribe(request).map(|_| rig.frame())
     };
     let rabbit = durable("RabbitMQ/3.10.8", true).expect("known");
@@ -183,11 +185,7 @@ fn replies_of_rabbitmq_come_without_a_subscribe() {
     let id = rig.machine.subscribe(SubscribeRequest::new("/temp-queue/r")).expect("fine");
     assert!(rig.frames().is_empty());
     rig.receive("MESSAGE\nsubscription:/temp-queue/r\nmessage-id:1\n\nhi\0");
-    let came = rig
-        .events
-        .iter()
-        .any(|event| matches!(event, Event::Message { subscription, .. } if *subscription == id));
-    assert!(came, "{:?}", rig.events);
+    assert_eq!(rig.bodies(id), ["hi"]);
 }
 
 #[test]
@@ -207,7 +205,12 @@ fn a_broker_without_receipts_and_acks_is_asked_for_neither() {
     let mut rig = Rig::connected_with(config, "1.2", "");
     let asked = rig.machine.send_with_receipt(&mut send("/topic/a"), None);
     assert_eq!(asked.expect_err("never").kind(), ErrorKind::InvalidArgument);
-    let message = Frame::new(Command::Message).with_header("ack", "1");
-    rig.machine.settle(rig.machine.epoch(), &message, true).expect("nothing to do");
+    let mut request = SubscribeRequest::new("/topic/a");
+    (request.id, request.ack) = (Some("s".into()), AckMode::ClientIndividual);
+    let id = rig.machine.subscribe(request).expect("subscribed");
+    rig.frames();
+    rig.receive("MESSAGE\nsubscription:s\nmessage-id:1\n\nhi\0");
+    let (message, ticket) = rig.message(id);
+    rig.machine.settle(&ticket, &message, Settle::new(true)).expect("nothing to do");
     assert!(rig.frames().is_empty());
 }

@@ -1,9 +1,13 @@
 use crate::net::Dialer;
 use crate::{Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind, from_io};
 
-/// Dials by the endpoint's scheme: `tcp`, and with the feature `ws` also `ws`.
+/// Dials by the endpoint's scheme: `tcp`, with the feature `ws` also `ws`, and with `tls` also `tls` and `wss`.
 ///
-/// `tls` and `wss` are recognised and refused: TLS is not built yet.
+/// What lacks its feature is refused: nothing that is meant to be encrypted goes out in the clear.
+///
+/// Each stage has a time limit of its own, 8 seconds unless set: the look-up of the name
+/// ([`TcpConnector::resolve_timeout`]), connecting ([`TcpConnector::connect_timeout`]), and where they take place the
+/// proxy's answer, the TLS handshake and the WebSocket upgrade.
 #[derive(Clone, Debug, Default)]
 pub struct DefaultConnector {
     dialer: Dialer,
@@ -17,14 +21,30 @@ impl DefaultConnector {
         Self::default()
     }
 
-    /// Replaces what `tcp` and `ws` are dialled with.
+    /// Replaces how TCP connections are made, for every scheme.
     #[must_use]
     pub fn tcp(mut self, tcp: TcpConnector) -> Self {
         self.dialer.tcp = tcp;
         self
     }
 
-    /// Replaces the settings for `ws`.
+    /// Goes through this proxy, whatever the scheme.
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn proxy(mut self, proxy: crate::Proxy) -> Self {
+        self.dialer.proxy = Some(proxy);
+        self
+    }
+
+    /// Replaces whom `tls` and `wss` trust, and who we are.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: crate::TlsConfig) -> Self {
+        self.dialer.tls = config;
+        self
+    }
+
+    /// Replaces the settings for `ws` and `wss`.
     #[cfg(feature = "ws")]
     #[must_use]
     pub fn ws(mut self, config: crate::WsConfig) -> Self {
@@ -36,12 +56,14 @@ impl DefaultConnector {
 impl Connector for DefaultConnector {
     fn connect(&self, endpoint: Endpoint) -> Connecting {
         match endpoint.scheme() {
-            "tcp" => {
+            "tcp" | "tls" => {
                 let dialer = self.dialer.clone();
                 Box::pin(async move { Ok(Box::new(from_io(dialer.dial(&endpoint).await?)) as _) })
             }
             #[cfg(feature = "ws")]
-            "ws" => crate::WsConnector::with_dialer(self.ws.clone(), self.dialer.clone()).connect(endpoint),
+            "ws" | "wss" => {
+                crate::WsConnector::with_dialer(self.ws.clone(), self.dialer.clone()).connect(endpoint)
+            }
             scheme => {
                 let error = unsupported(scheme);
                 Box::pin(async move { Err(error) })
@@ -52,13 +74,8 @@ impl Connector for DefaultConnector {
 
 fn unsupported(scheme: &str) -> TransportError {
     let why = match scheme {
-        "tls" | "wss" => "TLS is not built yet".to_owned(),
-        "ws" => "the feature `ws` is switched off".to_owned(),
-        _ => {
-            let known =
-                if cfg!(feature = "ws") { "tcp and ws" } else { "tcp; with the feature `ws` also ws" };
-            format!("the schemes here are {known}; others need a connector of their own")
-        }
+        "ws" | "wss" => "the feature `ws` is switched off",
+        _ => "the schemes here are tcp, tls, ws and wss; others need a connector of their own",
     };
     TransportError::new(
         TransportErrorKind::UnsupportedScheme,

@@ -20,7 +20,7 @@ pub struct TransportError {
     close_reason: Option<Arc<CloseReason>>,
 }
 
-/// What an HTTP server answered instead of upgrading the connection.
+/// What an HTTP server answered instead of upgrading the connection, or a proxy instead of passing it on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HttpResponse {
@@ -50,8 +50,30 @@ pub enum TransportErrorKind {
     Unreachable,
     /// The peer did not answer in time.
     TimedOut,
-    /// The peer did not speak the transport's handshake: no HTTP, no WebSocket, half an answer.
+    /// The peer did not speak the transport's handshake: no HTTP, no WebSocket, half an answer, none at all.
     Handshake,
+    /// The proxy answered CONNECT with something else than success; 407 is about its credentials.
+    ProxyRefused {
+        /// The HTTP status code.
+        status: u16,
+    },
+    /// The peer answered a TLS handshake with something that is no TLS.
+    NotTls,
+    /// The peer speaks TLS, and the URL says that it does not.
+    TlsRequired,
+    /// The peer's certificate was refused here.
+    Certificate {
+        /// What is wrong with it.
+        fault: CertificateFault,
+    },
+    /// The server wants a client certificate, and got none. Under TLS 1.3 this shows at the first read.
+    ClientCertificateRequired,
+    /// The server refused the client certificate. Under TLS 1.3 this shows at the first read.
+    ClientCertificateRefused,
+    /// The two sides have no TLS version in common.
+    TlsVersion,
+    /// TLS failed for another reason; see the text and the source.
+    Tls,
     /// An HTTP server answered the WebSocket upgrade with something else than 101.
     UpgradeRefused {
         /// The HTTP status code.
@@ -76,6 +98,24 @@ pub enum TransportErrorKind {
     NotText,
     /// Another I/O error; see the source.
     Io,
+}
+
+/// Why a certificate was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Nobody who is trusted has signed it; a self-signed one counts here.
+    UnknownIssuer,
+    /// Its time is over, by this machine's clock.
+    Expired,
+    /// Its time has not begun, by this machine's clock.
+    NotYetValid,
+    /// It is for another host.
+    WrongHost,
+    /// Its authority has revoked it.
+    Revoked,
+    /// It is malformed, for another purpose, or uses what is not understood.
+    Unusable,
 }
 
 impl TransportError {
@@ -105,9 +145,13 @@ impl TransportError {
         self
     }
 
-    /// An I/O error, its kind read off the operating system's.
+    /// An I/O error, its kind read off the operating system's; off TLS's, if that is where it comes from.
     pub fn from_io(error: io::Error, context: impl Into<String>) -> Self {
         use TransportErrorKind as Kind;
+        #[cfg(feature = "tcp")]
+        if let Some((kind, advice)) = crate::net::reason(&error) {
+            return Self::new(kind, format!("{}: {advice}", context.into())).with_source(error);
+        }
         let kind = match error.kind() {
             io::ErrorKind::ConnectionRefused => Kind::Refused,
             io::ErrorKind::HostUnreachable
@@ -125,12 +169,19 @@ impl TransportError {
         Self::new(kind, context).with_source(error)
     }
 
+    /// The same error, said to be about `what`.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.context = format!("{what}: {}", self.context).into();
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> &TransportErrorKind {
         &self.kind
     }
 
-    /// What an HTTP server answered, if the WebSocket upgrade was refused.
+    /// What an HTTP server answered, if it refused the WebSocket upgrade, or the way through a proxy.
     pub fn response(&self) -> Option<&HttpResponse> {
         self.response.as_deref()
     }

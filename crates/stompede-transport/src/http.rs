@@ -1,14 +1,28 @@
-use std::io;
+//! What an HTTP/1.1 head is, for the WebSocket upgrade and for a proxy's CONNECT.
 
+use std::io;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use httparse::Header;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+use crate::HttpResponse;
 
 /// The longest head of a request or an answer. Cookies of a single sign-on make some 8 KiB; nothing honest makes 16.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
 /// How many header fields a head may have.
 pub(crate) const MAX_FIELDS: usize = 100;
+
+/// How much of the body of a refusal is kept: enough for the message in a page of HTML.
+const MAX_BODY: usize = 4 * 1024;
+
+/// How long the body of a refusal is waited for. The refusal itself is known by then, so this is not worth much time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why there is no head.
 #[derive(Debug)]
@@ -55,6 +69,44 @@ pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
             return Err(HeadError::NotHttp);
         }
     }
+}
+
+/// What [`read_head`] asks of an answer's first bytes.
+pub(crate) fn begins_like_an_answer(bytes: &[u8]) -> bool {
+    let start = b"HTTP/1.";
+    let len = bytes.len().min(start.len());
+    bytes[..len] == start[..len]
+}
+
+/// A refusal as a caller gets to see it; `body` came together with its head.
+pub(crate) async fn response<IO: AsyncRead + Unpin>(
+    io: &mut IO,
+    status: u16,
+    fields: &[Header<'_>],
+    mut body: BytesMut,
+) -> HttpResponse {
+    let length = values(fields, "content-length").next().and_then(|value| std::str::from_utf8(value).ok());
+    let wanted = length.and_then(|length| length.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
+    let chunked = list(fields, "transfer-encoding").any(|coding| coding.eq_ignore_ascii_case("chunked"));
+    let rest = async {
+        while body.len() < wanted && !(chunked && body.ends_with(b"0\r\n\r\n")) {
+            body.reserve(wanted - body.len());
+            let room = wanted - body.len();
+            // The refusal is the news; that its body ended early is none.
+            if !matches!(io.read_buf(&mut (&mut body).limit(room)).await, Ok(1..)) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(BODY_TIMEOUT, rest).await;
+    body.truncate(wanted);
+    let own = |field: &Header<'_>| (field.name.to_owned(), Bytes::copy_from_slice(field.value));
+    HttpResponse { status, headers: fields.iter().map(own).collect(), body: body.freeze() }
+}
+
+/// The value of an `Authorization` field; none if Basic cannot say it, for it ends a login at the first colon.
+pub(crate) fn basic(login: &str, passcode: &str) -> Option<String> {
+    (!login.contains(':')).then(|| format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{passcode}"))))
 }
 
 /// Where the first empty line ends, searching from `from`.

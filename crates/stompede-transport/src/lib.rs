@@ -9,10 +9,14 @@
 //! |---|---|
 //! | `tcp` | `tcp://` through tokio, any other byte stream by `from_io`, and `DefaultConnector` |
 //! | `ws` | `ws://` through tungstenite, with an upgrade of our own; switches `tcp` on |
+//! | `tls` | `tls://`, and with `ws` also `wss://`, through rustls; the operating system says whom to trust; switches `tcp` on |
+//! | `webpki-roots` | Mozilla's list of authorities, compiled in; switches `tls` on |
+//! | `proxy` | HTTP proxies below all of them; switches `tcp` on |
 //! | `memory` | a pair of connected transports in memory, for tests; needs no runtime |
-//! | `server` | accepting `tcp://` and, with `ws`, `ws://`; switches `tcp` on |
+//! | `conformance` | a suite that holds any transport to the contract, for tests; needs no runtime |
+//! | `server` | accepting whatever of these is switched on; switches `tcp` on |
 //!
-//! TLS (`tls://`, `wss://`) and proxies are not built yet; those schemes are refused and never dialled in the clear.
+//! A scheme whose feature is off is refused: nothing that is meant to be encrypted goes out in the clear.
 //!
 //! # A transport of one's own
 //!
@@ -34,24 +38,30 @@
 //! # }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connector;
 #[cfg(feature = "tcp")]
 mod default_connector;
 mod endpoint;
 mod error;
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "proxy", feature = "ws"))]
 mod http;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "tcp")]
 mod net;
 mod outbound;
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "ws")]
 mod stall;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 #[cfg(feature = "ws")]
 pub mod ws;
@@ -60,10 +70,14 @@ pub use connector::{Connecting, Connector};
 #[cfg(feature = "tcp")]
 pub use default_connector::DefaultConnector;
 pub use endpoint::{Credentials, Endpoint, Endpoints};
-pub use error::{HttpResponse, TransportError, TransportErrorKind};
+pub use error::{CertificateFault, HttpResponse, TransportError, TransportErrorKind};
 pub use outbound::Outbound;
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
 #[cfg(feature = "tcp")]
 pub use tcp::{IoTransport, TcpConnector, TcpTransport, from_io};
+#[cfg(feature = "tls")]
+pub use tls::TlsConfig;
 pub use transport::{BoxTransport, CloseReason, Transport};
 #[cfg(feature = "ws")]
 pub use ws::{WsConfig, WsConnector, WsMessageKind, WsTransport};

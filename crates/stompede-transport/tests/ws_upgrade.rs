@@ -238,9 +238,27 @@ async fn dialling_reports_what_tcp_says() {
     }
 }
 
+#[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn wss_does_not_go_out_in_the_clear() {
     let connector = WsConnector::new(WsConfig::new());
     let error = connector.connect(endpoint("wss://localhost")).await.err().unwrap();
     assert_eq!(error.kind(), &Kind::UnsupportedScheme);
+}
+
+#[tokio::test]
+async fn other_schemes_are_refused() {
+    let connector = WsConnector::new(WsConfig::new());
+    let error = connector.connect(endpoint("tcp://localhost")).await.err().unwrap();
+    assert_eq!(error.kind(), &Kind::UnsupportedScheme);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_never_answered_ends_at_its_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    let config = WsConfig::new().upgrade_timeout(std::time::Duration::from_millis(50));
+    let error = WsConnector::new(config).connect(endpoint(&url)).await.err().unwrap();
+    assert_eq!(error.kind(), &Kind::TimedOut);
+    assert!(error.to_string().contains("no answer to the WebSocket upgrade within 50ms"), "{error}");
 }

@@ -129,6 +129,18 @@ impl ClientBuilder {
         self.set(|config| config.idle_timeout = within)
     }
 
+    /// Bytes of messages that all subscriptions together may hold beyond their queues before reading stops. 16 MiB unless
+    /// set.
+    pub fn overflow_bytes(self, bytes: usize) -> Self {
+        self.set(|config| config.overflow_bytes = bytes)
+    }
+
+    /// How long reading may have stopped before waits for receipts end with [`ErrorKind::Stalled`](crate::ErrorKind::Stalled).
+    /// 5 s unless set.
+    pub fn stall_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.stall_timeout = within)
+    }
+
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
     pub fn receipt_timeout(self, within: Duration) -> Self {
         self.set(|config| config.receipt_timeout = within)

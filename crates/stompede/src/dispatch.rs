@@ -186,7 +186,9 @@ impl Observer for Dispatch {
                     mailbox.insist(Notice::Connected(broker.clone()));
                 }
             }
-            Event::Receipt(id) => self.tell_all(&Notice::Receipt(id.clone()), Mailbox::tell),
+            Event::Receipt(name) if !self.is_empty() => {
+                self.tell_all(&Notice::Receipt(name.to_string().into()), Mailbox::tell);
+            }
             Event::Error(frame) => self.tell_all(&Notice::Error(frame.clone()), Mailbox::insist),
             Event::Sent(frame) => self.tell_all(&Notice::Send(frame.clone()), Mailbox::tell),
             Event::HeartBeat { gap } => self.tell_all(&Notice::HeartBeat(*gap), Mailbox::tell),

@@ -78,10 +78,10 @@ pub use subscribe::SubscribeBuilder;
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 #[cfg(feature = "json")]
 pub use stompede_session::Json;
-pub use stompede_session::protocol::{Connected, SubscriptionId};
+pub use stompede_session::protocol::{Connected, History, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, HeartBeat, Message,
-    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent,
+    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, Gap, HeartBeat, Message,
+    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Transaction, Unsent, WhenFull,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_session::protocol::SubscriptionId;
-use stompede_session::{AckMode, Error, Message, Subscription};
+use stompede_session::{AckMode, Error, Message, Subscription, WhenFull};
 
 use crate::dispatch::Dispatch;
 
@@ -37,6 +37,29 @@ impl<'a> SubscribeBuilder<'a> {
     /// Adds a header: a selector, a durable name, a prefetch count.
     pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self { inner: self.inner.header(name, value), ..self }
+    }
+
+    /// How many messages wait for the consumer before the queue is full. 256 unless set.
+    ///
+    /// In the ack modes RabbitMQ and ActiveMQ are asked to send no more unsettled ones than this, unless a prefetch header
+    /// was given. Whoever acknowledges every thousandth message needs a window of a thousand.
+    pub fn window(self, messages: usize) -> Self {
+        Self { inner: self.inner.window(messages), ..self }
+    }
+
+    /// How many bytes wait for the consumer before the queue is full. 256 KiB unless set.
+    pub fn queue_bytes(self, bytes: usize) -> Self {
+        Self { inner: self.inner.queue_bytes(bytes), ..self }
+    }
+
+    /// What happens to a message for which the queue has no room; [`WhenFull::Overflow`] unless set.
+    pub fn when_full(self, what: WhenFull) -> Self {
+        Self { inner: self.inner.when_full(what), ..self }
+    }
+
+    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client.
+    pub fn coalesce_acks(self) -> Self {
+        Self { inner: self.inner.coalesce_acks(), ..self }
     }
 
     /// Sends no SUBSCRIBE and no UNSUBSCRIBE: for messages that the broker sends under a subscription of its own making.

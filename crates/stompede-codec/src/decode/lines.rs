@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::settings::Settings;
 use crate::DecodeErrorKind;
 use crate::block::{Block, WIDTH};
+use crate::headers::name;
 
 /// What is known of the header lines.
 #[derive(Clone, Copy, Debug)]
@@ -240,4 +241,4 @@ const COMMAND_END: u64 = 1 << (WIDTH - 1);
 const MAX_DIGITS: usize = 9;
 
 /// What stands in front of the length of the body.
-const LENGTH_NAME: &[u8] = b"content-length:";
+const LENGTH_NAME: &[u8] = name::CONTENT_LENGTH_COLON.as_bytes();

@@ -212,7 +212,7 @@ impl Decoder {
                 self.input.lend(whole.len);
                 let frame = FrameRef::from_whole(&whole, self.input.frame());
                 if whole.command == Command::Connected {
-                    adopt_version(&mut self.settings, frame.header(name::VERSION).as_deref());
+                    self.settings.adopt_version(frame.header(name::VERSION).as_deref());
                 }
                 Ok(Some(ItemRef::Frame(frame)))
             }
@@ -370,7 +370,7 @@ impl Decoder {
         let headers = Headers::shared(head, whole.first, whole.count, whole.escaped);
         self.offset += whole.len as u64;
         if whole.command == Command::Connected {
-            adopt_version(&mut self.settings, headers.get(name::VERSION).as_deref());
+            self.settings.adopt_version(headers.get(name::VERSION).as_deref());
         }
         Frame::from_parts(whole.command, headers, body)
     }
@@ -382,15 +382,6 @@ enum Found {
     HeartBeat,
     /// The frame at hand is whole.
     Frame(Whole),
-}
-
-/// From CONNECTED on the server's choice holds; a text that is no version is for the session to judge.
-fn adopt_version(settings: &mut Settings, chosen: Option<&str>) {
-    match chosen.map(str::parse) {
-        None => settings.set_version(Version::V1_0),
-        Some(Ok(version)) => settings.set_version(version),
-        Some(Err(_)) => {}
-    }
 }
 
 impl fmt::Debug for Decoder {

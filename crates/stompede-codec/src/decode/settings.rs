@@ -28,6 +28,13 @@ impl Settings {
         self.usual = Rules::for_reading(Command::Message, self.version, self.strictness);
     }
 
+    /// From CONNECTED on the server's choice holds.
+    pub(crate) fn adopt_version(&mut self, header: Option<&str>) {
+        if let Some(version) = Version::chosen(header) {
+            self.set_version(version);
+        }
+    }
+
     pub(crate) fn set_strictness(&mut self, strictness: Strictness) {
         self.strictness = strictness;
         self.usual = Rules::for_reading(Command::Message, self.version, self.strictness);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use stompede_codec::Frame;
 use stompede_transport::Endpoint;
 
-use super::{Connected, SubscriptionId};
+use super::{Connected, ReceiptName, SubscriptionId};
 use crate::Error;
 
 /// Something that happened in a session, in the order in which it happened.
@@ -31,26 +31,56 @@ pub enum Event {
         next_in: Duration,
     },
     /// A subscription has been made again on a new connection: what was sent to a topic in between is missing, and
-    /// what was delivered before and not acknowledged may come again.
+    /// what was delivered before and not acknowledged may come again. Its queue has a [gap](super::Gap) in this place.
     Gap(SubscriptionId),
-    /// The broker will not have this subscription. It is gone; the others are not.
+    /// Messages have been put into the queue of a subscription; see [`Inbox`](super::Inbox).
+    Delivered {
+        /// Whose messages they are.
+        subscription: SubscriptionId,
+        /// How many.
+        messages: usize,
+    },
+    /// Messages were dropped because the queue of their subscription was full, as it was asked for.
+    Dropped {
+        /// Whose messages they were.
+        subscription: SubscriptionId,
+        /// How many.
+        messages: u64,
+    },
+    /// A subscription has ended for a reason of its own, while the session goes on: the broker will not have it, or its
+    /// queue was full.
     SubscriptionEnded {
         /// Which one.
         subscription: SubscriptionId,
         /// Why.
-        error: Error,
+        cause: Error,
     },
-    /// A MESSAGE for a subscription.
-    Message {
-        /// Whose message it is.
+    /// Messages that should have been acknowledged or rejected were dropped without. The broker will deliver them again,
+    /// to whomever, at the latest when this connection has ended.
+    Unsettled {
+        /// Whose messages they were.
         subscription: SubscriptionId,
-        /// The MESSAGE frame.
-        frame: Frame,
+        /// How many.
+        messages: usize,
+    },
+    /// Nothing more is read, because consumers do not take their messages and nothing more can be held. Heart-beats,
+    /// acknowledgements and commands are still sent; a silence of the broker is not held against it. Who waits for
+    /// something unread for longer than the `stall_timeout` gets [`Stalled`](crate::ErrorKind::Stalled).
+    Stalled {
+        /// Whose consumer holds most of it up.
+        subscription: SubscriptionId,
+        /// Bytes that are held beyond the queues.
+        bytes: usize,
+    },
+    /// Reading goes on.
+    Resumed {
+        /// How long it had stopped.
+        after: Duration,
     },
     /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue.
     Unrouted(Frame),
-    /// A RECEIPT; the text is its `receipt-id`.
-    Receipt(Box<str>),
+    /// A RECEIPT, by its `receipt-id`.
+    Receipt(ReceiptName),
     /// An ERROR. The connection ends with it.
     Error(Frame),
     /// Line ends on their own: the broker's heart-beat. The line end that many brokers send behind a frame is none.

@@ -17,8 +17,8 @@ pub(crate) struct Broker {
     pub(crate) names_culprit: bool,
     /// Subscriptions that any new connection has to make before it sends anything.
     pub(crate) owed: BTreeSet<String>,
-    /// Subscriptions that were ever made.
-    pub(crate) known: BTreeSet<String>,
+    /// Subscriptions that were ever made, and on which connection first.
+    pub(crate) known: BTreeMap<String, u64>,
     pub(crate) conn: Option<Conn>,
     pub(crate) conns: u32,
 }
@@ -123,7 +123,7 @@ impl Broker {
                     return Ok(());
                 }
                 let made = (header("destination"), settles);
-                self.known.insert(header("id"));
+                self.known.entry(header("id")).or_insert(u64::from(conn.number));
                 if conn.subscriptions.insert(header("id"), made).is_some() {
                     return Err(format!("a second SUBSCRIBE for {}", header("id")));
                 }

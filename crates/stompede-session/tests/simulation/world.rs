@@ -1,13 +1,15 @@
 //! One world: a machine, its users, a link and a broker, all of it made from one seed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{
-    Event, Input, Machine, Outcome, Output, ReceiptId, SubscribeRequest, SubscriptionId,
+    Delivery, Event, Inbox, Input, Machine, Outcome, Output, ReceiptId, Settle, SubscribeRequest,
+    SubscriptionId, Ticket,
 };
 use stompede_session::{AckMode, Config, ErrorKind, Guarantee, WhileOffline};
 use stompede_transport::{TransportError, TransportErrorKind};
@@ -29,8 +31,8 @@ pub(crate) struct World {
     link: Option<Link>,
     sends: Vec<Send>,
     subscriptions: BTreeMap<SubscriptionId, Subscribed>,
-    /// Delivered and not settled yet, with the connection that it came on.
-    inbox: Vec<(u64, Frame)>,
+    /// Delivered and not settled yet.
+    inbox: Vec<(Frame, Ticket)>,
     faults: bool,
     lost_receipts: bool,
     grammar: Grammar,
@@ -61,6 +63,11 @@ struct Subscribed {
     destination: String,
     /// It was made on an earlier connection, and no gap has been told on this one.
     gap_due: bool,
+    inbox: Arc<Inbox>,
+    /// Which connection the last message came on.
+    epoch: u64,
+    /// There was a gap in the stream since.
+    gap: bool,
 }
 
 #[derive(Default)]
@@ -362,10 +369,10 @@ impl World {
             _ => {
                 for _ in 0..self.inbox.len().min(3) {
                     let at = self.random.up_to(self.inbox.len() as u64) as usize;
-                    let (epoch, message) = self.inbox.swap_remove(at);
+                    let (message, ticket) = self.inbox.swap_remove(at);
                     let accept = !self.random.one_in(4);
-                    let told = self.machine.settle(epoch, &message, accept);
-                    if told.is_ok() && epoch != self.machine.epoch() {
+                    let told = self.machine.settle(&ticket, &message, Settle::new(accept));
+                    if told.is_ok() && epoch_of(&message) != Some(self.machine.epoch()) {
                         return Err("a stale ack was taken".into());
                     }
                 }
@@ -425,7 +432,9 @@ impl World {
             request.ack = AckMode::ClientIndividual;
         }
         if let Ok(key) = self.machine.subscribe(request) {
-            self.subscriptions.insert(key, Subscribed { wire_id, destination, gap_due: false });
+            let inbox = self.machine.inbox(key).ok_or("a subscription without a queue")?;
+            let made = Subscribed { wire_id, destination, gap_due: false, inbox, epoch: 0, gap: false };
+            self.subscriptions.insert(key, made);
         }
         Ok(())
     }
@@ -510,7 +519,7 @@ impl World {
                 grammar.connected_at = Some(self.now);
                 self.broker.owed.clear();
                 for subscribed in self.subscriptions.values_mut() {
-                    subscribed.gap_due = self.broker.known.contains(&subscribed.wire_id);
+                    subscribed.gap_due = self.broker.known.contains_key(&subscribed.wire_id);
                     if subscribed.destination != FORBIDDEN {
                         self.broker.owed.insert(subscribed.wire_id.clone());
                     }
@@ -549,24 +558,41 @@ impl World {
                 let ended = self.subscriptions.remove(&subscription).ok_or("ended twice")?;
                 self.broker.owed.remove(&ended.wire_id);
             }
-            Event::Message { subscription, frame } => {
-                let number = body_number(&frame).filter(|number| *number < self.sends.len());
-                let number = number.ok_or("a message that nobody sent")?;
-                let Some(subscribed) = self.subscriptions.get(&subscription) else {
-                    return Err("a message for a subscription that is gone".into());
-                };
-                if subscribed.gap_due {
-                    return Err("a message before the gap marker".into());
-                }
-                if subscribed.destination != self.sends[number].destination {
-                    return Err(format!("m{number} came to the wrong subscription"));
-                }
-                if self.machine.ack_mode(subscription) == Some(AckMode::ClientIndividual) {
-                    self.inbox.push((self.machine.epoch(), frame));
-                }
-            }
+            Event::Delivered { subscription, .. } => self.consume(subscription)?,
             Event::Closed(cause) => grammar.closed = Some(cause.map(|cause| cause.kind())),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A consumer takes what waits for it.
+    fn consume(&mut self, key: SubscriptionId) -> Seen<()> {
+        let Some(subscribed) = self.subscriptions.get_mut(&key) else {
+            return Err("a message for a subscription that is gone".into());
+        };
+        let mut taken = VecDeque::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(_)) = subscribed.inbox.poll_take(&mut cx, &mut taken) {}
+        for delivery in taken {
+            let Delivery::Message { frame, ticket } = delivery else {
+                subscribed.gap = true;
+                continue;
+            };
+            let number = body_number(&frame).filter(|number| *number < self.sends.len());
+            let number = number.ok_or("a message that nobody sent")?;
+            let epoch = epoch_of(&frame).ok_or("a message without an epoch")?;
+            let is_new =
+                epoch > subscribed.epoch && self.broker.known.get(&subscribed.wire_id) < Some(&epoch);
+            if is_new && !subscribed.gap || subscribed.gap_due {
+                return Err("a message before the gap marker".into());
+            }
+            (subscribed.epoch, subscribed.gap) = (epoch, false);
+            if subscribed.destination != self.sends[number].destination {
+                return Err(format!("m{number} came to the wrong subscription"));
+            }
+            if self.machine.ack_mode(key) == Some(AckMode::ClientIndividual) {
+                self.inbox.push((frame, ticket));
+            }
         }
         Ok(())
     }
@@ -682,6 +708,11 @@ impl World {
     pub(crate) fn age(&self) -> Duration {
         self.now - self.start
     }
+}
+
+/// The connection that a message came on: it stands in front of its `ack` header.
+fn epoch_of(message: &Frame) -> Option<u64> {
+    message.header("ack")?.split_once('-')?.0.parse().ok()
 }
 
 fn bytes_arrive(broker: &mut Broker, bytes: Bytes) -> Seen<()> {

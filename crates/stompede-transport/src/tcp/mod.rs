@@ -1,7 +1,7 @@
 //! `tcp://` through tokio, and any other byte stream.
 //!
 //! [`from_io`] makes a transport of anything that tokio can read and write: a Unix socket, a child's pipes, a TLS
-//! stream of the caller's. TLS itself and proxies are not built here yet.
+//! stream of the caller's.
 
 mod connect;
 mod io;

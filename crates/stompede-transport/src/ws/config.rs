@@ -26,6 +26,9 @@ const MAX_PING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest character: a smaller piece could not hold it.
 const MIN_PIECE: usize = 4;
 
+/// How long the upgrade may take; below the 10 seconds that a session gives all stages together.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// Names of header fields that the upgrade itself sets, or that would change what the request is.
 const OWN_HEADERS: [&str; 8] = [
     "host",
@@ -62,6 +65,44 @@ pub(super) enum Split {
     Fragments(usize),
 }
 
+/// How a side speaks once it is connected; what both kinds of configuration set, each as far as it makes sense there.
+#[derive(Clone, Debug)]
+pub(super) struct Speech {
+    pub(super) kind: WsMessageKind,
+    /// Whether text is sent without looking whether it is.
+    pub(super) any_as_text: bool,
+    /// Whether binary messages of the peer are thrown away.
+    pub(super) text_only: bool,
+    /// Whether each message of the peer is a chunk by itself.
+    pub(super) separate: bool,
+    /// The longest message, either way.
+    pub(super) max_message: usize,
+    /// The longest frame from the peer.
+    pub(super) max_frame: Option<usize>,
+    /// What is read at a time.
+    pub(super) read_buffer: usize,
+    pub(super) split: Split,
+    pub(super) ping_interval: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self {
+            kind: WsMessageKind::default(),
+            any_as_text: false,
+            text_only: false,
+            separate: false,
+            max_message: DEFAULT_MAX_MESSAGE,
+            max_frame: None,
+            read_buffer: DEFAULT_READ_BUFFER,
+            split: Split::No,
+            ping_interval: None,
+            write_timeout: None,
+        }
+    }
+}
+
 /// How to upgrade to WebSocket, and how to speak it.
 ///
 /// Compression (permessage-deflate) is never offered, and a server that switches it on unasked is refused: its state
@@ -83,13 +124,8 @@ pub struct WsConfig {
     pub(super) headers: Vec<(Box<str>, Box<str>)>,
     pub(super) origin: Option<Box<str>>,
     pub(super) basic_auth: bool,
-    pub(super) message_kind: WsMessageKind,
-    pub(super) max_message: usize,
-    pub(super) max_frame: Option<usize>,
-    pub(super) read_buffer: usize,
-    pub(super) split: Split,
-    pub(super) ping_interval: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
+    pub(super) speech: Speech,
+    pub(super) upgrade_timeout: Duration,
 }
 
 impl WsConfig {
@@ -101,13 +137,8 @@ impl WsConfig {
             headers: Vec::new(),
             origin: None,
             basic_auth: false,
-            message_kind: WsMessageKind::default(),
-            max_message: DEFAULT_MAX_MESSAGE,
-            max_frame: None,
-            read_buffer: DEFAULT_READ_BUFFER,
-            split: Split::No,
-            ping_interval: None,
-            write_timeout: None,
+            speech: Speech::default(),
+            upgrade_timeout: UPGRADE_TIMEOUT,
         }
     }
 
@@ -166,7 +197,7 @@ impl WsConfig {
     /// How STOMP frames are sent.
     #[must_use]
     pub fn message_kind(mut self, kind: WsMessageKind) -> Self {
-        self.message_kind = kind;
+        self.speech.kind = kind;
         self
     }
 
@@ -177,7 +208,7 @@ impl WsConfig {
     /// With limits of one's own for the decoder, [`max_message_for`] says what goes with them.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
-        self.max_message = bytes;
+        self.speech.max_message = bytes;
         self
     }
 
@@ -186,7 +217,7 @@ impl WsConfig {
     /// Memory for a frame is reserved as soon as its header has come, so this is also what a header alone can cost.
     #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {
-        self.max_frame = Some(bytes);
+        self.speech.max_frame = Some(bytes);
         self
     }
 
@@ -198,7 +229,7 @@ impl WsConfig {
     /// large one costs time where messages come one by one.
     #[must_use]
     pub fn read_buffer(mut self, bytes: usize) -> Self {
-        self.read_buffer = clamp_read_buffer(bytes);
+        self.speech.read_buffer = clamp_read_buffer(bytes);
         self
     }
 
@@ -210,7 +241,7 @@ impl WsConfig {
     /// # Errors
     /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
     pub fn split_messages(mut self, max: usize) -> Result<Self, TransportError> {
-        self.split = Split::Messages(piece(max)?);
+        self.speech.split = Split::Messages(piece(max)?);
         Ok(self)
     }
 
@@ -223,7 +254,7 @@ impl WsConfig {
     /// # Errors
     /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
     pub fn split_fragments(mut self, max: usize) -> Result<Self, TransportError> {
-        self.split = Split::Fragments(piece(max)?);
+        self.speech.split = Split::Fragments(piece(max)?);
         Ok(self)
     }
 
@@ -235,7 +266,7 @@ impl WsConfig {
     /// while [`poll_recv`](crate::Transport::poll_recv) is polled.
     #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
-        self.ping_interval = clamp_interval(interval);
+        self.speech.ping_interval = clamp_interval(interval);
         self
     }
 
@@ -247,7 +278,14 @@ impl WsConfig {
     /// but reads is never cut off.
     #[must_use]
     pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.write_timeout = Some(limit);
+        self.speech.write_timeout = Some(limit);
+        self
+    }
+
+    /// How long a [`WsConnector`](crate::WsConnector) waits for the answer to its upgrade; 8 seconds unless set.
+    #[must_use]
+    pub fn upgrade_timeout(mut self, within: Duration) -> Self {
+        self.upgrade_timeout = within;
         self
     }
 }
@@ -267,13 +305,8 @@ impl fmt::Debug for WsConfig {
             .field("headers", &names)
             .field("origin", &self.origin)
             .field("basic_auth", &self.basic_auth)
-            .field("message_kind", &self.message_kind)
-            .field("max_message", &self.max_message)
-            .field("max_frame", &self.max_frame)
-            .field("read_buffer", &self.read_buffer)
-            .field("split", &self.split)
-            .field("ping_interval", &self.ping_interval)
-            .field("write_timeout", &self.write_timeout)
+            .field("speech", &self.speech)
+            .field("upgrade_timeout", &self.upgrade_timeout)
             .finish()
     }
 }
@@ -359,11 +392,14 @@ mod tests {
                 &TransportErrorKind::InvalidSetting
             );
         }
-        assert_eq!(WsConfig::new().split_fragments(4).unwrap().split, Split::Fragments(4));
-        assert_eq!(WsConfig::new().read_buffer(0).read_buffer, 1024);
-        assert_eq!(WsConfig::new().read_buffer(usize::MAX).read_buffer, 1024 * 1024);
-        assert_eq!(WsConfig::new().ping_interval(Duration::ZERO).ping_interval, None);
-        assert_eq!(WsConfig::new().ping_interval(Duration::MAX).ping_interval, Some(MAX_PING_INTERVAL));
+        assert_eq!(WsConfig::new().split_fragments(4).unwrap().speech.split, Split::Fragments(4));
+        assert_eq!(WsConfig::new().read_buffer(0).speech.read_buffer, 1024);
+        assert_eq!(WsConfig::new().read_buffer(usize::MAX).speech.read_buffer, 1024 * 1024);
+        assert_eq!(WsConfig::new().ping_interval(Duration::ZERO).speech.ping_interval, None);
+        assert_eq!(
+            WsConfig::new().ping_interval(Duration::MAX).speech.ping_interval,
+            Some(MAX_PING_INTERVAL)
+        );
         assert_eq!(max_message_for(usize::MAX, usize::MAX), usize::MAX);
     }
 

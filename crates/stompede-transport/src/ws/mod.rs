@@ -3,8 +3,7 @@
 //! Brokers differ in what they take: [`WsConfig`] has the settings, and defaults that suit RabbitMQ, ActiveMQ and
 //! Artemis. What a broker answers is judged leniently: any subprotocol or none, text frames that are not UTF-8.
 //!
-//! Not built here yet: `wss://` (but [`upgrade`] takes any byte stream, so a TLS stream of the caller's too), HTTP
-//! proxies. Compression (permessage-deflate) is never offered: see [`WsConfig`].
+//! Compression (permessage-deflate) is never offered: see [`WsConfig`].
 
 #[cfg(feature = "server")]
 pub(crate) mod accept;

@@ -13,7 +13,7 @@ use tungstenite::protocol::frame::{CloseFrame, Utf8Bytes};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::WsMessageKind;
-use super::config::Split;
+use super::config::Speech;
 use super::gather::Gather;
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
@@ -57,22 +57,7 @@ pub struct WsTransport<IO> {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) role: Role,
-    pub(super) kind: WsMessageKind,
-    /// Whether text is sent without looking whether it is.
-    pub(super) any_as_text: bool,
-    /// Whether binary messages of the peer are thrown away.
-    pub(super) text_only: bool,
-    /// Whether each message of the peer is a chunk by itself.
-    pub(super) separate: bool,
-    /// The longest message, either way.
-    pub(super) max_message: usize,
-    /// The longest frame from the peer.
-    pub(super) max_frame: Option<usize>,
-    /// What is read at a time.
-    pub(super) read_buffer: usize,
-    pub(super) split: Split,
-    pub(super) ping_interval: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
+    pub(super) speech: Speech,
     pub(super) subprotocol: Option<Box<str>>,
     /// What this side's close frame says.
     pub(super) goodbye: CloseReason,
@@ -98,15 +83,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
     /// After an upgrade; `leftover` came together with its head.
     pub(super) fn new(io: IO, leftover: Bytes, settings: Settings) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(settings.read_buffer)
+            .read_buffer_size(settings.speech.read_buffer)
             .write_buffer_size(0)
             .max_write_buffer_size(CONTROL_BUFFER)
-            .max_message_size(Some(settings.max_message))
-            .max_frame_size(Some(settings.max_frame.unwrap_or(settings.max_message)));
+            .max_message_size(Some(settings.speech.max_message))
+            .max_frame_size(Some(settings.speech.max_frame.unwrap_or(settings.speech.max_message)));
         Self {
-            pipe: Pipe::new(io, leftover, settings.role, settings.write_timeout),
+            pipe: Pipe::new(io, leftover, settings.role, settings.speech.write_timeout),
             context: WebSocketContext::new(settings.role, Some(config)),
-            pings: settings.ping_interval.map(pings),
+            pings: settings.speech.ping_interval.map(pings),
             settings,
             gather: Gather::new(),
             end: None,
@@ -137,14 +122,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                 Ok(message) => {
                     let payload = match message {
                         Message::Text(text) => text.into(),
-                        Message::Binary(data) if !self.settings.text_only => data,
+                        Message::Binary(data) if !self.settings.speech.text_only => data,
                         _ => Bytes::new(),
                     };
                     let is_empty = payload.is_empty();
                     self.gather.push(payload);
                     if is_empty {
                         empty += 1;
-                    } else if self.settings.separate {
+                    } else if self.settings.speech.separate {
                         return Poll::Ready(());
                     }
                     if empty == EMPTY_MAX {
@@ -287,14 +272,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
 
     fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
         self.check_sendable()?;
-        let (len, limit) = (item.remaining(), self.settings.max_message);
+        let (len, limit) = (item.remaining(), self.settings.speech.max_message);
         if len > limit {
             let context =
                 format!("a frame of {len} bytes is larger than the limit of {limit} bytes a message");
             return Err(TransportError::new(Kind::TooLarge, context));
         }
-        let opcode = opcode(&self.settings, &item)?;
-        self.pipe.push(item, opcode, self.settings.split);
+        let opcode = opcode(&self.settings.speech, &item)?;
+        self.pipe.push(item, opcode, self.settings.speech.split);
         Ok(())
     }
 
@@ -344,12 +329,12 @@ impl<IO> fmt::Debug for WsTransport<IO> {
 }
 
 /// What a message is sent as. Its body is looked at here and nowhere else.
-fn opcode(settings: &Settings, item: &Outbound) -> Result<u8, TransportError> {
-    let is_text = match settings.kind {
+fn opcode(speech: &Speech, item: &Outbound) -> Result<u8, TransportError> {
+    let is_text = match speech.kind {
         WsMessageKind::Binary => return Ok(BINARY),
-        _ => settings.any_as_text || item.is_text(),
+        _ => speech.any_as_text || item.is_text(),
     };
-    match settings.kind {
+    match speech.kind {
         _ if is_text => Ok(TEXT),
         WsMessageKind::Text => Err(TransportError::new(
             Kind::NotText,
@@ -384,22 +369,14 @@ fn unexpected(error: Error) -> TransportError {
 mod tests {
     use tokio::io::{DuplexStream, duplex};
 
+    use super::super::config::Split;
     use super::*;
     use crate::outbound::TEXT_CHECKS;
 
     fn transport(kind: WsMessageKind, split: Split) -> (WsTransport<DuplexStream>, DuplexStream) {
         let settings = Settings {
             role: Role::Client,
-            kind,
-            any_as_text: false,
-            text_only: false,
-            separate: false,
-            max_message: 1 << 20,
-            max_frame: None,
-            read_buffer: 1024,
-            split,
-            ping_interval: None,
-            write_timeout: None,
+            speech: Speech { kind, split, max_message: 1 << 20, read_buffer: 1024, ..Speech::default() },
             subprotocol: None,
             goodbye: CloseReason::new(1000, ""),
         };

@@ -1,11 +1,8 @@
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
 use httparse::{EMPTY_HEADER, Header, Response};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
@@ -16,17 +13,10 @@ use super::transport::{Settings, WsTransport};
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::net::Dialer;
 use crate::{
-    CloseReason, Connecting, Connector, Endpoint, HttpResponse, TcpConnector, TransportError,
-    TransportErrorKind as Kind,
+    CloseReason, Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind,
 };
 
-/// How much of the body of a refusal is kept: enough for the message in a page of HTML.
-const MAX_BODY: usize = 4 * 1024;
-
-/// How long the body of a refusal is waited for. The refusal itself is known by then, so this is not worth much time.
-const BODY_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Dials `ws://` endpoints.
+/// Dials `ws://` endpoints, and with the feature `tls` also `wss://`.
 #[derive(Clone, Debug, Default)]
 pub struct WsConnector {
     config: WsConfig,
@@ -49,19 +39,42 @@ impl WsConnector {
         self.dialer.tcp = tcp;
         self
     }
+
+    /// Goes through this proxy.
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn proxy(mut self, proxy: crate::Proxy) -> Self {
+        self.dialer.proxy = Some(proxy);
+        self
+    }
+
+    /// Replaces whom `wss` trusts, and who we are.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::TlsConfig) -> Self {
+        self.dialer.tls = tls;
+        self
+    }
 }
 
 impl Connector for WsConnector {
     fn connect(&self, endpoint: Endpoint) -> Connecting {
         let connector = self.clone();
         Box::pin(async move {
-            if endpoint.scheme() != "ws" {
-                // Above all wss: what is meant to be encrypted must not go out in the clear.
-                let context = format!("this connector speaks ws: and not {}:", endpoint.scheme());
+            if !matches!(endpoint.scheme(), "ws" | "wss") {
+                let context = format!("this connector speaks ws: and wss:, and not {}:", endpoint.scheme());
                 return Err(TransportError::new(Kind::UnsupportedScheme, context));
             }
             let stream = connector.dialer.dial(&endpoint).await?;
-            Ok(Box::new(upgrade(stream, &endpoint, &connector.config).await?) as _)
+            let (config, limit) = (&connector.config, connector.config.upgrade_timeout);
+            match timeout(limit, upgrade(stream, &endpoint, config)).await {
+                Ok(upgraded) => Ok(Box::new(upgraded?) as _),
+                Err(_) => {
+                    let place = endpoint.address();
+                    let context = format!("{place}: no answer to the WebSocket upgrade within {limit:?}");
+                    Err(TransportError::new(Kind::TimedOut, context))
+                }
+            }
         })
     }
 }
@@ -91,7 +104,7 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
         io.flush().await
     };
     sent.await.map_err(broken)?;
-    let (head, rest) = match read_head(&mut io, begins_like_an_answer).await {
+    let (head, rest) = match read_head(&mut io, http::begins_like_an_answer).await {
         Ok(read) => read,
         Err(error) => return Err(no_answer(error, endpoint)),
     };
@@ -109,16 +122,7 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
     let subprotocol = http::list(response.headers, "sec-websocket-protocol").next().map(Box::from);
     let settings = Settings {
         role: Role::Client,
-        kind: config.message_kind,
-        any_as_text: false,
-        text_only: false,
-        separate: false,
-        max_message: config.max_message,
-        max_frame: config.max_frame,
-        read_buffer: config.read_buffer,
-        split: config.split,
-        ping_interval: config.ping_interval,
-        write_timeout: config.write_timeout,
+        speech: config.speech.clone(),
         subprotocol,
         goodbye: CloseReason::new(1000, ""),
     };
@@ -168,18 +172,11 @@ fn basic(endpoint: &Endpoint, config: &WsConfig) -> Result<Option<String>, Trans
     let Some(credentials) = endpoint.credentials().filter(|_| config.basic_auth && !given) else {
         return Ok(None);
     };
-    if credentials.login().contains(':') {
+    let Some(value) = http::basic(credentials.login(), credentials.passcode().unwrap_or_default()) else {
         let context = "HTTP Basic has no way to write a login with a colon";
         return Err(TransportError::new(Kind::InvalidEndpoint, context));
-    }
-    let pair = format!("{}:{}", credentials.login(), credentials.passcode().unwrap_or_default());
-    Ok(Some(format!("Authorization: Basic {}", BASE64_STANDARD.encode(pair))))
-}
-
-fn begins_like_an_answer(bytes: &[u8]) -> bool {
-    let start = b"HTTP/1.";
-    let len = bytes.len().min(start.len());
-    bytes[..len] == start[..len]
+    };
+    Ok(Some(format!("Authorization: {value}")))
 }
 
 /// Judges a 101. Only what makes the connection unusable counts.
@@ -202,27 +199,9 @@ async fn refusal<IO: AsyncRead + Unpin>(
     endpoint: &Endpoint,
     status: u16,
     fields: &[Header<'_>],
-    mut body: BytesMut,
+    body: BytesMut,
 ) -> TransportError {
-    let length =
-        http::values(fields, "content-length").next().and_then(|value| std::str::from_utf8(value).ok());
-    let wanted = length.and_then(|length| length.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
-    let chunked =
-        http::list(fields, "transfer-encoding").any(|coding| coding.eq_ignore_ascii_case("chunked"));
-    let rest = async {
-        while body.len() < wanted && !(chunked && body.ends_with(b"0\r\n\r\n")) {
-            body.reserve(wanted - body.len());
-            let room = wanted - body.len();
-            // The refusal is the news; that its body ended early is none.
-            if !matches!(io.read_buf(&mut (&mut body).limit(room)).await, Ok(1..)) {
-                break;
-            }
-        }
-    };
-    let _ = timeout(BODY_TIMEOUT, rest).await;
-    body.truncate(wanted);
-    let own = |field: &Header<'_>| (field.name.to_owned(), Bytes::copy_from_slice(field.value));
-    let response = HttpResponse { status, headers: fields.iter().map(own).collect(), body: body.freeze() };
+    let response = http::response(&mut io, status, fields, body).await;
     let (kind, advice) = match status {
         401 => (Kind::Unauthorized, "; it wants credentials"),
         403 => (Kind::Forbidden, "; these credentials, or this origin, may not connect"),

@@ -31,7 +31,8 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum Signal {
     Connected(Arc<Connected>),
-    Message(Frame),
+    /// A MESSAGE, and its bytes on the wire.
+    Message(Frame, usize),
     Receipt(Frame),
     Error(Frame),
     HeartBeat,
@@ -65,14 +66,17 @@ impl Connection {
 
     /// The next thing that what was received amounts to, or `None` until more is received.
     pub(super) fn next_signal(&mut self, config: &Config, now: Instant) -> Option<Signal> {
-        let frame = loop {
+        let (frame, size) = loop {
+            let before = self.decoder.buffered();
             let untouched = std::mem::take(&mut self.untouched);
             match self.decoder.next() {
                 Ok(None) => return None,
                 Ok(Some(Item::HeartBeat)) if untouched => return Some(Signal::HeartBeat),
                 // Padding behind a frame, which RabbitMQ and ActiveMQ send behind each one.
                 Ok(Some(Item::HeartBeat)) => continue,
-                Ok(Some(Item::Frame(frame))) => break frame,
+                Ok(Some(Item::Frame(frame))) => {
+                    break (frame, before.saturating_sub(self.decoder.buffered()));
+                }
                 Err(error) => return Some(Signal::Failed(Error::undecodable(error))),
             }
         };
@@ -80,7 +84,7 @@ impl Connection {
         Some(match &self.state {
             State::Handshaking { .. } => self.shake_hands(config, now, frame),
             State::Open { .. } => match frame.command() {
-                Command::Message => Signal::Message(frame),
+                Command::Message => Signal::Message(frame, size),
                 Command::Receipt => Signal::Receipt(frame),
                 Command::Error => Signal::Error(frame),
                 other => Signal::Failed(Error::new(

@@ -6,7 +6,7 @@ use std::time::Instant;
 use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 
 use super::planted::planted;
-use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
+use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::outbox::OutboxKey;
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
@@ -70,7 +70,7 @@ impl Machine {
         queue: impl FnOnce(&mut Self, &Frame, ReceiptId) -> Result<(), Error>,
     ) -> Result<ReceiptId, Error> {
         let id = self.receipts.open(deadline);
-        frame.headers_mut().insert("receipt", id.to_string());
+        frame.headers_mut().insert("receipt", id.text().as_str());
         match queue(self, frame, id) {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -98,7 +98,7 @@ impl Machine {
     fn way_of(&self, frame: &Frame) -> Result<Way, Error> {
         let open = self.open_version();
         let policy = &self.config.sending;
-        if !is_message(frame) {
+        if policy.is_plain() || !is_message(frame) {
             return open.map(Way::Connection);
         }
         // What waited longer goes first, also while things are being brought back one at a time.
@@ -181,7 +181,7 @@ impl Machine {
         deadline: Option<Instant>,
     ) -> Result<(SubscriptionId, Option<ReceiptId>), Error> {
         let id = self.new_subscription(request)?;
-        if !self.profile.receipts || !self.subscriptions.is_announced(id) {
+        if !self.profile.receipts || !self.is_announced(id) {
             return self.announce(id).map(|()| (id, None));
         }
         let receipt = self.receipts.open(deadline);
@@ -197,16 +197,20 @@ impl Machine {
     /// gone already.
     ///
     /// # Errors
-    /// The session is over. The subscription is gone all the same.
+    /// The session is about to end. The subscription is gone all the same.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), Error> {
-        if planted!(self, KeepUnsubscribed) && self.is_offline() {
+        if self.subscriptions.get(id).is_none() || (planted!(self, KeepUnsubscribed) && self.is_offline()) {
             return Ok(());
         }
-        let Some((frame, receipt)) = self.subscriptions.remove(id) else { return Ok(()) };
-        match (frame, receipt) {
+        let acks = self.push_pending_acks();
+        let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
+        self.transactions.forget_subscription(id);
+        self.wakers.extend(entry.inbox.end(End::Clean));
+        match (entry.unsubscribe_frame(), entry.receipt) {
             (Some(frame), _) => {
                 let version = self.open_version()?;
-                self.transmit.push(Encoder::new(version), &frame, None)
+                acks?;
+                self.push_frame(version, &frame, None)
             }
             (None, Some(receipt)) => {
                 self.receipts.resolve(receipt, Outcome::NotSent(Error::closed()));
@@ -216,6 +220,33 @@ impl Machine {
         }
     }
 
+    /// Ends all subscriptions, for their consumers to finish what they have; new ones are refused from here on.
+    ///
+    /// In ack mode auto UNSUBSCRIBE goes out and asks for a RECEIPT, awaited until `deadline`; until it comes, messages are
+    /// handed over as before: the broker has forgotten them. [`unsubscribe`](Self::unsubscribe) such a subscription then.
+    /// In the ack modes nothing more is handed over, and UNSUBSCRIBE has to wait for the ACKs of what was: RabbitMQ
+    /// answers an ACK after it with ERROR. What arrives meanwhile stays unsettled, and is delivered again.
+    pub fn begin_drain(&mut self, deadline: Option<Instant>) -> Vec<(SubscriptionId, ReceiptId)> {
+        self.draining = true;
+        let all: Vec<_> =
+            self.subscriptions.iter().map(|entry| (entry.id, entry.unsubscribe_frame())).collect();
+        let mut awaited = Vec::new();
+        for (id, frame) in all {
+            let auto = self.ack_mode(id) == Some(AckMode::Auto);
+            if let Some(mut frame) = frame.filter(|_| auto)
+                && let Ok(receipt) = self.send_with_receipt(&mut frame, deadline)
+            {
+                if let Some(entry) = self.subscriptions.get_mut(id) {
+                    entry.request.announce = false;
+                }
+                awaited.push((id, receipt));
+            } else if let Some(entry) = self.subscriptions.get(id) {
+                self.wakers.extend(entry.inbox.end(End::Clean));
+            }
+        }
+        awaited
+    }
+
     /// The connection that messages come from now; a later one has a higher number.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -223,41 +254,7 @@ impl Machine {
 
     /// How messages of a subscription are acknowledged; `None` once it is gone.
     pub fn ack_mode(&self, id: SubscriptionId) -> Option<AckMode> {
-        self.subscriptions.ack_mode(id)
-    }
-
-    /// Queues ACK or NACK for `message`, which came on the connection `epoch`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::StaleAck`] if that connection is gone, [`ErrorKind::Protocol`] if the message lacks what
-    /// an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK in STOMP 1.0.
-    pub fn settle(&mut self, epoch: u64, message: &Frame, accept: bool) -> Result<(), Error> {
-        let current = epoch == self.epoch || planted!(self, SettleStaleAck);
-        if !current || !matches!(self.phase, Phase::Connected(_)) {
-            return Err(Error::new(
-                ErrorKind::StaleAck,
-                "the connection that delivered this message is gone; the broker will deliver it again",
-            ));
-        }
-        if !self.profile.acknowledges {
-            return Ok(());
-        }
-        let version = self.settling_version()?;
-        let mut frame = Frame::new(if accept { Command::Ack } else { Command::Nack });
-        // STOMP 1.2, section ACK: `id` repeats the `ack` header; 1.1 names message and subscription; 1.0 the message.
-        let (names, rename): (&[&str], _) = match version {
-            Version::V1_2 => (&["ack"], Some("id")),
-            Version::V1_1 => (&["message-id", "subscription"], None),
-            Version::V1_0 => (&["message-id"], None),
-        };
-        for name in names {
-            let Some(value) = message.header(name) else {
-                let text = format!("the broker sent no {name} header, so there is nothing to acknowledge");
-                return Err(Error::new(ErrorKind::Protocol, text));
-            };
-            frame.headers_mut().push(rename.unwrap_or(name), value);
-        }
-        self.transmit.push(Encoder::new(version), &frame, None)
+        self.subscriptions.get(id).map(|entry| entry.request.ack)
     }
 
     /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
@@ -297,17 +294,20 @@ impl Machine {
             Err(_) if self.is_offline() => {}
             Err(error) => return Err(error),
         }
-        self.subscriptions.add(request, &self.profile)
+        if self.draining {
+            return Err(Error::new(ErrorKind::Closed, "the session is being drained by this side"));
+        }
+        self.subscriptions.add(request, &self.profile, &self.flow)
     }
 
     /// Tells the broker of a new subscription, if there is one to tell. What cannot be told does not exist.
     fn announce(&mut self, id: SubscriptionId) -> Result<(), Error> {
         let Ok(version) = self.open_version() else { return Ok(()) };
-        let receipt = self.subscriptions.receipt(id);
+        let receipt = self.subscriptions.get(id).and_then(|entry| entry.receipt);
         let told = self.subscriptions.frame(id, version, &self.profile).and_then(|frame| {
             let Some(mut frame) = frame else { return Ok(()) };
             if let Some(receipt) = receipt {
-                frame.headers_mut().insert("receipt", receipt.to_string());
+                frame.headers_mut().insert("receipt", receipt.text().as_str());
             }
             self.transmit.push(Encoder::new(version), &frame, receipt)
         });
@@ -317,29 +317,22 @@ impl Machine {
         told
     }
 
-    /// There is no connection, and there may be one later.
-    pub fn is_offline(&self) -> bool {
-        match &self.phase {
-            Phase::Idle
-            | Phase::Waiting { .. }
-            | Phase::Dialing { .. }
-            | Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => true,
-            Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(_) => false,
-        }
+    fn is_announced(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.get(id).is_some_and(|entry| entry.request.announce)
     }
 
-    /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
-    pub(super) fn settling_version(&self) -> Result<Version, Error> {
+    /// The version for what may still be said while receipts are awaited before DISCONNECT.
+    pub(super) fn version_before_goodbye(&self) -> Option<Version> {
         match &self.phase {
             Phase::Connected(Connection {
-                state: State::Open { peer, goodbye: Goodbye::Waiting { .. } },
+                state: State::Open { peer, goodbye: Goodbye::Unsaid | Goodbye::Waiting { .. } },
                 ..
-            }) => Ok(peer.version()),
-            _ => self.open_version(),
+            }) => Some(peer.version()),
+            _ => None,
         }
     }
 
-    fn open_version(&self) -> Result<Version, Error> {
+    pub(super) fn open_version(&self) -> Result<Version, Error> {
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { peer, goodbye: Goodbye::Unsaid }, ..

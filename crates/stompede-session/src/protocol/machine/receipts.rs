@@ -1,7 +1,11 @@
 //! Receipts that are awaited: a slab of slots, each with a generation, so that an id never means two things.
+//!
+//! Opening and resolving one allocates nothing once slab and heap have grown to what is outstanding.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
+use std::fmt::Write as _;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -33,7 +37,9 @@ pub(super) struct Receipts {
     slots: Vec<Slot>,
     free: Vec<u32>,
     awaited: usize,
-    deadlines: BTreeSet<(Instant, ReceiptId)>,
+    /// Deadlines, earliest first; those of receipts that have ended meanwhile stay until they come up, or until they
+    /// are the greater part. Most waits are equally long, so a new one goes to the end and costs next to nothing.
+    deadlines: BinaryHeap<Reverse<(Instant, ReceiptId)>>,
     /// Who has to be woken once the caller has let go of its locks.
     wakers: Vec<Waker>,
 }
@@ -47,14 +53,14 @@ struct Slot {
 #[derive(Debug)]
 enum SlotState {
     Free,
-    Awaited { written: bool, deadline: Option<Instant>, waker: Option<Waker> },
+    Awaited { written: bool, waker: Option<Waker> },
     Ended(Outcome),
 }
 
 impl Receipts {
     /// Reserves a slot. `deadline: None` waits as long as the connection lives.
     pub(super) fn open(&mut self, deadline: Option<Instant>) -> ReceiptId {
-        let state = SlotState::Awaited { written: false, deadline, waker: None };
+        let state = SlotState::Awaited { written: false, waker: None };
         let id = match self.free.pop() {
             Some(index) => {
                 let slot = &mut self.slots[index as usize];
@@ -70,7 +76,8 @@ impl Receipts {
         };
         self.awaited += 1;
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
+            self.deadlines.push(Reverse((deadline, id)));
+            self.tidy_deadlines();
         }
         id
     }
@@ -85,14 +92,11 @@ impl Receipts {
     /// Ends the wait for `id`, if somebody still waits.
     pub(super) fn resolve(&mut self, id: ReceiptId, outcome: Outcome) -> bool {
         let Some(slot) = self.slot(id) else { return false };
-        let SlotState::Awaited { deadline, waker, .. } = &mut slot.state else { return false };
-        let (deadline, waker) = (*deadline, waker.take());
+        let SlotState::Awaited { waker, .. } = &mut slot.state else { return false };
+        let waker = waker.take();
         slot.state = SlotState::Ended(outcome);
         self.awaited -= 1;
         self.wakers.extend(waker);
-        if let Some(deadline) = deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
         true
     }
 
@@ -113,15 +117,16 @@ impl Receipts {
 
     /// The next receipt whose time is over, and whether its frame was written.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(ReceiptId, bool)> {
-        let (deadline, id) = *self.deadlines.first()?;
-        if deadline > now {
-            return None;
+        while let Some(Reverse((deadline, id))) = self.deadlines.peek().copied() {
+            if deadline > now {
+                return None;
+            }
+            self.deadlines.pop();
+            if let Some(Slot { state: SlotState::Awaited { written, .. }, .. }) = self.slot(id) {
+                return Some((id, *written));
+            }
         }
-        self.deadlines.pop_first();
-        match self.slot(id) {
-            Some(Slot { state: SlotState::Awaited { written, .. }, .. }) => Some((id, *written)),
-            _ => None,
-        }
+        None
     }
 
     /// Takes the outcome of `id`, or arranges for a wake-up. The slot is free again after `Ready`.
@@ -142,24 +147,57 @@ impl Receipts {
 
     /// Nobody waits for `id` any more.
     pub(super) fn forget(&mut self, id: ReceiptId) {
-        if let Some(SlotState::Awaited { deadline, .. }) = self.release(id) {
+        if let Some(SlotState::Awaited { .. }) = self.release(id) {
             self.awaited -= 1;
-            if let Some(deadline) = deadline {
-                self.deadlines.remove(&(deadline, id));
-            }
         }
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+    /// The earliest deadline of a receipt that is awaited.
+    pub(super) fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(Reverse((deadline, id))) = self.deadlines.peek().copied() {
+            if self.is_awaited(id) {
+                return Some(deadline);
+            }
+            self.deadlines.pop();
+        }
+        None
     }
 
     pub(super) fn awaited(&self) -> usize {
         self.awaited
     }
 
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+    pub(super) fn append_wakers(&mut self, to: &mut Vec<Waker>) {
+        to.append(&mut self.wakers);
+    }
+
+    /// All receipts that are awaited, and whether their frames were written.
+    pub(super) fn awaited_ids(&self) -> Vec<(ReceiptId, bool)> {
+        let slots = self.slots.iter().zip(0..);
+        slots
+            .filter_map(|(slot, index)| match slot.state {
+                SlotState::Awaited { written, .. } => {
+                    Some((ReceiptId { index, generation: slot.generation }, written))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn is_awaited(&self, id: ReceiptId) -> bool {
+        let slot = self.slots.get(id.index as usize);
+        slot.is_some_and(|slot| {
+            slot.generation == id.generation && matches!(slot.state, SlotState::Awaited { .. })
+        })
+    }
+
+    /// Throws deadlines away that mean nothing any more, once they are more than half.
+    fn tidy_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.awaited + SPARE_DEADLINES {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|Reverse((_, id))| self.is_awaited(*id));
+            self.deadlines = deadlines;
+        }
     }
 
     fn release(&mut self, id: ReceiptId) -> Option<SlotState> {
@@ -184,11 +222,110 @@ impl fmt::Display for ReceiptId {
 }
 
 impl ReceiptId {
+    /// What [`Display`](fmt::Display) writes, without an allocation.
+    pub(super) fn text(self) -> ReceiptText {
+        let mut text = ReceiptText { octets: [0; MAX_TEXT], len: 0 };
+        // It always fits: see `MAX_TEXT`.
+        let _ = write!(text, "{self}");
+        text
+    }
+
     /// Reads what [`Display`](fmt::Display) wrote; anything else is no id of ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (index, generation) = text.strip_prefix("r-")?.split_once('-')?;
-        let id = Self { index: index.parse().ok()?, generation: generation.parse().ok()? };
-        // "r-01-0" and "r-+1-0" parse as numbers; they are not what was sent.
-        (id.to_string() == text).then_some(id)
+        Some(Self { index: number(index)?, generation: number(generation)? })
+    }
+}
+
+/// A number as `Display` writes it. "01" and "+1" parse as numbers too; they are not what was sent.
+fn number(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
+/// A receipt id as text, on the stack.
+#[derive(Debug)]
+pub(super) struct ReceiptText {
+    octets: [u8; MAX_TEXT],
+    len: usize,
+}
+
+impl ReceiptText {
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.octets[..self.len]).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for ReceiptText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let room = self.octets.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// What a RECEIPT names: its `receipt-id`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a receipt is one of ours or it is not")]
+pub enum ReceiptName {
+    /// An id that this session gave out, perhaps one that nobody awaits any more.
+    Ours(ReceiptId),
+    /// Any other text, for example a `receipt` header that a caller wrote.
+    Other(Box<str>),
+}
+
+impl ReceiptName {
+    pub(super) fn read(text: &str) -> Self {
+        ReceiptId::parse(text).map_or_else(|| Self::Other(text.into()), Self::Ours)
+    }
+}
+
+/// The text of the `receipt-id` header.
+impl fmt::Display for ReceiptName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(id) => id.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// "r-", "-" and two numbers of at most ten digits.
+const MAX_TEXT: usize = 3 + 2 * 10;
+
+/// Deadlines of ended waits that are kept before tidying up: enough that a few waits never cause it.
+const SPARE_DEADLINES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn ended_waits_are_not_kept_until_their_deadlines() {
+        let start = Instant::now();
+        let mut receipts = Receipts::default();
+        for n in 0..100_000u32 {
+            let deadline = start + std::time::Duration::from_millis(u64::from(n));
+            let id = receipts.open(Some(deadline));
+            assert_eq!(receipts.next_deadline(), Some(deadline));
+            receipts.resolve(id, Outcome::Confirmed);
+            receipts.forget(id);
+        }
+        assert!(receipts.deadlines.len() <= SPARE_DEADLINES + 1);
+        assert_eq!((receipts.slots.len(), receipts.awaited()), (1, 0));
+        assert_eq!(receipts.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_largest_id_fits_and_reads_back() {
+        let id = ReceiptId { index: u32::MAX, generation: u32::MAX };
+        assert_eq!(id.text().as_str(), "r-4294967295-4294967295");
+        assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+        for other in ["r-4294967296-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"] {
+            assert_eq!(ReceiptId::parse(other), None, "{other}");
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! Whether, when and where to connect again.
 
+use std::sync::Arc;
+
 use stompede_transport::Endpoint;
 
+use super::backoff::Hosts;
 use super::planted::planted;
 use super::{Machine, Phase};
-use crate::protocol::connection::{Connection, Goodbye, State};
+use crate::protocol::connection::{Connected, Connection, Goodbye, State};
 use crate::protocol::{Attempt, Event, Output};
-use crate::{Error, ErrorKind};
+use crate::{BrokerProfile, Error, ErrorKind};
 
 impl Machine {
     /// What the attempt under way says of itself; before the first one, what it would say.
@@ -26,6 +29,28 @@ impl Machine {
         if !matches!(self.phase, Phase::Closed(_)) {
             self.outputs.push_back(Output::Abandon);
             self.end(Some(cause));
+        }
+    }
+
+    /// CONNECTED has come.
+    pub(super) fn on_connected(&mut self, peer: Arc<Connected>) {
+        let version = peer.version();
+        self.profile = self.config.profile.unwrap_or_else(|| BrokerProfile::detect(peer.server().as_deref()));
+        self.hosts = Hosts::default();
+        self.ever_connected = true;
+        self.connected_at = self.now;
+        self.outputs.push_back(Output::Event(Event::Connected(peer)));
+        self.restore(version);
+    }
+
+    /// There is no connection, and there may be one later.
+    pub fn is_offline(&self) -> bool {
+        match &self.phase {
+            Phase::Idle
+            | Phase::Waiting { .. }
+            | Phase::Dialing { .. }
+            | Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => true,
+            Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(_) => false,
         }
     }
 
@@ -125,6 +150,10 @@ impl Machine {
             | ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut
             | ErrorKind::OutboxFull
+            | ErrorKind::DrainTimedOut
+            | ErrorKind::Stalled
+            | ErrorKind::Overflowed
+            | ErrorKind::TransactionEnded
             | ErrorKind::HeldBack
             | ErrorKind::StaleAck
             | ErrorKind::AlreadySettled
@@ -146,7 +175,10 @@ impl Machine {
                 self.backlog.push(frame, receipt, false, self.now);
             }
         }
+        self.stage.clear();
+        self.transactions.clear();
         self.subscriptions.lose_connection();
+        self.read_on();
         let (backlog, subscriptions) = (&self.backlog, &self.subscriptions);
         self.receipts.resolve_all(cause, |id| backlog.holds(id) || subscriptions.awaits(id));
         if !planted!(self, NoDisconnectedEvent) {

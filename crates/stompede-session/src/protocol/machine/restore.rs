@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stompede_codec::{Encoder, Frame, Version};
 
 use super::planted::planted;
-use super::{Machine, Outcome, ReceiptId, SubscriptionId};
+use super::{End, Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::protocol::{Event, Output};
 use crate::{Error, ErrorKind};
 
@@ -60,9 +60,13 @@ impl Restore {
 impl Machine {
     /// The connection is open: brings everything back.
     pub(super) fn restore(&mut self, version: Version) {
+        if self.draining {
+            // They were ended for their consumers, and nobody said so to this broker.
+            return self.send_backlog();
+        }
         if self.restore.careful {
             self.transmit.hold(true);
-            let left = self.subscriptions.keys().into();
+            let left = self.subscriptions.ids().into();
             self.restore.step = Step::OneByOne { left, current: None };
             return self.restore_next();
         }
@@ -79,14 +83,14 @@ impl Machine {
             return;
         }
         let mut frames = Vec::new();
-        for key in self.subscriptions.keys() {
+        for key in self.subscriptions.ids() {
             if let Some(frame) = self.subscribe_frame(key, version) {
                 frames.push((key, frame));
             }
         }
         let last = frames.len().checked_sub(1);
         for (index, (key, mut frame)) in frames.into_iter().enumerate() {
-            let receipt = self.subscriptions.receipt(key);
+            let receipt = self.receipt_of(key);
             let mut name = receipt.map(|id| id.to_string());
             if Some(index) == last && self.profile.receipts {
                 let name = name.get_or_insert_with(|| format!("restore-{}", self.epoch));
@@ -108,14 +112,14 @@ impl Machine {
 
     /// The next one of those that are brought back one at a time.
     fn restore_next(&mut self) {
-        let Ok(version) = self.settling_version() else { return };
+        let Some(version) = self.version_before_goodbye() else { return };
         while let Step::OneByOne { left, current } = &mut self.restore.step {
             *current = None;
             let (what, receipt, frame) = match left.pop_front() {
                 Some(key) => {
                     let Some(frame) = self.subscribe_frame(key, version) else { continue };
-                    let receipt = self.subscriptions.receipt(key);
-                    let name = format!("restore-{}-{}", self.epoch, self.subscriptions.number(key));
+                    let receipt = self.receipt_of(key);
+                    let name = format!("restore-{}-{}", self.epoch, key.number());
                     (What::Subscription(key), receipt.map_or(name, |id| id.to_string()), frame)
                 }
                 None if self.backlog.next_is_suspect() => {
@@ -164,7 +168,7 @@ impl Machine {
         if !self.restore.lets_sends_through() {
             return;
         }
-        let Ok(version) = self.settling_version() else { return };
+        let Some(version) = self.version_before_goodbye() else { return };
         while let Some((frame, receipt, replayed)) = self.backlog.next_to_send() {
             let queued = self.transmit.push(self.encoder(version, &frame), &frame, receipt);
             match (queued, receipt) {
@@ -186,7 +190,7 @@ impl Machine {
             }
             Step::OneByOne { current: Some(current), .. } if *current.receipt == *name => {
                 if let What::Subscription(key) = current.what
-                    && let Some(entry) = self.subscriptions.entry(key)
+                    && let Some(entry) = self.subscriptions.get_mut(key)
                 {
                     entry.strikes = 0;
                 }
@@ -219,7 +223,7 @@ impl Machine {
 
     fn strike(&mut self, what: What, strikes: u8, error: &Error) {
         let so_far = match what {
-            What::Subscription(key) => self.subscriptions.entry(key).map(|entry| &mut entry.strikes),
+            What::Subscription(key) => self.subscriptions.get_mut(key).map(|entry| &mut entry.strikes),
             What::Message(id) => self.backlog.get(id).map(|kept| &mut kept.strikes),
         };
         let Some(so_far) = so_far else { return };
@@ -269,7 +273,9 @@ impl Machine {
 
     /// The SUBSCRIBE for this connection. Tells the gap, and ends what this broker cannot have.
     fn subscribe_frame(&mut self, key: SubscriptionId, version: Version) -> Option<Frame> {
-        if self.subscriptions.was_on_wire(key) && !planted!(self, NoGapMarker) {
+        let entry = self.subscriptions.get(key)?;
+        if entry.was_on_wire() && !planted!(self, NoGapMarker) {
+            self.wakers.extend(entry.inbox.mark_gap());
             self.outputs.push_back(Output::Event(Event::Gap(key)));
         }
         match self.subscriptions.frame(key, version, &self.profile) {
@@ -282,12 +288,19 @@ impl Machine {
     }
 
     /// The broker will not have it.
-    pub(super) fn end_subscription(&mut self, key: SubscriptionId, error: Error) {
-        let Some((_, receipt)) = self.subscriptions.remove(key) else { return };
-        if let Some(receipt) = receipt {
-            self.receipts.resolve(receipt, Outcome::Rejected(error.clone()));
+    pub(super) fn end_subscription(&mut self, key: SubscriptionId, cause: Error) {
+        let Some(entry) = self.subscriptions.remove(key) else { return };
+        self.transactions.forget_subscription(key);
+        self.wakers.extend(entry.inbox.end(End::Failed(cause.clone())));
+        if let Some(receipt) = entry.receipt {
+            self.receipts.resolve(receipt, Outcome::Rejected(cause.clone()));
         }
-        self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription: key, error }));
+        self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription: key, cause }));
+    }
+
+    /// The receipt that goes with the next SUBSCRIBE of this one.
+    fn receipt_of(&self, key: SubscriptionId) -> Option<ReceiptId> {
+        self.subscriptions.get(key)?.receipt
     }
 
     fn settle_message(&mut self, id: ReceiptId, outcome: Outcome) {

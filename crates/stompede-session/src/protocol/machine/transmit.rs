@@ -17,6 +17,8 @@ pub(super) struct Transmit {
     held: bool,
     queue: VecDeque<Entry>,
     bytes: usize,
+    /// Bytes of acknowledgements among them.
+    ack_bytes: usize,
     /// Frames that were ever queued; the number of the last one.
     queued: u64,
     /// Whether frames are kept beside their encoded form, to be told of when they are taken.
@@ -34,6 +36,17 @@ struct Entry {
     frame: Option<Box<Frame>>,
     /// It is to wait for another connection should this one be lost before it is written.
     lasts: bool,
+    ack: bool,
+}
+
+/// A frame on its way out.
+pub(super) struct Taken {
+    pub(super) item: Outbound,
+    pub(super) receipt: Option<ReceiptId>,
+    /// There only if somebody wants to be told of it.
+    pub(super) frame: Option<Frame>,
+    /// Whether it is an acknowledgement.
+    pub(super) ack: bool,
 }
 
 impl Transmit {
@@ -48,7 +61,22 @@ impl Transmit {
         self.bytes += item.remaining();
         self.queued += 1;
         let frame = self.told(frame);
-        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false });
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false, ack: false });
+        Ok(())
+    }
+
+    /// The same for an acknowledgement.
+    pub(super) fn push_ack(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        receipt: Option<ReceiptId>,
+    ) -> Result<(), Error> {
+        self.push(encoder, frame, receipt)?;
+        if let Some(entry) = self.queue.back_mut() {
+            entry.ack = true;
+            self.ack_bytes += entry.item.remaining();
+        }
         Ok(())
     }
 
@@ -89,26 +117,32 @@ impl Transmit {
         self.held = held;
     }
 
-    /// The next one to be written, and its frame if somebody wants to be told of it.
-    pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>, Option<Frame>)> {
+    /// The next one to be written.
+    pub(super) fn pop(&mut self) -> Option<Taken> {
         if let Some((item, frame)) = self.first.pop_front() {
             self.bytes -= item.remaining();
-            return Some((item, None, frame.map(|frame| *frame)));
+            return Some(Taken { item, receipt: None, frame: frame.map(|frame| *frame), ack: false });
         }
         if self.held {
             return None;
         }
-        let Entry { item, receipt, frame, .. } = self.queue.pop_front()?;
+        let entry = self.queue.pop_front()?;
+        self.uncount(&entry);
+        let Entry { item, receipt, frame, ack, .. } = entry;
         let frame = frame.filter(|_| self.keep_frames).map(|frame| *frame);
-        self.bytes -= item.remaining();
-        Some((item, receipt, frame))
+        Some(Taken { item, receipt, frame, ack })
+    }
+
+    /// Whether [`pop`](Self::pop) has something to give.
+    pub(super) fn has_next(&self) -> bool {
+        !self.first.is_empty() || !(self.held || self.queue.is_empty())
     }
 
     /// Takes the frame with this receipt out again; it must never be written.
     pub(super) fn withdraw(&mut self, receipt: ReceiptId) {
         let at = self.queue.iter().position(|entry| entry.receipt == Some(receipt));
         if let Some(entry) = at.and_then(|at| self.queue.remove(at)) {
-            self.bytes -= entry.item.remaining();
+            self.uncount(&entry);
         }
     }
 
@@ -116,7 +150,7 @@ impl Transmit {
     pub(super) fn clear(&mut self) -> Vec<(Frame, Option<ReceiptId>)> {
         self.first.clear();
         self.held = false;
-        self.bytes = 0;
+        (self.bytes, self.ack_bytes) = (0, 0);
         let queue = std::mem::take(&mut self.queue);
         let lasting = queue.into_iter().filter(|entry| entry.lasts);
         lasting.filter_map(|entry| Some((*entry.frame?, entry.receipt))).collect()
@@ -140,6 +174,10 @@ impl Transmit {
         self.bytes
     }
 
+    pub(super) fn ack_bytes(&self) -> usize {
+        self.ack_bytes
+    }
+
     pub(super) fn queued(&self) -> u64 {
         self.queued
     }
@@ -147,6 +185,13 @@ impl Transmit {
     /// All frames up to this number have left the queue.
     pub(super) fn taken(&self) -> u64 {
         self.queue.front().map_or(self.queued, |entry| entry.number - 1)
+    }
+
+    fn uncount(&mut self, entry: &Entry) {
+        self.bytes -= entry.item.remaining();
+        if entry.ack {
+            self.ack_bytes -= entry.item.remaining();
+        }
     }
 }
 
