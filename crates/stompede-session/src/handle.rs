@@ -49,13 +49,19 @@ impl Session {
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
         let receipt_timeout = config.receipt_timeout;
+        let retries = config.reconnect.retry_initial_connect;
         let shared = driver::start(config, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
         let session = Self(Arc::new(Handle { shared, receipt_timeout }));
         let mut state = session.0.shared.state().subscribe();
-        let reached = state
-            .wait_for(|state| matches!(state, SessionState::Connected(_) | SessionState::Closed(_)))
-            .await;
+        let reached = state.wait_for(|state| match state {
+            SessionState::Connecting => false,
+            SessionState::Connected(_) | SessionState::Closed(_) => true,
+            // Connected, and lost before anybody looked. Unless the first connect is tried again: then it may not have
+            // been connected yet.
+            SessionState::Reconnecting { .. } => !retries,
+        });
+        let reached = reached.await;
         match reached.as_deref() {
             Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(Error::closed)),
             Ok(_) => {

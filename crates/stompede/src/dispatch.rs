@@ -97,6 +97,10 @@ impl Observer for Dispatch {
             Event::HeartBeatTimeout { silent_for } => {
                 self.tell_all(&Notice::HeartBeatTimeout(*silent_for), Mailbox::insist);
             }
+            Event::Disconnected(cause) => {
+                self.connected.store(false, Ordering::Release);
+                self.tell_all(&Notice::Disconnected(Some(cause.clone())), Mailbox::insist);
+            }
             Event::Closed(cause) => self.finish(cause.clone()),
             _ => {}
         }

@@ -53,8 +53,9 @@ pub use subscribe::SubscribeBuilder;
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Confirmed, Error, ErrorKind, HeartBeat, Message, Recovery, SendBuilder, SendError, SendFuture,
-    SessionState, Subscription, Unsent,
+    AckMode, BrokerProfile, Confirmed, Durable, Error, ErrorKind, Guarantee, HeartBeat, HostOrder, Message,
+    OutboxLimits, ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy, SessionState,
+    Subscription, Unsent, WhileOffline,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
