@@ -29,8 +29,9 @@ pub struct ReconnectPolicy {
     /// Whether the first connection is tried again as well. If not, which is the default, `connect()` fails when no
     /// host could be reached once.
     pub retry_initial_connect: bool,
-    /// Whether a refused login is tried again. If not, which is the default, it ends the session: the same
-    /// credentials would be refused again, and some brokers lock the account.
+    /// Whether a refused login is tried again, one that a WebSocket upgrade is refused for (401, 403) included. If not,
+    /// which is the default, it ends the session: the same credentials would be refused again, and some brokers lock the
+    /// account.
     pub retry_refused_login: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stompede_transport::Endpoint;
+use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
 use super::backoff::Hosts;
 use super::planted::planted;
@@ -129,14 +129,19 @@ impl Machine {
     }
 
     fn is_fatal(&mut self, error: &Error) -> bool {
+        let refused_login = !self.config.reconnect.retry_refused_login && !planted!(self, RefusedLoginLoops);
         match error.kind() {
-            ErrorKind::LoginRefused => {
-                !self.config.reconnect.retry_refused_login && !planted!(self, RefusedLoginLoops)
-            }
+            ErrorKind::LoginRefused => refused_login,
             // A message that breaks a limit is delivered again as soon as we are back, and would be for ever.
             ErrorKind::Protocol => std::mem::replace(&mut self.poisoned, true),
-            ErrorKind::DialFailed
-            | ErrorKind::ConnectTimedOut
+            ErrorKind::DialFailed => match error.transport().map(TransportError::kind) {
+                // The same in HTTP.
+                Some(TransportErrorKind::Unauthorized | TransportErrorKind::Forbidden) => refused_login,
+                // No host and no time makes a setting right.
+                Some(TransportErrorKind::InvalidSetting) => true,
+                _ => false,
+            },
+            ErrorKind::ConnectTimedOut
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError
             | ErrorKind::ConnectionLost
