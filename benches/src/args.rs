@@ -1,5 +1,9 @@
 //! What the command line asks for.
 
+use std::process::ExitCode;
+
+use crate::flavor::Flavor;
+
 /// How a run is to be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -7,22 +11,41 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// Names of what to run; empty for all.
     pub(crate) only: Vec<String>,
+    /// Runtimes to run on, where there is a choice.
+    pub(crate) flavors: Vec<Flavor>,
+    /// What the names of clients contain that are to run, where there is a choice: for a profiler.
+    pub(crate) client: String,
 }
 
 impl Options {
+    /// Reads what cargo and the user pass; or gives what to end with at once, after having said why.
+    pub(crate) fn read(args: impl Iterator<Item = String>) -> Result<Self, ExitCode> {
+        match Self::parse(args) {
+            Ok(Some(options)) => Ok(options),
+            Ok(None) => Err(ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("{error}");
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
     /// Reads what cargo and the user pass; `None` if only a list of tests is wanted, of which there is none.
     ///
     /// Only `cargo bench` passes `--bench`. Without it, or with `--test`, this is a test.
-    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut args = args;
         let (mut bench, mut test) = (false, false);
-        let mut options = Self { rounds: ROUNDS, only: Vec::new() };
+        let mut options =
+            Self { rounds: ROUNDS, only: Vec::new(), flavors: Flavor::ALL.to_vec(), client: String::new() };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--bench" => bench = true,
                 "--test" => test = true,
                 "--list" => return Ok(None),
                 "--rounds" => options.rounds = rounds(args.next())?,
+                "--client" => options.client = args.next().ok_or("--client needs a name or a part of one")?,
+                "--flavor" | "--flavour" => options.flavors = vec![flavor(args.next())?],
                 // Options of the test harness that this is not, such as `--nocapture`.
                 _ if arg.starts_with('-') => {}
                 _ => options.only.push(arg),
@@ -48,6 +71,12 @@ fn rounds(given: Option<String>) -> Result<usize, String> {
     }
 }
 
+fn flavor(given: Option<String>) -> Result<Flavor, String> {
+    let given = given.ok_or("--flavor needs ct or mt")?;
+    let found = Flavor::ALL.into_iter().find(|flavor| flavor.name() == given);
+    found.ok_or_else(|| format!("--flavor needs ct (current thread) or mt (two workers), not {given:?}"))
+}
+
 /// Enough for a median that one disturbed round cannot move.
 const ROUNDS: usize = 15;
 
@@ -62,7 +91,17 @@ mod tests {
     #[test]
     fn only_cargo_bench_measures() {
         assert_eq!(parse("--bench").rounds, ROUNDS);
-        assert_eq!(parse("--bench small --rounds 40"), Options { rounds: 40, only: vec!["small".into()] });
+        assert_eq!(
+            parse("--bench small --rounds 40"),
+            Options {
+                rounds: 40,
+                only: vec!["small".into()],
+                flavors: Flavor::ALL.to_vec(),
+                client: String::new(),
+            }
+        );
+        assert_eq!(parse("--bench --client raw").client, "raw");
+        assert_eq!(parse("--bench --flavor mt").flavors, [Flavor::TwoWorkers]);
         assert!(parse("--nocapture").is_test());
         assert!(parse("--bench --test").is_test());
         assert!(Options::parse(["--rounds".into(), "none".into()].into_iter()).is_err());

@@ -8,13 +8,9 @@ use crate::{decoding, encoding, harness, scaling};
 
 /// Runs what the arguments ask for.
 pub fn codec(args: impl Iterator<Item = String>) -> ExitCode {
-    let options = match Options::parse(args) {
-        Ok(Some(options)) => options,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+    let options = match Options::read(args) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     let run = Run::of(&options);
     if options.is_test() {
@@ -91,7 +87,8 @@ mod tests {
     use super::*;
 
     fn run(only: &[&str]) -> Run {
-        Run::of(&Options { rounds: 0, only: only.iter().copied().map(String::from).collect() })
+        let only = only.iter().copied().map(String::from).collect();
+        Run::of(&Options { rounds: 0, only, flavors: Vec::new(), client: String::new() })
     }
 
     #[test]

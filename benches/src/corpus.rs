@@ -132,6 +132,13 @@ pub(crate) fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace(':', "\\c").replace('\n', "\\n").replace('\r', "\\r")
 }
 
+/// The n-th MESSAGE to a subscription, as RabbitMQ sends it: eight headers and JSON of so many octets.
+pub(crate) fn delivery_to(subscription: &str, n: usize, body: usize) -> Message {
+    let mut message = delivery(n, "application/json", json(n, body));
+    message.headers[0].1 = subscription.into();
+    message
+}
+
 /// MESSAGE as RabbitMQ sends it; content-length is the eighth header.
 fn delivery(n: usize, content_type: &str, body: Vec<u8>) -> Message {
     let headers = vec![
@@ -191,8 +198,8 @@ fn tiny(n: usize, random: &mut Random) -> Message {
     }
 }
 
-/// A JSON object of exactly so many octets.
-fn json(n: usize, len: usize) -> Vec<u8> {
+/// A JSON object of exactly so many octets, 27 at least.
+pub(crate) fn json(n: usize, len: usize) -> Vec<u8> {
     let mut body = format!("{{\"id\":{n:010},\"text\":\"").into_bytes();
     body.extend(PROSE.bytes().cycle().take(len - body.len() - 2));
     body.extend_from_slice(b"\"}");

@@ -46,6 +46,22 @@ pub(crate) fn interleave_timed(contenders: &mut [Contender<'_, Duration>], round
     Times(times)
 }
 
+/// The same for contenders that give several figures each: the rounds of each figure.
+pub(crate) fn interleave_figures<const N: usize>(
+    contenders: &mut [Contender<'_, [f64; N]>],
+    rounds: usize,
+) -> [Times; N] {
+    let mut figures = [(); N].map(|()| vec![Vec::with_capacity(rounds); contenders.len()]);
+    for _ in 0..rounds {
+        for (at, contender) in contenders.iter_mut().enumerate() {
+            for (figures, figure) in figures.iter_mut().zip((contender.run)()) {
+                figures[at].push(figure);
+            }
+        }
+    }
+    figures.map(Times)
+}
+
 impl Times {
     /// The median time of a contender in seconds.
     pub(crate) fn median(&self, contender: usize) -> f64 {

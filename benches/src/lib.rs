@@ -10,12 +10,16 @@ mod codec;
 mod corpus;
 mod decoding;
 mod encoding;
+mod flavor;
 mod harness;
+mod memory;
 mod ours;
 mod peers;
 mod report;
 mod scaling;
+mod session;
 mod tally;
 
 pub use broker::{broker, broker_idle};
 pub use codec::codec;
+pub use session::{session, session_idle, session_server};

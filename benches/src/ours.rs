@@ -19,7 +19,7 @@ pub(crate) fn owned(wire: &[u8]) -> Tally {
     let mut tally = Tally::default();
     for chunk in wire.chunks(CHUNK) {
         decoder.push_slice(chunk);
-        while let Some(item) = decoder.next().expect("a stream without mistakes") {
+        while let Some(item) = &decoder.next().expect("a stream without mistakes") {
             if let Item::Frame(frame) = black_box(item) {
                 tally.frame(frame.command().as_str().as_bytes(), frame.headers().len(), frame.body());
             }
@@ -50,7 +50,7 @@ pub(crate) fn borrowed(wire: &[u8]) -> Tally {
     let mut tally = Tally::default();
     for chunk in wire.chunks(CHUNK) {
         decoder.push_slice(chunk);
-        while let Some(item) = decoder.next_ref().expect("a stream without mistakes") {
+        while let Some(item) = &decoder.next_ref().expect("a stream without mistakes") {
             if let ItemRef::Frame(frame) = black_box(item) {
                 tally.frame(frame.command().as_str().as_bytes(), frame.headers().len(), frame.body());
             }

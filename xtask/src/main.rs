@@ -3,6 +3,7 @@
 mod args;
 mod cargo;
 mod clock;
+mod consumers;
 mod failure;
 mod foreign;
 mod fuzz;

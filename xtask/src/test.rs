@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::Options;
 use crate::cargo::Cargo;
+use crate::consumers;
 use crate::failure::Failure;
 use crate::foreign;
 use crate::install::{self, Plan};
@@ -22,6 +23,9 @@ const EXAMPLES: &str = "stompede-examples";
 
 /// The package that is tested against real brokers.
 const REAL_BROKERS: &str = "stompede-real-brokers";
+
+/// A program of somebody else, outside the workspace, with our broker alone among its dev-dependencies.
+const BROKER_CONSUMER: &str = "--manifest-path tests/consumers/broker/Cargo.toml";
 
 /// The example that is also run against a real broker.
 const QUICKSTART: &str = "quickstart";
@@ -44,6 +48,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("docs", &|report| noted(report, "docs", docs(&cargo))),
         ("examples", &|report| examples(&cargo, report)),
         ("cargo-deny", &|report| cargo_deny(&cargo, report)),
+        ("consumers", &|report| consumers::run(&cargo, options, report)),
         ("fuzz", &|report| fuzz::smoke(&cargo, plan_fuzz(&cargo, options)?, report)),
         ("foreign", &|report| foreign::run(&cargo, options, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
@@ -116,7 +121,7 @@ fn clippy(cargo: &Cargo) -> Result<(), Failure> {
 /// The crates with optional parts: without any, with each alone, with all; and what must do without tokio or `std`.
 fn features(cargo: &Cargo) -> Result<(), Failure> {
     let metadata = Metadata::read(cargo)?;
-    for package in ["stompede-codec", "stompede-transport"] {
+    for package in ["stompede-codec", "stompede-transport", "stompede"] {
         let check = format!("check -p {package} --no-default-features");
         cargo.run(&check, &[])?;
         for feature in metadata.features(package)? {
@@ -129,7 +134,8 @@ fn features(cargo: &Cargo) -> Result<(), Failure> {
 }
 
 fn tests(cargo: &Cargo) -> Result<(), Failure> {
-    cargo.run(&format!("test --workspace --exclude {REAL_BROKERS} --all-features"), &[])
+    cargo.run(&format!("test --workspace --exclude {REAL_BROKERS} --all-features"), &[])?;
+    cargo.run(&format!("test {BROKER_CONSUMER}"), &[])
 }
 
 fn docs(cargo: &Cargo) -> Result<(), Failure> {

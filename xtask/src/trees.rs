@@ -20,6 +20,8 @@ const RULES: &[(&str, Rule)] = &[
     ("-p stompede-codec", Rule::AtMost(14)),
     // The protocol is sans-IO.
     ("-p stompede-session --no-default-features", Rule::Without(&["tokio"])),
+    // What an application gets for asking for nothing in particular.
+    ("-p stompede", Rule::AtMost(90)),
     // The broker is an independent reading of the specification.
     ("-p stompede-broker --all-features", Rule::Without(&["stompede-session", "stompede"])),
     // The contract alone has no runtime, no WebSocket, no TLS.

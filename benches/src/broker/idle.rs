@@ -1,15 +1,15 @@
 //! What connections take that do nothing.
 
 use std::net::SocketAddr;
-use std::process::{Command, ExitCode};
-use std::{env, fs};
+use std::process::ExitCode;
 
-use stats_alloc::INSTRUMENTED_SYSTEM;
 use stompede_broker::{Broker, BrokerLimits};
 
 use super::client;
-use super::running::{Flavor, Running};
+use super::running::Running;
+use crate::flavor::Flavor;
 use crate::harness;
+use crate::memory::{self, Held, many_files};
 use crate::report::Table;
 
 /// What this part is called on the command line.
@@ -61,28 +61,9 @@ struct Found {
     held: [Held; STAGES.len()],
 }
 
-/// Octets that the process holds.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    /// Asked for and not given back.
-    allocated: usize,
-    /// In memory, where the system tells.
-    resident: Option<usize>,
-}
-
 /// Has the other process do it. Each of its waits has a deadline, so this ends as well.
 fn run(program: &str, connections: usize) -> Found {
-    let mut command = if cfg!(unix) {
-        // The soft limit of open files, which is often 1024, may be raised to the hard one.
-        let mut shell = Command::new("sh");
-        shell.args(["-c", RAISE, program]);
-        shell
-    } else {
-        let mut command = Command::new(program);
-        command.env(OPEN_FILES, "unlimited");
-        command
-    };
-    let output = command.arg(connections.to_string()).output().expect("a process can be started");
+    let output = many_files(program).arg(connections.to_string()).output().expect("a process can be started");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     Found::parse(&text).unwrap_or_else(|| unreachable!("it prints what is read here: {text}"))
@@ -100,9 +81,8 @@ pub fn broker_idle(mut args: impl Iterator<Item = String>) -> ExitCode {
         eprintln!("how many connections?");
         return ExitCode::FAILURE;
     };
-    // Unset or unlimited, it is no limit.
-    let files = env::var(OPEN_FILES).ok().and_then(|files| files.parse().ok()).unwrap_or(usize::MAX);
-    let count = wanted.min(files.saturating_sub(SPARE_FILES) / 2);
+    // Both ends are here.
+    let count = wanted.min(memory::files() / 2);
 
     let mut limits = BrokerLimits::default();
     limits.max_connections = count;
@@ -158,10 +138,7 @@ fn connect(sockets: &mut Vec<std::net::TcpStream>, address: SocketAddr, count: u
 impl Found {
     /// For the process that asked.
     fn to_text(self) -> String {
-        let stages = self.held.map(|held| {
-            let resident = held.resident.map_or("unknown".into(), |octets| octets.to_string());
-            format!("{} {resident}\n", held.allocated)
-        });
+        let stages = self.held.map(|held| held.to_text() + "\n");
         format!("{}\n{}", self.connections, stages.concat())
     }
 
@@ -172,46 +149,12 @@ impl Found {
     }
 }
 
-impl Held {
-    fn parse(line: &str) -> Option<Self> {
-        let (allocated, resident) = line.split_once(' ')?;
-        Some(Self { allocated: allocated.parse().ok()?, resident: resident.parse().ok() })
-    }
-
-    fn now() -> Self {
-        let stats = INSTRUMENTED_SYSTEM.stats();
-        Self { allocated: stats.bytes_allocated - stats.bytes_deallocated, resident: resident() }
-    }
-
-    fn since(self, before: Self) -> Self {
-        Self {
-            allocated: self.allocated.saturating_sub(before.allocated),
-            resident: self.resident.zip(before.resident).map(|(now, then)| now.saturating_sub(then)),
-        }
-    }
-}
-
-/// Octets of the process that are in memory. `status` has them in KiB; `statm` would need the size of a page.
-fn resident() -> Option<usize> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
-}
-
 /// What the connections have done before each look, one after the other.
 const STAGES: [&str; 3] = ["connected", "and subscribed to a topic", "and have sent 96 KiB before"];
 
 /// Frames that each connection sends, and octets of their bodies.
 const BURST: usize = 12;
 const BURST_BODY: usize = 8 * 1024;
-
-/// Raises the limit of open files as far as it goes, says how far, and becomes the program.
-const RAISE: &str = r#"ulimit -S -n "$(ulimit -H -n)"; STOMPEDE_OPEN_FILES="$(ulimit -S -n)" exec "$0" "$@""#;
-
-const OPEN_FILES: &str = "STOMPEDE_OPEN_FILES";
-
-/// Descriptors besides those of the connections: the standard ones, the listeners', the runtime's.
-const SPARE_FILES: usize = 64;
 
 /// As many as a server of a small company may have.
 const CONNECTIONS: usize = 5000;

@@ -16,13 +16,9 @@ pub use idle::broker_idle;
 
 /// Runs what the arguments ask for. `idle` is the path of the program that calls [`broker_idle`].
 pub fn broker(args: impl Iterator<Item = String>, idle: &str) -> ExitCode {
-    let options = match Options::parse(args) {
-        Ok(Some(options)) => options,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+    let options = match Options::read(args) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     if let Some(name) = options.only.iter().find(|name| !PARTS.contains(&&***name)) {
         if options.is_test() {

@@ -5,30 +5,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
 use stompede_broker::{Broker, BrokerBuilder};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use super::DEADLINE;
-
-/// What drives the broker's tasks.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Flavor {
-    /// One thread, as `#[tokio::test]` has it.
-    CurrentThread,
-    /// A worker for each of two cores.
-    TwoWorkers,
-}
-
-impl Flavor {
-    /// A new runtime.
-    pub(super) fn runtime(self) -> Runtime {
-        let mut builder = match self {
-            Self::CurrentThread => Builder::new_current_thread(),
-            Self::TwoWorkers => Builder::new_multi_thread(),
-        };
-        builder.worker_threads(2).enable_all().build().expect("the system has threads and descriptors left")
-    }
-}
+use crate::flavor::Flavor;
 
 /// A broker and the thread that keeps its runtime going; both end when it is dropped.
 pub(super) struct Running {

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::running::{self, Flavor};
-use super::{DEADLINE, client};
+use super::{DEADLINE, client, running};
+use crate::flavor::Flavor;
 use crate::harness::{self, Contender};
 use crate::report::Table;
 

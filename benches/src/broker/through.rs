@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use stompede_broker::Broker;
 use stompede_codec::{Decoder, ItemRef, Limits, Version};
 
-use super::running::{Flavor, Running};
+use super::running::Running;
 use super::{DEADLINE, client, relay};
+use crate::flavor::Flavor;
 use crate::harness::{self, Contender};
 use crate::report::{self, Table};
 use crate::tally::Tally;

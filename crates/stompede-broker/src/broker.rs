@@ -66,7 +66,8 @@ impl Broker {
     pub(crate) async fn start_with(settings: Settings, listeners: Vec<Listen>) -> Result<Self, BrokerError> {
         let hub = Arc::new(Hub::new());
         let limits = Arc::new(settings.limits.clone());
-        let hosts = Hosts::new(&settings.hosts, || Router::new(limits.clone(), hub.clone()));
+        let new = || Router::new(limits.clone(), hub.clone(), &settings.personality);
+        let hosts = Hosts::new(&settings.hosts, new);
         let shared = Arc::new(Shared {
             settings,
             hosts,

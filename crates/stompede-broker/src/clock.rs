@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -12,6 +13,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Milliseconds since 1970, as the `timestamp` of a message has them.
+#[expect(clippy::disallowed_methods, reason = "as above")]
+pub(crate) fn unix_millis() -> u128 {
+    // A clock before 1970 is set wrongly; a message may still be sent.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
 /// One timer that is set again and again.

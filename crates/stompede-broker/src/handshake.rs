@@ -41,7 +41,7 @@ pub(crate) fn welcome(connect: &Frame, shared: &Shared, session: u64) -> Result<
     let client = offer(connect, version)?;
     let (host, router) = choose_host(connect, shared)?;
     let login = check_login(connect, shared)?;
-    let Greeting { server, session: prefix, heart_beat } = &shared.settings.personality.greeting;
+    let Greeting { server, session: prefix, heart_beat, .. } = &shared.settings.personality.greeting;
     let ours = heart_beat.to(client, shared.settings.heart_beat);
     let mut connected = Frame::new(Command::Connected);
     if version > Version::V1_0 {

@@ -22,6 +22,8 @@ pub(crate) struct Agreed {
 #[derive(Debug)]
 pub(crate) struct HeartBeats {
     agreed: Agreed,
+    /// How much of the interval passes before something is sent.
+    send_after: Option<Duration>,
     last_sent: Instant,
     last_received: Instant,
 }
@@ -55,8 +57,11 @@ impl Offer {
 }
 
 impl HeartBeats {
-    pub(crate) fn new(agreed: Agreed, now: Instant) -> Self {
-        Self { agreed, last_sent: now, last_received: now }
+    /// From now on; `eager` ones send after half of the interval.
+    pub(crate) fn new(agreed: Agreed, eager: bool, now: Instant) -> Self {
+        // A quarter of the interval is to spare for timers and the network.
+        let send_after = agreed.send.map(|every| if eager { every / 2 } else { every - every / 4 });
+        Self { agreed, send_after, last_sent: now, last_received: now }
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
@@ -67,9 +72,9 @@ impl HeartBeats {
         self.last_received = now;
     }
 
-    /// When something has to be sent: with a quarter of the interval to spare for timers and the network.
+    /// When something has to be sent.
     pub(crate) fn send_due(&self) -> Option<Instant> {
-        self.agreed.send.and_then(|interval| self.last_sent.checked_add(interval - interval / 4))
+        self.send_after.and_then(|time| self.last_sent.checked_add(time))
     }
 
     /// When the client is taken for dead: after twice the interval, because its timers are no better than ours.
@@ -116,7 +121,7 @@ mod tests {
     async fn an_endless_interval_is_never_due() {
         let endless = Offer::new(Duration::MAX, Duration::MAX);
         let now = crate::clock::now();
-        let beats = HeartBeats::new(endless.agree(endless), now);
+        let beats = HeartBeats::new(endless.agree(endless), false, now);
         let century = Duration::from_secs(100 * 365 * 86_400);
         assert!(beats.silence_due().is_none_or(|due| due > now + century));
         assert!(beats.send_due().is_none_or(|due| due > now + century));

@@ -1,7 +1,8 @@
-//! A STOMP broker inside your process, for development, demos and tests only; production runs on RabbitMQ, ActiveMQ
-//! or Artemis.
+//! A STOMP broker in memory, in one process, for development, demos and tests; production runs on RabbitMQ, ActiveMQ or
+//! Artemis with the same client settings.
 //!
-//! It keeps everything in memory and forgets it when it stops. A client needs no other settings than for a real broker:
+//! It forgets everything when it stops. A client that works with it needs another URL for production, and the login that
+//! you made there:
 //!
 //! ```
 //! use stompede_broker::{Faults, TestBroker};
@@ -19,10 +20,11 @@
 //! # What it does
 //!
 //! STOMP 1.0, 1.1 and 1.2 with every client frame, receipts, transactions that happen whole or not at all, and
-//! heart-beats. An ERROR says what was wrong and ends the connection.
+//! heart-beats. An ERROR says what was wrong and ends the connection. It names the receipt of the frame that it is about;
+//! if that frame cannot be read, then only where its `receipt` stood in the first 8 KiB and had come when it was refused.
 //!
-//! - `/topic/NAME` goes to every subscriber and is not kept. Names are words with dots between them; SUBSCRIBE may use
-//!   `*` for one word and `#` for any number, as with RabbitMQ.
+//! - `/topic/NAME` goes to every subscriber and is not kept; after NACK it comes again to the subscriber who refused it.
+//!   Names are words with dots between them; SUBSCRIBE may use `*` for one word and `#` for any number, as with RabbitMQ.
 //! - `/queue/NAME` goes to one subscriber in turn, as many at a time as its `prefetch-count` (or
 //!   `activemq.prefetchSize`) says. It is held until somebody subscribes, and comes again, in order and with
 //!   `redelivered:true`, after NACK or a lost connection.
@@ -68,6 +70,7 @@ mod router;
 #[cfg(feature = "scripted")]
 pub mod scripted;
 mod stats;
+mod storage;
 mod test_broker;
 mod wait;
 

@@ -10,6 +10,7 @@ use stompede_transport::{BoxTransport, TransportError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
 use crate::Limit;
 use crate::broker::Shared;
@@ -71,21 +72,6 @@ pub(crate) async fn admit(
     accepting: impl Future<Output = Result<BoxTransport, TransportError>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let accepting = tokio::time::timeout(shared.settings.limits.connect_within, accepting);
-    let accepting = async {
-        match accepting.await {
-            Ok(Ok(transport)) => Some(transport),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a connection was not accepted");
-                None
-            }
-            Err(_) => {
-                shared.hub.counters.hit(Limit::ConnectTime);
-                tracing::debug!("a connection was not upgraded in time");
-                None
-            }
-        }
-    };
     if !matches!(taken, Taken::Place(_)) {
         shared.hub.counters.hit(Limit::Connections);
     }
@@ -94,7 +80,7 @@ pub(crate) async fn admit(
         return;
     }
     let transport = tokio::select! {
-        transport = accepting => transport,
+        transport = in_time(&place, accepting) => transport,
         () = stopped(&mut stop) => None,
     };
     let Some(transport) = transport else { return };
@@ -103,6 +89,29 @@ pub(crate) async fn admit(
     }
     let text = format!("{} connections are open already", shared.settings.limits.max_connections);
     connection::turn_away(place, transport, &Refusal::new("too many connections", text)).await;
+}
+
+/// Waits for an upgrade, whose time is also that of the CONNECT behind it.
+async fn in_time(
+    place: &Place,
+    accepting: impl Future<Output = Result<BoxTransport, TransportError>>,
+) -> Option<BoxTransport> {
+    let outcome = match place.connect_due() {
+        Some(due) => timeout_at(due, accepting).await,
+        None => Ok(accepting.await),
+    };
+    match outcome {
+        Ok(Ok(transport)) => Some(transport),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection was not accepted");
+            None
+        }
+        Err(_) => {
+            place.shared.hub.counters.hit(Limit::ConnectTime);
+            tracing::debug!("a connection was not upgraded in time");
+            None
+        }
+    }
 }
 
 async fn accept(stream: TcpStream, kind: Kind, any_as_text: bool) -> Result<BoxTransport, TransportError> {
@@ -122,3 +131,85 @@ fn max_message(frames: &Limits) -> usize {
 
 /// After a failed accept, the next one would most likely fail at once as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use stompede_transport::server::accept_ws_over;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::{Broker, BrokerLimits, clock};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One that lets in so many, and gives each 10 s until CONNECT.
+    async fn broker(max_connections: usize) -> Broker {
+        let limits = BrokerLimits { max_connections, connect_within: 10 * SECOND, ..BrokerLimits::default() };
+        let builder = Broker::builder().without_tcp().without_ws().limits(limits);
+        builder.start().await.expect("started")
+    }
+
+    /// A connection over WebSocket in virtual time: the client's end, and its task.
+    fn dial(broker: &Broker) -> (DuplexStream, JoinHandle<()>) {
+        let (client, ours) = duplex(64 * 1024);
+        let shared = broker.shared().clone();
+        let taken = Place::take(&shared, Origin { url: "ws://memory".into(), peer: None });
+        let (stop, stopped) = watch::channel(false);
+        let task = async move {
+            let config = AcceptConfig::new();
+            let accepting = async { Ok(Box::new(accept_ws_over(ours, &config).await?) as BoxTransport) };
+            admit(taken, shared, accepting, stopped).await;
+            drop(stop);
+        };
+        (client, tokio::spawn(task))
+    }
+
+    async fn upgrade(client: &mut DuplexStream) {
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        client.write_all(request.as_bytes()).await.expect("the broker reads");
+    }
+
+    /// All that comes until the end, and how long after `since` that is.
+    async fn end_of(client: &mut DuplexStream, since: Instant) -> (String, Duration) {
+        let mut wire = Vec::new();
+        client.read_to_end(&mut wire).await.expect("an orderly end");
+        (String::from_utf8_lossy(&wire).into_owned(), clock::now() - since)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_upgrade_leaves_connect_only_the_rest_of_the_time() {
+        let broker = broker(1).await;
+        let accepted = clock::now();
+        let (mut client, task) = dial(&broker);
+        sleep(7 * SECOND).await;
+        upgrade(&mut client).await;
+        let mut wire = String::new();
+        while !wire.contains("no CONNECT within 10s") {
+            wire.push(char::from(client.read_u8().await.expect("more")));
+        }
+        assert_eq!((clock::now() - accepted).as_secs(), 10, "since it was accepted: {wire}");
+        task.await.expect("it ends");
+        assert_eq!(broker.stats().hits(Limit::ConnectTime), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upgrade_that_never_comes_ends_in_time_also_for_who_is_one_too_many() {
+        let broker = broker(0).await;
+        let accepted = clock::now();
+        let (mut dawdler, task) = dial(&broker);
+        assert_eq!(end_of(&mut dawdler, accepted).await, (String::new(), 10 * SECOND));
+        task.await.expect("it ends");
+        assert_eq!(broker.stats().hits(Limit::ConnectTime), 1);
+        // One that hurries is told why.
+        let accepted = clock::now();
+        let (mut client, task) = dial(&broker);
+        upgrade(&mut client).await;
+        let (wire, after) = end_of(&mut client, accepted).await;
+        assert!(wire.contains("message:too many connections\n") && after <= SECOND, "{after:?} {wire}");
+        task.await.expect("it ends");
+        assert!(broker.shared().places.lock().is_empty());
+    }
+}

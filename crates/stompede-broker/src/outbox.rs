@@ -49,14 +49,37 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a frame before those that have come since there were `at` of them. Only for the connection's own task, which
+    /// takes none out in the meantime.
+    pub(crate) fn push_at(&self, at: usize, version: Version, frame: &Frame) -> Result<(), EncodeError> {
+        let item = self.encode(version, frame)?;
+        let mut inner = self.lock();
+        if !inner.ending {
+            inner.bytes += item.remaining();
+            let at = at.min(inner.queue.len());
+            inner.queue.insert(at, item);
+        }
+        Ok(())
+    }
+
+    /// How many frames and heart-beats wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// The version whose form frames have, where this one was agreed on.
+    pub(crate) fn form(&self, version: Version) -> Version {
+        if self.style.always_escaped { Version::V1_2 } else { version }
+    }
+
     /// Queues a heart-beat.
     pub(crate) fn beat(&self) {
         self.queue(Outbound::heart_beat());
     }
 
     fn encode(&self, version: Version, frame: &Frame) -> Result<Outbound, EncodeError> {
-        let Frames { newline_behind, length_as_sent } = self.style;
-        let mut encoder = Encoder::new(version);
+        let Frames { newline_behind, length_as_sent, .. } = self.style;
+        let mut encoder = Encoder::new(self.form(version));
         if length_as_sent && !frame.headers().contains("content-length") && !frame.body().contains(&0) {
             encoder = encoder.content_length(ContentLength::Omit);
         }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use stompede_transport::server::AcceptConfig;
 use stompede_transport::{CloseReason, WsMessageKind};
 
@@ -16,6 +18,7 @@ pub struct Personality {
     pub(crate) messages: Messages,
     pub(crate) ws: Ws,
     pub(crate) receipts: Receipts,
+    pub(crate) order: ReceiptOrder,
     pub(crate) replies: Replies,
     /// The client closes first after DISCONNECT.
     pub(crate) waits_for_close: bool,
@@ -28,15 +31,18 @@ pub(crate) struct Greeting {
     /// What stands before the number in the `session` header.
     pub(crate) session: Option<&'static str>,
     pub(crate) heart_beat: HeartBeatAnswer,
+    /// The first heart-beat comes at once, the others after half of the time.
+    pub(crate) beats_eagerly: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeartBeatAnswer {
     /// What the builder says.
     Own,
-    /// What the client asks for, but no quicker than this many milliseconds.
+    /// What the client asks for, but no quicker than this many milliseconds, and in whole steps of so many.
     AsAsked {
         at_least: u64,
+        in_steps_of: u64,
     },
     Never,
 }
@@ -47,6 +53,10 @@ pub(crate) struct Frames {
     pub(crate) newline_behind: bool,
     /// `content-length` only where the sender had it, or a body holds NUL.
     pub(crate) length_as_sent: bool,
+    /// Headers are escaped as in 1.2, whatever was agreed on.
+    pub(crate) always_escaped: bool,
+    /// A backslash that begins no escape stands for itself.
+    pub(crate) lenient: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +72,10 @@ pub(crate) struct Errors {
     pub(crate) subscribe_fails_late: bool,
     /// What goes nowhere is ignored.
     pub(crate) ignore_unknown_destinations: bool,
+    /// A SEND that chooses its `message-id` is refused.
+    pub(crate) refuse_message_ids: bool,
+    /// Two subscriptions of a client must not have the same id.
+    pub(crate) refuse_second_ids: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +86,8 @@ pub(crate) struct Messages {
     pub(crate) queues_broadcast: bool,
     /// ACK, NACK and transactions mean something.
     pub(crate) settle: bool,
+    /// A MESSAGE has `expires`, `priority` and `timestamp` also where the sender had not.
+    pub(crate) add_properties: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -83,12 +99,25 @@ pub(crate) struct Ws {
     /// Code and words of the close frame.
     goodbye: Option<(u16, &'static str)>,
     pub(crate) answers_disconnect: bool,
+    /// Who says nothing for so long is closed, without an ERROR.
+    pub(crate) idle: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Receipts {
     All,
     OnlyForDisconnect,
+}
+
+/// When a SEND is confirmed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReceiptOrder {
+    /// At once, behind what the client itself gets of it.
+    Plain,
+    /// Before what the client itself gets of it.
+    First,
+    /// Within a transaction behind COMMIT and its own RECEIPT.
+    AfterCommit,
 }
 
 /// How `/temp-queue/NAME` works.
@@ -111,8 +140,14 @@ impl Personality {
                 server: Some(concat!("stompede-broker/", env!("CARGO_PKG_VERSION"))),
                 session: Some("session-"),
                 heart_beat: HeartBeatAnswer::Own,
+                beats_eagerly: false,
             },
-            frames: Frames { newline_behind: false, length_as_sent: false },
+            frames: Frames {
+                newline_behind: false,
+                length_as_sent: false,
+                always_escaped: false,
+                lenient: false,
+            },
             errors: Errors {
                 end: true,
                 end_connect: true,
@@ -120,8 +155,15 @@ impl Personality {
                 silent_when_broken: false,
                 subscribe_fails_late: false,
                 ignore_unknown_destinations: false,
+                refuse_message_ids: false,
+                refuse_second_ids: true,
             },
-            messages: Messages { carry_everything: false, queues_broadcast: false, settle: true },
+            messages: Messages {
+                carry_everything: false,
+                queues_broadcast: false,
+                settle: true,
+                add_properties: false,
+            },
             ws: Ws {
                 kind: WsMessageKind::Auto,
                 any_as_text: false,
@@ -129,8 +171,10 @@ impl Personality {
                 one_frame_a_message: false,
                 goodbye: None,
                 answers_disconnect: true,
+                idle: None,
             },
             receipts: Receipts::All,
+            order: ReceiptOrder::Plain,
             replies: Replies::Both,
             waits_for_close: false,
         }
@@ -138,12 +182,16 @@ impl Personality {
 
     /// RabbitMQ with its STOMP and web-STOMP plugins.
     ///
-    /// - A line feed follows each frame. Heart-beats are as the client asks, but no quicker than a second.
+    /// - A line feed follows each frame. Headers are escaped in every version, as in 1.2.
+    /// - Heart-beats are as the client asks, but in whole seconds and no quicker than one. The first comes at once, the
+    ///   others after half of the time.
+    /// - The RECEIPT of a SEND in a transaction comes behind that of COMMIT. A SEND with a `message-id` is refused.
     /// - ERROR names no receipt and does not end the connection, also after a refused CONNECT. For what is not STOMP,
     ///   and for silence, there is no ERROR, only the end. A refused SUBSCRIBE gets its RECEIPT behind the ERROR.
     /// - A MESSAGE carries all of the sender's headers, also `receipt` and `ack`.
     /// - Over WebSocket everything is text, also what is not UTF-8. DISCONNECT gets no RECEIPT and a refused SUBSCRIBE
-    ///   no ERROR: there is only a close with 1000 and "STOMP died".
+    ///   no ERROR: there is only a close with 1000 and "STOMP died". So it is after a missed heart-beat, after 60 s without
+    ///   a word (a ping counts as none here, unlike there), and for what is not STOMP, where RabbitMQ says 1007.
     /// - `/temp-queue/NAME` is for `reply-to` only.
     pub fn rabbitmq() -> Self {
         let own = Self::stompede();
@@ -151,15 +199,17 @@ impl Personality {
             greeting: Greeting {
                 server: Some("RabbitMQ/3.10.8"),
                 session: Some("session-"),
-                heart_beat: HeartBeatAnswer::AsAsked { at_least: 1000 },
+                heart_beat: HeartBeatAnswer::AsAsked { at_least: 1000, in_steps_of: 1000 },
+                beats_eagerly: true,
             },
-            frames: Frames { newline_behind: true, ..own.frames },
+            frames: Frames { newline_behind: true, always_escaped: true, ..own.frames },
             errors: Errors {
                 end: false,
                 end_connect: false,
                 name_receipts: false,
                 silent_when_broken: true,
                 subscribe_fails_late: true,
+                refuse_message_ids: true,
                 ..own.errors
             },
             messages: Messages { carry_everything: true, ..own.messages },
@@ -168,8 +218,10 @@ impl Personality {
                 any_as_text: true,
                 goodbye: Some((1000, "STOMP died")),
                 answers_disconnect: false,
+                idle: Some(RABBITMQ_IDLE),
                 ..own.ws
             },
+            order: ReceiptOrder::AfterCommit,
             replies: Replies::Implied,
             ..own
         }
@@ -178,8 +230,11 @@ impl Personality {
     /// ActiveMQ Classic.
     ///
     /// - A line feed follows each frame. `session` has colons in it. Heart-beats are as the client asks.
-    /// - ERROR does not end the connection, except after a refused CONNECT and for what is not STOMP.
-    /// - `content-length` is there only if the sender had it.
+    /// - ERROR does not end the connection, except after a refused CONNECT and for what is not STOMP. An escape that is
+    ///   none, such as `\t`, stands for itself.
+    /// - Two subscriptions may have the same id: both get messages, and UNSUBSCRIBE ends the later one.
+    /// - The RECEIPT of a SEND comes before what its sender gets of it.
+    /// - A MESSAGE has `expires`, `priority` and `timestamp`. `content-length` is there only if the sender had it.
     /// - Over WebSocket everything is text, also what is not UTF-8; binary messages of the client are thrown away, and
     ///   of each message the first frame counts.
     /// - `/temp-queue/NAME` has to be subscribed to.
@@ -189,10 +244,12 @@ impl Personality {
             greeting: Greeting {
                 server: Some("ActiveMQ/5.17.2"),
                 session: Some("ID:broker-61616-1700000000000-3:"),
-                heart_beat: HeartBeatAnswer::AsAsked { at_least: 0 },
+                heart_beat: HeartBeatAnswer::AsAsked { at_least: 0, in_steps_of: 1 },
+                beats_eagerly: false,
             },
-            frames: Frames { newline_behind: true, length_as_sent: true },
-            errors: Errors { end: false, ..own.errors },
+            frames: Frames { newline_behind: true, length_as_sent: true, lenient: true, ..own.frames },
+            errors: Errors { end: false, refuse_second_ids: false, ..own.errors },
+            messages: Messages { add_properties: true, ..own.messages },
             ws: Ws {
                 kind: WsMessageKind::Text,
                 any_as_text: true,
@@ -200,6 +257,7 @@ impl Personality {
                 one_frame_a_message: true,
                 ..own.ws
             },
+            order: ReceiptOrder::First,
             replies: Replies::Subscribed,
             ..own
         }
@@ -215,7 +273,12 @@ impl Personality {
     pub fn spring_simple_broker() -> Self {
         let own = Self::stompede();
         Self {
-            greeting: Greeting { server: None, session: None, heart_beat: HeartBeatAnswer::Never },
+            greeting: Greeting {
+                server: None,
+                session: None,
+                heart_beat: HeartBeatAnswer::Never,
+                beats_eagerly: false,
+            },
             errors: Errors { ignore_unknown_destinations: true, ..own.errors },
             messages: Messages { queues_broadcast: true, settle: false, ..own.messages },
             ws: Ws { goodbye: Some((1002, "")), ..own.ws },
@@ -249,11 +312,15 @@ impl HeartBeatAnswer {
     pub(crate) fn to(self, client: Offer, own: Offer) -> Offer {
         match self {
             Self::Own => own,
-            Self::AsAsked { at_least } => {
-                let raised = |millis: u64| if millis == 0 { 0 } else { millis.max(at_least) };
+            Self::AsAsked { at_least, in_steps_of } => {
+                let whole = |millis: u64| millis - millis % in_steps_of;
+                let raised = |millis: u64| if millis == 0 { 0 } else { whole(millis.max(at_least)) };
                 Offer { sends: raised(client.wants), wants: raised(client.sends) }
             }
             Self::Never => Offer::default(),
         }
     }
 }
+
+/// RabbitMQ's `web_stomp.cowboy_opts.idle_timeout`.
+const RABBITMQ_IDLE: Duration = Duration::from_secs(60);

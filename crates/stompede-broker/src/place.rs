@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stompede_codec::Version;
+use tokio::time::Instant;
 
 use crate::broker::Shared;
+use crate::clock;
 use crate::event::BrokerEvent;
 use crate::faults::InForce;
 use crate::heartbeat::Agreed;
@@ -19,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) entry: Arc<Entry>,
     /// What its connection begins with.
     pub(crate) faults: InForce,
+    /// Upgrade and CONNECT together have their time from here on.
+    pub(crate) accepted: Instant,
     is_spare: bool,
 }
 
@@ -96,7 +100,13 @@ impl Place {
         let (greeted, cut) = (OnceLock::new(), AtomicBool::new(false));
         let entry = Arc::new(Entry { id, url, peer, outbox, greeted, cut });
         shared.places.lock().insert(id, entry.clone());
-        Self { shared: shared.clone(), entry, faults: shared.faults.for_new(), is_spare }
+        let faults = shared.faults.for_new();
+        Self { shared: shared.clone(), entry, faults, accepted: clock::now(), is_spare }
+    }
+
+    /// Until when CONNECT must have come; never, if that is later than the clock can tell.
+    pub(crate) fn connect_due(&self) -> Option<Instant> {
+        self.accepted.checked_add(self.shared.settings.limits.connect_within)
     }
 
     pub(crate) fn is_spare(&self) -> bool {
@@ -135,5 +145,6 @@ impl Drop for Place {
     }
 }
 
-/// Connections at the same time that are told that there are too many. They have a second to read it.
+/// Connections at the same time that are told that there are too many. Each costs a task and a socket until it has read
+/// that, which a flood must not make many of.
 const SPARE: usize = 64;

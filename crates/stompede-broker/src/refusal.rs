@@ -25,6 +25,11 @@ impl Refusal {
         Self::new("missing header", format!("{} needs the header {name}", frame.command()))
     }
 
+    /// The client does not read what there is for it.
+    pub(crate) fn slow_consumer(text: String) -> Self {
+        Self::limit(Limit::SlowConsumer, "slow consumer", text)
+    }
+
     pub(crate) fn unknown_destination(text: String) -> Self {
         Self::new(UNKNOWN_DESTINATION, text)
     }

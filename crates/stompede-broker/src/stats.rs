@@ -11,6 +11,8 @@ pub struct BrokerStats {
     pub connections: usize,
     /// Subscriptions that are open now.
     pub subscriptions: usize,
+    /// Bytes that messages take now: in queues, not settled yet, in open transactions.
+    pub stored_bytes: usize,
     /// SEND frames that were accepted.
     pub received: u64,
     /// MESSAGE frames that were handed to subscribers, redeliveries included.
@@ -22,7 +24,10 @@ pub struct BrokerStats {
     hits: [u64; Limit::ALL.len()],
 }
 
-/// What a client can run into. Each has its ERROR, its place in [`BrokerLimits`](crate::BrokerLimits) and its counter.
+/// What a client can run into. Each has its counter and, where its client is ended for it, its ERROR.
+///
+/// How far a client may go, [`BrokerLimits`](crate::BrokerLimits) say; who may log in, and how often heart-beats are due,
+/// the builder's own settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Limit {
@@ -40,7 +45,9 @@ pub enum Limit {
     Destinations,
     /// Messages or bytes in a queue.
     QueueDepth,
-    /// Messages from a topic that were not acknowledged.
+    /// What all messages take together.
+    Storage,
+    /// Messages that were not acknowledged. A topic ends its subscriber; a queue makes it wait, counted once each time.
     Unsettled,
     /// Frames or bytes in open transactions.
     Transactions,
@@ -51,7 +58,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Connections,
         Self::ConnectTime,
         Self::Login,
@@ -59,6 +66,7 @@ impl Limit {
         Self::Subscriptions,
         Self::Destinations,
         Self::QueueDepth,
+        Self::Storage,
         Self::Unsettled,
         Self::Transactions,
         Self::SlowConsumer,
@@ -79,6 +87,7 @@ impl BrokerStats {
 pub(crate) struct Counters {
     pub(crate) connections: AtomicUsize,
     pub(crate) subscriptions: AtomicUsize,
+    pub(crate) stored_bytes: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
@@ -92,6 +101,7 @@ impl Counters {
         BrokerStats {
             connections: self.connections.load(Ordering::Relaxed),
             subscriptions: self.subscriptions.load(Ordering::Relaxed),
+            stored_bytes: self.stored_bytes.load(Ordering::Relaxed),
             received: read(&self.received),
             delivered: read(&self.delivered),
             dropped: read(&self.dropped),

@@ -151,7 +151,9 @@ async fn each_limit_has_its_error_and_its_counter() {
     client.ask("SUBSCRIBE\nid:s\ndestination:/topic/t\nack:client\n\n").await;
     client.say(&(send("/topic/t") + &send("/topic/t"))).await;
     client.message().await;
-    assert_eq!(header(&client.frame().await, "message"), "too slow");
+    let error = client.frame().await;
+    assert_eq!(header(&error, "message"), "too many unacknowledged messages");
+    assert!(error.body_text_lossy().starts_with("1 messages wait"), "{error}");
     assert_eq!(broker.stats().hits(Limit::Unsettled), 1);
 }
 
@@ -165,4 +167,78 @@ async fn a_prefetch_on_a_topic_ends_nobody() {
         client.message().await;
     }
     assert_eq!(broker.stats().hits(Limit::Unsettled), 0);
+}
+
+#[tokio::test]
+async fn a_queue_waits_for_who_holds_too_much_and_counts_it() {
+    let broker = limited(|limits| limits.max_unsettled = 2).await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n").await;
+    for n in 0..4 {
+        sender.send("/queue/a", &n.to_string()).await;
+    }
+    client.message().await;
+    let second = client.message().await;
+    assert_eq!(broker.stats().hits(Limit::Unsettled), 1, "once, however many wait");
+    let more = client.ask(&format!("ACK\nid:{}\n\n", header(&second, "ack"))).await;
+    assert_eq!(more.iter().map(|m| m.body_text().expect("text")).collect::<Vec<_>>(), ["2", "3"]);
+    sender.send("/queue/a", "4").await;
+    assert_eq!((broker.stats().hits(Limit::Unsettled), broker.stats().errors), (2, 0), "and again");
+    // A prefetch is what the client wants, and no limit.
+    let broker = limited(|limits| limits.max_unsettled = 2).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\nprefetch-count:1\n\n").await;
+    client.say(&"SEND\ndestination:/queue/a\n\n\0".repeat(3)).await;
+    client.message().await;
+    assert_eq!(broker.messages("/queue/a").len(), 2);
+    assert_eq!(broker.stats().hits(Limit::Unsettled), 0);
+}
+
+#[tokio::test]
+async fn all_messages_together_have_a_limit_wherever_they_are() {
+    let mut limits = BrokerLimits::default();
+    limits.max_stored_bytes = 3000;
+    let builder =
+        Broker::builder().without_tcp().without_ws().virtual_host("h").virtual_host("i").limits(limits);
+    let broker = builder.start().await.expect("started");
+    let body = "x".repeat(1000);
+    let full = async |destination: &str| {
+        let client = Raw::connected(&broker, "1.2").await;
+        let error = client.refused(&format!("SEND\nreceipt:r\ndestination:{destination}\n\n{body}\0")).await;
+        assert_eq!(
+            (header(&error, "message"), header(&error, "receipt-id")),
+            ("broker is full".into(), "r".into())
+        );
+        assert!(error.body_text_lossy().contains(" of 3000 bytes"), "{error}");
+    };
+    let mut client = Raw::connected(&broker, "1.2").await;
+    // One in a queue, one in an open transaction, and no third.
+    client.send("/queue/a", &body).await;
+    client.ask("BEGIN\ntransaction:t\n\n").await;
+    client.ask(&format!("SEND\ndestination:/queue/b\ntransaction:t\n\n{body}")).await;
+    full("/queue/c").await;
+    full("/topic/c").await;
+    // Headers take room as well.
+    Raw::connected(&broker, "1.2")
+        .await
+        .refused(&format!("SEND\ndestination:/queue/c\na:{body}\n\n\0"))
+        .await;
+    // Received is not settled.
+    client.say("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0").await;
+    let message = client.message().await;
+    full("/queue/c").await;
+    client.ask(&format!("ACK\nid:{}\n\n", header(&message, "ack"))).await;
+    client.send("/queue/c", &body).await;
+    full("/queue/c").await;
+    client.ask("ABORT\ntransaction:t\n\n").await;
+    // Other virtual hosts share the memory.
+    let mut other = Raw::new(&broker);
+    other.say("CONNECT\naccept-version:1.2\nhost:i\n\n\0").await;
+    other.frame().await;
+    other.send("/queue/c", &body).await;
+    full("/queue/d").await;
+    assert_eq!(broker.stats().hits(Limit::Storage), 6);
+    broker.forget_queues();
+    assert_eq!(broker.stats().stored_bytes, 0);
 }

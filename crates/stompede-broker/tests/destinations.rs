@@ -209,3 +209,31 @@ async fn a_long_queue_is_handed_out_whole_and_in_order() {
     seen.sort_unstable();
     assert_eq!(seen, (0..3000).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_topic_brings_again_what_was_refused_to_who_refused_it() {
+    let broker = broker().await;
+    let mut other = Raw::connected(&broker, "1.2").await;
+    other.ask("SUBSCRIBE\nid:o\ndestination:/topic/#\n\n").await;
+    for ack in ["client", "client-individual"] {
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.ask(&format!("SUBSCRIBE\nid:s\ndestination:/topic/*\nack:{ack}\n\n")).await;
+        let mut messages = Vec::new();
+        for n in 0..3 {
+            messages.extend(client.ask(&format!("SEND\ndestination:/topic/a\n\n{n}")).await);
+            assert_eq!(other.body().await, n.to_string());
+        }
+        let again = client.ask(&format!("NACK\nid:{}\n\n", header(&messages[1], "ack"))).await;
+        let expected: &[&str] = if ack == "client" { &["0", "1"] } else { &["1"] };
+        assert_eq!(again.iter().map(|m| m.body_text().expect("text")).collect::<Vec<_>>(), expected);
+        assert!(again.iter().all(|m| header(m, "redelivered") == "true" && header(m, "subscription") == "s"));
+        // It has a new name, and may be settled for good.
+        client.ask(&format!("ACK\nid:{}\n\n", header(again.last().expect("one"), "ack"))).await;
+        // A topic keeps nothing for who has left it.
+        client.ask("UNSUBSCRIBE\nid:s\n\n").await;
+        if ack == "client-individual" {
+            assert!(client.ask(&format!("NACK\nid:{}\n\n", header(&messages[0], "ack"))).await.is_empty());
+        }
+    }
+    assert!(other.ask("SEND\ndestination:/queue/b\n\n").await.is_empty(), "nobody else gets it twice");
+}

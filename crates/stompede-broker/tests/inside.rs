@@ -2,11 +2,17 @@
 
 mod common;
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use common::ws::{CLOSE, CONNECT, RawWs};
 use common::{Raw, broker, header};
-use stompede_broker::{Broker, BrokerEvent, Listen, TestBroker};
-use stompede_transport::{Connector, DefaultConnector, Endpoint, Transport, WsConfig};
+use stompede_broker::{Broker, BrokerEvent, Limit, Listen, MemoryTransport, TestBroker};
+use stompede_transport::{
+    Connector, DefaultConnector, Endpoint, Outbound, Transport, TransportError, TransportErrorKind, WsConfig,
+    memory,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -206,4 +212,57 @@ async fn a_frame_that_is_too_large_gets_its_error_over_websocket_too() {
     let client = Raw::dialled(broker.ws_url()).await;
     let error = client.refused(&format!("SEND\ndestination:/topic/a\n\n{}\0", "x".repeat(1000))).await;
     assert_eq!(header(&error, "message"), "frame is too large");
+}
+
+#[tokio::test]
+async fn a_websocket_message_beyond_every_frame_is_counted_and_closed_with_its_code() {
+    let broker = TestBroker::start().await;
+    let mut client = RawWs::connected(broker.ws_url()).await;
+    client.announce(17 * 1024 * 1024).await;
+    let (kind, close) = client.message().await.expect("a close frame");
+    assert_eq!(
+        (kind, &close[..2]),
+        (CLOSE, &1009_u16.to_be_bytes()[..]),
+        "{}",
+        String::from_utf8_lossy(&close)
+    );
+    assert!(client.message().await.is_none());
+    assert_eq!((broker.stats().hits(Limit::FrameSize), broker.stats().errors), (1, 0));
+}
+
+/// What a transport may do: it refuses to receive more, and still sends.
+#[derive(Debug)]
+struct Choked(MemoryTransport);
+
+impl Transport for Choked {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        let received = self.0.poll_recv(cx);
+        received.map(|_| Some(Err(TransportError::new(TransportErrorKind::TooLarge, "more than I take"))))
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
+        self.0.start_send(item)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_close(cx)
+    }
+}
+
+#[tokio::test]
+async fn what_a_transport_refuses_gets_an_error_where_it_still_sends() {
+    let broker = broker().await;
+    let (client, ours) = memory::pair(1024);
+    broker.accept(Box::new(Choked(ours)));
+    let error = Raw::over(Box::new(client)).refused(CONNECT).await;
+    assert_eq!(header(&error, "message"), "frame is too large");
+    assert_eq!((broker.stats().hits(Limit::FrameSize), broker.stats().errors), (1, 1));
 }

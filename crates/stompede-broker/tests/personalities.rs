@@ -1,24 +1,18 @@
-//! What other brokers do otherwise, trait by trait, each beside what this broker does by itself.
+//! What other brokers write and take otherwise, trait by trait, each beside what this broker does by itself.
+
+#![expect(clippy::disallowed_methods, reason = "a test may read the time that it has made pass")]
 
 mod common;
 
 use std::time::Duration;
 
-use common::ws::{BINARY, CLOSE, CONNECT, RawWs, TEXT};
-use common::{Raw, header};
-use stompede_broker::{Broker, Limit, Personality, TestBroker};
+use common::ws::{BINARY, CONNECT, RawWs, TEXT};
+use common::{Raw, header, like, listening};
+use stompede_broker::{Personality, TestBroker};
 use stompede_codec::Command;
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn like(personality: Personality) -> Broker {
-    let builder = Broker::builder().without_tcp().without_ws().personality(personality);
-    builder.start().await.expect("started")
-}
-
-async fn listening(personality: Personality) -> TestBroker {
-    TestBroker::start_with(Broker::builder().personality(personality)).await
-}
 
 /// All bytes up to and with the next NUL, and the line feeds behind it that have come with it.
 async fn raw_frame(client: &mut Raw) -> String {
@@ -79,100 +73,18 @@ async fn connected_says_who_it_is() {
 #[tokio::test]
 async fn heart_beats_are_answered_as_each_does() {
     for (personality, answers) in [
-        (Personality::stompede(), ["100,100", "100,100"]),
-        (Personality::rabbitmq(), ["1000,1000", "0,1000"]),
-        (Personality::activemq(), ["100,100", "0,500"]),
-        (Personality::spring_simple_broker(), ["0,0", "0,0"]),
+        (Personality::stompede(), ["100,100", "100,100", "100,100"]),
+        (Personality::rabbitmq(), ["1000,1000", "0,1000", "99999000,2000"]),
+        (Personality::activemq(), ["100,100", "0,500", "99999999,2500"]),
+        (Personality::spring_simple_broker(), ["0,0", "0,0", "0,0"]),
     ] {
         let broker = like(personality).await;
-        for (asked, answer) in ["100,100", "500,0"].into_iter().zip(answers) {
+        for (asked, answer) in ["100,100", "500,0", "2500,99999999"].into_iter().zip(answers) {
             let mut client = Raw::new(&broker);
             client.say(&format!("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:{asked}\n\n\0")).await;
             assert_eq!(header(&client.frame().await, "heart-beat"), answer);
         }
     }
-}
-
-#[tokio::test]
-async fn an_error_of_rabbitmq_and_activemq_ends_nothing() {
-    for (personality, receipt_id) in [(Personality::rabbitmq(), None), (Personality::activemq(), Some("r"))] {
-        let broker = like(personality).await;
-        let mut client = Raw::connected(&broker, "1.2").await;
-        client.say("SEND\ndestination:/nowhere\nreceipt:r\n\nx\0").await;
-        let error = client.frame().await;
-        assert_eq!((error.command(), error.header("receipt-id").as_deref()), (Command::Error, receipt_id));
-        // No RECEIPT, and it goes on.
-        assert!(client.ask("SEND\ndestination:/topic/a\n\nx").await.is_empty());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_login_leaves_rabbitmq_open_until_its_time_is_over() {
-    for (personality, stays) in [(Personality::rabbitmq(), true), (Personality::activemq(), false)] {
-        let builder =
-            Broker::builder().without_tcp().without_ws().login("me", "right").personality(personality);
-        let broker = builder.start().await.expect("started");
-        let mut client = Raw::new(&broker);
-        client.say(CONNECT).await;
-        assert_eq!(client.frame().await.command(), Command::Error);
-        tokio::time::sleep(8 * SECOND).await;
-        assert_eq!(broker.stats().connections, usize::from(stays));
-        assert!(client.try_frame().await.is_none(), "and then it ends without another word");
-        drop(client);
-        assert_eq!(broker.stats().hits(Limit::ConnectTime), u64::from(stays));
-    }
-}
-
-#[tokio::test]
-async fn what_is_not_stomp_gets_no_error_from_rabbitmq() {
-    for (personality, says_so) in [(Personality::rabbitmq(), false), (Personality::activemq(), true)] {
-        let broker = like(personality).await;
-        let mut client = Raw::connected(&broker, "1.2").await;
-        client.say("SEND\ndestination:/queue/a\na:\\t\n\nx\0").await;
-        let frame = client.try_frame().await;
-        assert_eq!(frame.map(|frame| frame.command()), says_so.then_some(Command::Error));
-        assert!(client.try_frame().await.is_none());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn silence_gets_no_error_from_rabbitmq() {
-    let broker = like(Personality::rabbitmq()).await;
-    let mut client = Raw::new(&broker);
-    client.say("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:1000,0\n\n\0").await;
-    client.frame().await;
-    assert!(client.try_frame().await.is_none());
-    assert_eq!((broker.stats().hits(Limit::HeartBeat), broker.stats().errors), (1, 0));
-}
-
-#[tokio::test]
-async fn a_failed_subscribe_of_rabbitmq_gets_error_receipt_and_end() {
-    let broker = listening(Personality::rabbitmq()).await;
-    let subscribe = "SUBSCRIBE\nid:s\nreceipt:r\ndestination:/queue/a\nselector:x\n\n\0";
-    let mut client = Raw::connected(&broker, "1.2").await;
-    client.say(subscribe).await;
-    assert_eq!(client.frame().await.command(), Command::Error);
-    assert_eq!(header(&client.frame().await, "receipt-id"), "r");
-    assert!(client.try_frame().await.is_none());
-    // Over WebSocket there is only the end.
-    let mut client = RawWs::connected(broker.ws_url()).await;
-    client.say(subscribe.as_bytes()).await;
-    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8STOMP died".to_vec())));
-}
-
-#[tokio::test]
-async fn disconnect_over_websocket_ends_rabbitmq_without_its_receipt() {
-    let broker = listening(Personality::rabbitmq()).await;
-    let mut client = RawWs::connected(broker.ws_url()).await;
-    client.say(b"DISCONNECT\nreceipt:r\n\n\0").await;
-    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8STOMP died".to_vec())));
-    let mut client = Raw::dialled(broker.tcp_url()).await;
-    assert!(client.ask("DISCONNECT\n\n").await.is_empty(), "over TCP it comes");
-    let own = TestBroker::start().await;
-    let mut client = RawWs::connected(own.ws_url()).await;
-    client.say(b"DISCONNECT\nreceipt:r\n\n\0").await;
-    assert!(client.text().await.starts_with("RECEIPT\n"));
-    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8".to_vec())));
 }
 
 /// How a MESSAGE with these bytes comes over WebSocket.
@@ -281,23 +193,6 @@ async fn temp_queues_are_used_as_each_wants_it() {
 }
 
 #[tokio::test]
-async fn springs_simple_broker_answers_disconnect_alone_and_lets_the_client_close() {
-    let broker = listening(Personality::spring_simple_broker()).await;
-    let mut client = RawWs::connected(broker.ws_url()).await;
-    client.say(b"SUBSCRIBE\nid:s\nreceipt:1\ndestination:/topic/a\n\n\0").await;
-    client.say(b"SEND\nreceipt:2\ndestination:/topic/a\n\nx\0").await;
-    assert!(client.text().await.starts_with("MESSAGE\n"));
-    client.say(b"DISCONNECT\nreceipt:3\n\n\0").await;
-    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:3\n\n\0");
-    assert!(
-        broker.stats().subscriptions == 0 && broker.stats().connections == 1,
-        "it left, and has not closed"
-    );
-    client.say_as(CLOSE, b"\x03\xe8").await;
-    assert_eq!(client.message().await.expect("the answer").0, CLOSE);
-}
-
-#[tokio::test]
 async fn springs_simple_broker_has_no_queues_no_acks_and_no_transactions() {
     let broker = like(Personality::spring_simple_broker()).await;
     let mut listeners = [Raw::connected(&broker, "1.2").await, Raw::connected(&broker, "1.1").await];
@@ -318,11 +213,115 @@ async fn springs_simple_broker_has_no_queues_no_acks_and_no_transactions() {
     assert!(broker.messages("/queue/a").is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn rabbitmq_beats_at_once_and_then_twice_as_often() {
+    for (personality, expected) in
+        [(Personality::rabbitmq(), [0, 2000, 4000]), (Personality::activemq(), [3000, 6000, 9000])]
+    {
+        let broker = like(personality).await;
+        let mut client = Raw::new(&broker);
+        client.say("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,4000\n\n\0").await;
+        let started = Instant::now();
+        let mut wire = raw_frame(&mut client).await;
+        wire.drain(..wire.find('\0').map_or(0, |nul| nul + 2));
+        for beat in expected {
+            while wire.is_empty() {
+                wire = String::from_utf8(client.chunk().await.expect("more").to_vec()).expect("text");
+            }
+            assert_eq!((wire.as_str(), started.elapsed().as_millis()), ("\n", beat));
+            wire.clear();
+        }
+    }
+}
+
 #[tokio::test]
-async fn an_error_of_spring_closes_with_its_own_code() {
-    let broker = listening(Personality::spring_simple_broker()).await;
+async fn rabbitmq_takes_no_message_id_from_a_sender() {
+    for (personality, takes) in [(Personality::rabbitmq(), false), (Personality::stompede(), true)] {
+        let broker = like(personality).await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.say("SEND\nmessage-id:mine\nreceipt:r\ndestination:/queue/a\n\nx\0").await;
+        let answer = client.frame().await;
+        assert_eq!(answer.command() == Command::Receipt, takes, "{answer}");
+        assert_eq!(broker.messages("/queue/a").len(), usize::from(takes));
+    }
+}
+
+#[tokio::test]
+async fn rabbitmq_escapes_headers_in_every_version() {
+    for (personality, escapes) in [(Personality::rabbitmq(), true), (Personality::stompede(), false)] {
+        for version in ["1.0", "1.1"] {
+            let broker = like(personality.clone()).await;
+            let mut client = Raw::connected(&broker, version).await;
+            let subscribe = "SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0";
+            client.say(&format!("{subscribe}SEND\ndestination:/topic/a\nkey:a\\nb\n\n\0")).await;
+            // In 1.0 without escapes a backslash is a backslash.
+            assert!(raw_frame(&mut client).await.contains("\nkey:a\\nb\n"));
+            let mut reader = Raw::connected(&broker, "1.2").await;
+            reader.ask("SUBSCRIBE\nid:s\ndestination:/topic/b\n\n").await;
+            client.say("SEND\ndestination:/topic/b\nkey:a\\nb\n\n\0").await;
+            let read = header(&reader.message().await, "key");
+            let literal = version == "1.0" && !escapes;
+            assert_eq!(read, if literal { "a\\nb" } else { "a\nb" }, "{personality:?} {version}");
+            if version == "1.1" {
+                continue;
+            }
+            // What came to others with a line break goes to a client of 1.0 escaped, or not at all.
+            reader.say("SEND\ndestination:/topic/a\nkey:a\\nb\n\n\0").await;
+            assert_eq!(raw_frame(&mut client).await.contains("\nkey:a\\nb\n"), escapes, "{personality:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn activemq_keeps_an_escape_that_is_none() {
+    let broker = listening(Personality::activemq()).await;
     let mut client = RawWs::connected(broker.ws_url()).await;
-    client.say(b"SEND\nreceipt:r\n\nno destination\0").await;
-    assert!(client.text().await.starts_with("ERROR\n"));
-    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xea".to_vec())));
+    client.say(b"SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    client.say(b"SEND\ndestination:/topic/a\nkey:a\\tb\n\n\0").await;
+    assert!(client.text().await.contains("\nkey:a\\\\tb\n"));
+}
+
+#[tokio::test]
+async fn activemq_lets_two_subscriptions_have_one_id() {
+    let broker = like(Personality::activemq()).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    for topic in ["a", "b", "c"] {
+        client.ask(&format!("SUBSCRIBE\nid:s\nack:client\ndestination:/topic/{topic}\n\n")).await;
+    }
+    assert_eq!(broker.stats().subscriptions, 3);
+    let send = async |client: &mut Raw, topic: &str| {
+        client.ask(&format!("SEND\ndestination:/topic/{topic}\n\n")).await;
+    };
+    // The RECEIPT comes first.
+    for topic in ["a", "b", "c"] {
+        send(&mut client, topic).await;
+        let message = client.message().await;
+        assert_eq!(header(&message, "subscription"), "s");
+        client.ask(&format!("ACK\nid:{}\n\n", header(&message, "ack"))).await;
+    }
+    client.ask("UNSUBSCRIBE\nid:s\n\n").await;
+    assert_eq!(broker.stats().subscriptions, 2, "the last one");
+    client.say("UNSUBSCRIBE\nid:s\n\n\0").await;
+    assert_eq!(client.frame().await.command(), Command::Error, "the others cannot be named any more");
+    send(&mut client, "a").await;
+    client.message().await;
+    client.ask("DISCONNECT\n\n").await;
+    assert_eq!(broker.stats().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn activemq_adds_its_properties_to_a_message() {
+    let broker = like(Personality::activemq()).await;
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    for (send, priority) in [("", "4"), ("priority:9\n", "9")] {
+        client.say(&format!("SEND\ndestination:/topic/a\n{send}\nx\0")).await;
+        let message = client.message().await;
+        assert_eq!(
+            (header(&message, "expires").as_str(), header(&message, "priority").as_str()),
+            ("0", priority)
+        );
+        assert_eq!(message.headers().get_all("priority").count(), 1);
+        assert!(header(&message, "timestamp").parse::<u64>().is_ok_and(|millis| millis > 1_700_000_000_000));
+    }
 }

@@ -147,6 +147,49 @@ async fn the_time_until_connect_is_limited_and_counted() {
     sleep(9 * SECOND).await;
     client.say("CONNECT\nhost:").await;
     let error = client.frame().await;
-    assert_eq!(header(&error, "message"), "too slow");
+    assert_eq!(header(&error, "message"), "no CONNECT in time");
+    assert_eq!(error.body_text(), Ok("no CONNECT within 10s"));
     assert_eq!(broker.stats().hits(Limit::ConnectTime), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_stalled_reads_why_it_was_ended_if_it_reads_at_last() {
+    let broker = limited(|limits| limits.stalled_for = 5 * SECOND).await;
+    let mut slow = Raw::connected(&broker, "1.2").await;
+    slow.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n").await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    for _ in 0..4 {
+        sender.send("/queue/a", &"x".repeat(50_000)).await;
+    }
+    sleep(5 * SECOND + SECOND / 2).await;
+    for _ in 0..4 {
+        assert_eq!(slow.body().await.len(), 50_000);
+    }
+    let error = slow.frame().await;
+    assert_eq!((error.command(), header(&error, "message").as_str()), (Command::Error, "slow consumer"));
+    assert_eq!(error.body_text(), Ok("nothing of what waits was taken for 5s"));
+    assert!(slow.try_frame().await.is_none());
+    assert_eq!(broker.stats().hits(Limit::SlowConsumer), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_too_slow_for_a_topic_reads_why_it_was_ended_if_it_reads_at_last() {
+    let broker = limited(|limits| limits.max_outbox_bytes = 100_000).await;
+    let mut slow = Raw::connected(&broker, "1.2").await;
+    slow.ask("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n").await;
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    let mut sent = 0;
+    while broker.stats().errors == 0 {
+        sender.send("/topic/a", &"x".repeat(10_000)).await;
+        sent += 1;
+    }
+    assert!(sent > 10, "as much as the limit waited for it: {sent}");
+    for _ in 1..sent {
+        assert_eq!(slow.body().await.len(), 10_000);
+    }
+    let error = slow.frame().await;
+    assert_eq!((error.command(), header(&error, "message").as_str()), (Command::Error, "slow consumer"));
+    assert!(error.body_text_lossy().contains(" of 100000 bytes wait"), "{error}");
+    assert!(slow.try_frame().await.is_none());
+    assert_eq!(broker.stats().hits(Limit::SlowConsumer), 1);
 }

@@ -1,4 +1,8 @@
+use std::convert::Infallible;
+use std::env::{self, VarError};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -28,7 +32,7 @@ pub(crate) struct Send {
     pub(crate) connection: Connection,
     /// Where the message goes, for example /queue/a.
     pub(crate) destination: String,
-    /// The body; read from standard input to its end if left out or `-`.
+    /// The body, at most 16 MiB; read from standard input to its end if left out or `-`.
     pub(crate) body: Option<String>,
     /// A header as NAME:VALUE; may be given more than once.
     #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = header)]
@@ -54,6 +58,9 @@ pub(crate) struct Listen {
     /// How messages are acknowledged; except in auto, each is once it is printed.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) ack: Ack,
+    /// Do not wait for the broker to confirm the subscription: for brokers that never do, such as Spring's own.
+    #[arg(long)]
+    pub(crate) no_receipt: bool,
     /// End after this many messages.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
@@ -81,11 +88,12 @@ pub(crate) struct Connection {
     /// The login.
     #[arg(long)]
     login: Option<String>,
-    /// The passcode. Other users of this machine can see it here: rather set it in the environment or a file.
-    #[arg(long, env = "STOMP_PASSCODE", hide_env_values = true, conflicts_with = "passcode_file")]
-    passcode: Option<String>,
-    /// A file whose first line is the passcode.
-    #[arg(long)]
+    /// The passcode. Other users of this machine can see it here: rather set it in the environment, as
+    /// STOMP_PASSCODE, or in a file.
+    #[arg(long, requires = "login", conflicts_with = "passcode_file")]
+    passcode: Option<Secret>,
+    /// A file whose first line is the passcode. It comes before STOMP_PASSCODE.
+    #[arg(long, requires = "login")]
     passcode_file: Option<PathBuf>,
     /// The virtual host; the URL's host name unless given. RabbitMQ's usual one is /.
     #[arg(long)]
@@ -127,16 +135,45 @@ impl Connection {
         if let Some(host) = self.host {
             builder = builder.host(host);
         }
-        let passcode = match self.passcode_file {
-            Some(path) => Some(first_line(&path)?),
-            None => self.passcode,
+        let Some(login) = self.login else { return Ok(builder) };
+        let passcode = match (self.passcode, self.passcode_file) {
+            (Some(Secret(passcode)), _) => passcode,
+            (None, Some(path)) => first_line(&path)?,
+            (None, None) => from_environment()?,
         };
-        match (self.login, passcode) {
-            (Some(login), passcode) => Ok(builder.credentials(login, passcode.unwrap_or_default())),
-            (None, _) => Ok(builder),
-        }
+        Ok(builder.credentials(login, passcode))
     }
 }
+
+/// What `Debug` must not show.
+#[derive(Clone)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Not left to clap: to it an exported variable is an option given, which contradicts `--passcode-file`.
+fn from_environment() -> Result<String, Box<dyn std::error::Error>> {
+    match env::var(PASSCODE_VARIABLE) {
+        Ok(passcode) => Ok(passcode),
+        Err(VarError::NotPresent) => Ok(String::new()),
+        // Not the error's own words: they repeat the value.
+        Err(VarError::NotUnicode(_)) => Err(format!("{PASSCODE_VARIABLE} is not UTF-8").into()),
+    }
+}
+
+const PASSCODE_VARIABLE: &str = "STOMP_PASSCODE";
 
 fn first_line(path: &std::path::Path) -> Result<String, Box<dyn std::error::Error>> {
     let text =

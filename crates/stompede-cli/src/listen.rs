@@ -3,8 +3,8 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 use stompede::{Message, Subscription};
 
-use crate::Outcome;
 use crate::args::{self, Listen};
+use crate::{Outcome, say};
 
 pub(crate) async fn run(options: Listen) -> Outcome {
     let client = options.connection.connect().await?;
@@ -12,8 +12,11 @@ pub(crate) async fn run(options: Listen) -> Outcome {
     for (name, value) in options.headers {
         subscribe = subscribe.header(name, value);
     }
+    if !options.no_receipt {
+        subscribe = subscribe.confirm();
+    }
     let mut subscription = subscribe.await?;
-    eprintln!("listening on {}", options.destination);
+    say(format_args!("listening on {}", options.destination));
     let outcome = tokio::select! {
         outcome = print_all(&mut subscription, options.count, options.json) => outcome,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),

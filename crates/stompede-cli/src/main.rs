@@ -6,6 +6,8 @@ mod listen;
 mod send;
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,8 +27,13 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stompede: {error}");
+            say(format_args!("stompede: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line for the person at the terminal. Not eprintln!, which panics when nobody reads standard error any more.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -6,11 +6,7 @@ use crate::args::{self, Send};
 pub(crate) async fn run(options: Send) -> Outcome {
     let body = match options.body {
         Some(body) if body != "-" => body.into_bytes(),
-        _ => {
-            let mut body = Vec::new();
-            tokio::io::stdin().read_to_end(&mut body).await?;
-            body
-        }
+        _ => standard_input().await?,
     };
     let client = options.connection.connect().await?;
     let mut message = client.send(&options.destination).body(body);
@@ -27,3 +23,20 @@ pub(crate) async fn run(options: Send) -> Outcome {
     };
     args::disconnect(&client, outcome).await
 }
+
+/// All of it, but never more than a message may be: an endless pipe is told off instead of filling the memory.
+async fn standard_input() -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let mut body = Vec::new();
+    tokio::io::stdin().take(MAX_BODY + 1).read_to_end(&mut body).await?;
+    if body.len() as u64 > MAX_BODY {
+        return Err(format!(
+            "standard input holds more than {} MiB, the most a message may have",
+            MAX_BODY >> 20
+        )
+        .into());
+    }
+    Ok(body)
+}
+
+/// Octets of a body: what RabbitMQ and the embedded broker take by default.
+const MAX_BODY: u64 = 16 << 20;

@@ -90,14 +90,46 @@ async fn the_passcode_may_come_from_a_file_or_the_environment() {
     std::fs::write(&path, "secret\n").expect("written");
     let file = path.to_str().expect("UTF-8");
     let by_file = run(&["send", &ws, "/topic/a", "x", "--login", "me", "--passcode-file", file], b"").await;
-    std::fs::remove_file(&path).expect("removed");
     assert_eq!(by_file.0, Some(0), "{}", by_file.2);
+    // An exported variable is a default, not a contradiction.
+    let mut by_both = stompede(&["send", &ws, "/topic/a", "x", "--login", "me", "--passcode-file", file]);
+    by_both.env("STOMP_PASSCODE", "hunter2");
+    assert!(by_both.status().await.expect("ran").success());
+    std::fs::remove_file(&path).expect("removed");
     let mut by_env = stompede(&["send", &ws, "/topic/a", "x", "--login", "me"]);
     by_env.env("STOMP_PASSCODE", "secret");
     assert!(by_env.status().await.expect("ran").success());
     let wrong = run(&["send", &ws, "/topic/a", "x", "--login", "me", "--passcode", "hunter2"], b"").await;
     assert_eq!(wrong.0, Some(1));
     assert!(wrong.2.contains("login refused") && !wrong.2.contains("hunter2"), "{}", wrong.2);
+    let alone = run(&["send", &ws, "/topic/a", "x", "--passcode", "hunter2"], b"").await;
+    assert_eq!(alone.0, Some(2));
+    assert!(alone.2.contains("--login") && !alone.2.contains("hunter2"), "{}", alone.2);
+}
+
+#[tokio::test]
+async fn standard_input_without_end_is_refused() {
+    let (_broker, ws, _) = broker().await;
+    let more = vec![b'x'; (16 << 20) + 1];
+    let (code, _, err) = run(&[&["send", &ws, "/topic/a"], &LOGIN[..]].concat(), &more).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("more than 16 MiB"), "{err}");
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_never_called_listening() {
+    let (_broker, ws, _) = broker().await;
+    let (code, _, err) = run(&[&["listen", &ws, "/nowhere"], &LOGIN[..]].concat(), b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("unknown destination") && !err.contains("listening"), "{err}");
+}
+
+#[tokio::test]
+async fn nobody_reading_standard_error_is_no_panic() {
+    let mut child = stompede(&["send", "tcp://127.0.0.1:1", "/queue/a", "x"]).spawn().expect("started");
+    drop(child.stderr.take());
+    let status = tokio::time::timeout(HANG, child.wait()).await.expect("no hang").expect("ran");
+    assert_eq!(status.code(), Some(1));
 }
 
 #[tokio::test]

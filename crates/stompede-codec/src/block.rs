@@ -27,6 +27,8 @@ impl Block {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn padded(octets: &[u8]) -> Self {
         let mut filled = [b' '; WIDTH];
         filled[..octets.len()].copy_from_slice(octets);
@@ -37,6 +39,18 @@ impl Block {
     #[inline(always)]
     pub(crate) fn equal_to(self, octet: u8) -> u64 {
         self.0.equal_to(octet)
+    }
+
+    /// Where any of these octets stands.
+    #[inline(always)]
+    pub(crate) fn any_of(self, octets: [u8; 4]) -> u64 {
+        self.0.any_of(octets)
+    }
+
+    /// Where octets beyond ASCII stand.
+    #[inline(always)]
+    pub(crate) fn beyond_ascii(self) -> u64 {
+        self.0.beyond_ascii()
     }
 
     /// Whether there is no backslash and all octets are ASCII.
@@ -75,6 +89,20 @@ mod sse2 {
         pub(super) fn equal_to(self, octet: u8) -> u64 {
             let wanted = set_splat_i8_m128i(octet.cast_signed());
             self.bits(|lane| cmp_eq_mask_i8_m128i(lane, wanted))
+        }
+
+        #[inline(always)]
+        pub(super) fn any_of(self, octets: [u8; 4]) -> u64 {
+            let wanted = octets.map(|octet| set_splat_i8_m128i(octet.cast_signed()));
+            self.bits(|lane| {
+                let [a, b, c, d] = wanted.map(|wanted| cmp_eq_mask_i8_m128i(lane, wanted));
+                bitor_m128i(bitor_m128i(a, b), bitor_m128i(c, d))
+            })
+        }
+
+        #[inline(always)]
+        pub(super) fn beyond_ascii(self) -> u64 {
+            self.bits(|lane| lane)
         }
 
         #[inline(always)]
@@ -127,6 +155,16 @@ mod portable {
                 // No carry leaves an octet: the sum of two values below 128 stays below 256.
                 !(((differs & LOW) + LOW) | differs)
             })
+        }
+
+        #[inline(always)]
+        pub(super) fn any_of(self, octets: [u8; 4]) -> u64 {
+            octets.iter().fold(0, |bits, &octet| bits | self.equal_to(octet))
+        }
+
+        #[inline(always)]
+        pub(super) fn beyond_ascii(self) -> u64 {
+            self.bits(|word| word)
         }
 
         #[inline(always)]
@@ -190,6 +228,11 @@ mod tests {
             let expected = slow(&|octet| octet == wanted);
             assert_eq!((block.equal_to(wanted), lanes.equal_to(wanted)), (expected, expected));
         }
+        let wanted = *b"n:\\\xff";
+        let expected = slow(&|octet| wanted.contains(&octet));
+        assert_eq!((block.any_of(wanted), lanes.any_of(wanted)), (expected, expected));
+        let expected = slow(&|octet| !octet.is_ascii());
+        assert_eq!((block.beyond_ascii(), lanes.beyond_ascii()), (expected, expected));
         let expected = octets.is_ascii() && !octets.contains(&b'\\');
         assert_eq!((block.is_plain(), lanes.is_plain()), (expected, expected));
         let expected = octets.contains(&0);

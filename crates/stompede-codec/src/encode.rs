@@ -201,13 +201,10 @@ fn put_length_and_blank_line(mut length: usize, out: &mut BytesMut) {
             break;
         }
     }
-    let start = from - LENGTH_NAME.len();
-    line[start..from].copy_from_slice(LENGTH_NAME);
+    let start = from - name::CONTENT_LENGTH_COLON.len();
+    line[start..from].copy_from_slice(name::CONTENT_LENGTH_COLON.as_bytes());
     out.put_slice(&line[start..]);
 }
 
-/// What stands in front of the length.
-const LENGTH_NAME: &[u8] = b"content-length:";
-
 /// Octets for the longest length with its name and two line feeds.
-const LENGTH_LINE: usize = LENGTH_NAME.len() + 20 + 2;
+const LENGTH_LINE: usize = name::CONTENT_LENGTH_COLON.len() + 20 + 2;

@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::decode::Settings;
-use crate::decode::scan::Scanner;
+use crate::decode::scan::{Scanner, Whole};
 use crate::frame::{self, Abbreviated};
 use crate::headers::{Entries, HeaderIter, Text};
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Version};
@@ -59,22 +59,16 @@ impl<'a> FrameRef<'a> {
         if scanner.len() < octets.len() {
             return Err(DecodeError::new(DecodeErrorKind::TrailingOctets, scanner.len() as u64));
         }
-        scanner.check_head(octets).map_err(|fault| fault.at(0))?;
-        Ok(Self::from_scan(&scanner, octets))
+        let whole = scanner.whole(octets).map_err(|fault| fault.at(0))?;
+        Ok(Self::from_whole(&whole, octets))
     }
 
     /// A view of the whole frame at the beginning of `octets`, which was checked.
-    #[inline]
-    pub(crate) fn from_scan(scanner: &Scanner, octets: &'a [u8]) -> Self {
-        let (head, body) = scanner.split(octets);
-        Self {
-            command: scanner.command(),
-            head,
-            first: scanner.first(),
-            len: scanner.count(),
-            escaped: scanner.has_escapes(),
-            body,
-        }
+    #[inline(always)]
+    pub(crate) fn from_whole(whole: &Whole, octets: &'a [u8]) -> Self {
+        let (head, body) = whole.split(octets);
+        let Whole { command, first, count: len, escaped, .. } = *whole;
+        Self { command, head, first, len, escaped, body }
     }
 
     /// The command.

@@ -124,12 +124,10 @@ impl codec::Encoder<&Frame> for StompCodec {
             self.encoder.set_version(version);
         }
         self.encoder.encode(frame, dst)?;
-        if frame.command() == Command::Connected {
-            // The rule by which the decoder takes the version from a CONNECTED that it reads.
-            match frame.header(name::VERSION) {
-                None => self.set_version(Version::V1_0),
-                Some(text) => text.parse().into_iter().for_each(|version| self.set_version(version)),
-            }
+        if frame.command() == Command::Connected
+            && let Some(version) = Version::chosen(frame.header(name::VERSION).as_deref())
+        {
+            self.set_version(version);
         }
         Ok(())
     }

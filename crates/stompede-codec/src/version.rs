@@ -28,6 +28,11 @@ impl Version {
             Self::V1_2 => "1.2",
         }
     }
+
+    /// What CONNECTED chooses with this `version` header; `None` if it is no version, which is for the session to judge.
+    pub(crate) fn chosen(header: Option<&str>) -> Option<Self> {
+        header.map_or(Some(Self::V1_0), |text| text.parse().ok())
+    }
 }
 
 impl fmt::Display for Version {

@@ -1,4 +1,4 @@
-//! How often the decoder asks for memory. One test only: the count is that of the whole process.
+//! How often the decoder asks for memory. A program without test harness: the count is that of the whole process.
 
 use std::alloc::System;
 
@@ -9,8 +9,7 @@ use stompede_codec::{Command, Decoder, Encoder, Frame, Item, ItemRef, Limits, Ve
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-#[test]
-fn memory_is_asked_for_once_a_frame_and_never_ahead_of_the_octets() {
+fn main() {
     a_frame_in_one_chunk_takes_no_allocation();
     encoding_into_a_used_buffer_takes_no_allocation();
     a_body_that_spans_chunks_is_copied_once();

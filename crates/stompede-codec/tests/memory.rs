@@ -1,6 +1,6 @@
 //! How much memory a peer can make the decoder hold, counted by the allocator and not by the decoder's own account.
 //!
-//! One test only: the count is that of the whole process.
+//! A program without test harness: the count is that of the whole process.
 
 mod common;
 
@@ -14,8 +14,7 @@ use stompede_codec::{DecodeError, DecodeErrorKind, Decoder, Item, ItemRef, Limit
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-#[test]
-fn memory_is_bounded_whatever_a_peer_sends() {
+fn main() {
     for hostile in hostile() {
         for size in [1, 7, 4096, 65536] {
             for way in WAYS {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use stompede_codec::{Command, Encoder, Frame, Limits, Version};
 use stompede_transport::Endpoint;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, HeartBeat};
 
 /// Everything a session is told before it begins.
 ///
@@ -28,10 +28,30 @@ pub struct Config {
     pub headers: Vec<(String, String)>,
     /// What a frame from the broker may measure.
     pub limits: Limits,
+    /// What we offer: how often we can send, and how often we want to hear from the broker. 10 s both ways unless set.
+    ///
+    /// What comes of it stands in [`Connected::heart_beat`](crate::protocol::Connected::heart_beat). The offer is made
+    /// anew with each CONNECT.
+    pub heart_beat: HeartBeat,
+    /// A silent peer is given this many times the period it promised, plus [`receive_slack`](Self::receive_slack),
+    /// before it counts as dead. 1.5 unless set; at least 1.
+    pub receive_scale: f64,
+    /// What a silent peer is given on top, whatever the period. 500 ms unless set: the delays of timers and networks
+    /// do not shrink with the period.
+    pub receive_slack: Duration,
     /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set.
     pub connect_timeout: Duration,
     /// Time from the open connection to CONNECTED. 10 s unless set.
     pub handshake_timeout: Duration,
+    /// Time for all of that together, from the first step to CONNECTED. 15 s unless set.
+    pub total_connect_timeout: Duration,
+    /// How long something may wait to be written without the connection taking anything before the peer counts as
+    /// dead. 30 s unless set: a transport does not tell how much of a frame it has written, and the largest frame
+    /// has to get through a slow line.
+    pub write_timeout: Duration,
+    /// How long a connection may carry no frame, in either direction, before it is given up. Heart-beats do not
+    /// count. No limit unless set: that a peer is alive is what heart-beats tell.
+    pub idle_timeout: Option<Duration>,
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
     pub receipt_timeout: Duration,
     /// Time for `disconnect()`: receipts in flight, DISCONNECT and its RECEIPT. 10 s unless set.
@@ -52,8 +72,14 @@ impl Config {
             versions: Version::ALL.to_vec(),
             headers: Vec::new(),
             limits: Limits::default(),
+            heart_beat: HeartBeat::every(Duration::from_secs(10)),
+            receive_scale: 1.5,
+            receive_slack: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
+            total_connect_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: None,
             receipt_timeout: Duration::from_secs(30),
             disconnect_timeout: Duration::from_secs(10),
         }
@@ -83,9 +109,20 @@ impl Config {
         let limits = [
             ("connect_timeout", self.connect_timeout),
             ("handshake_timeout", self.handshake_timeout),
+            ("total_connect_timeout", self.total_connect_timeout),
+            ("write_timeout", self.write_timeout),
+            ("idle_timeout", self.idle_timeout.unwrap_or(Duration::MAX)),
             ("receipt_timeout", self.receipt_timeout),
             ("disconnect_timeout", self.disconnect_timeout),
         ];
+        if !(self.receive_scale >= 1.0 && self.receive_scale.is_finite()) {
+            return Err(Error::invalid(
+                "receive_scale: a peer needs at least the period it promised; 1.0 or more",
+            ));
+        }
+        if self.headers.iter().any(|(name, _)| name == "heart-beat") {
+            return Err(Error::invalid("headers: heart-beat is made of the setting heart_beat; set that"));
+        }
         for (name, limit) in limits {
             if limit.is_zero() {
                 return Err(Error::invalid(format!(
@@ -119,6 +156,9 @@ impl Config {
         if let Some(passcode) = &self.passcode {
             frame = frame.with_header("passcode", passcode);
         }
+        if self.heart_beat != HeartBeat::OFF {
+            frame = frame.with_header("heart-beat", self.heart_beat.to_string());
+        }
         for (name, value) in &self.headers {
             frame = frame.with_header(name, value);
         }
@@ -138,8 +178,14 @@ impl fmt::Debug for Config {
             .field("versions", &self.versions)
             .field("headers", &headers)
             .field("limits", &self.limits)
+            .field("heart_beat", &self.heart_beat)
+            .field("receive_scale", &self.receive_scale)
+            .field("receive_slack", &self.receive_slack)
             .field("connect_timeout", &self.connect_timeout)
             .field("handshake_timeout", &self.handshake_timeout)
+            .field("total_connect_timeout", &self.total_connect_timeout)
+            .field("write_timeout", &self.write_timeout)
+            .field("idle_timeout", &self.idle_timeout)
             .field("receipt_timeout", &self.receipt_timeout)
             .field("disconnect_timeout", &self.disconnect_timeout)
             .finish()

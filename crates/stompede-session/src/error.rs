@@ -52,7 +52,13 @@ pub enum ErrorKind {
     ConnectionLost,
     /// The peer sent what STOMP does not allow.
     Protocol,
-    /// The connection took no more bytes within the time limit.
+    /// Nothing came from the broker for longer than it promised in the heart-beat negotiation.
+    HeartBeatMissed,
+    /// The connection took nothing within the `write_timeout`, so the peer counts as dead.
+    WriteStuck,
+    /// No frame went either way within the `idle_timeout`.
+    IdleTimedOut,
+    /// The connection took no more bytes within the time limit of a call.
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
@@ -62,6 +68,8 @@ pub enum ErrorKind {
     StaleAck,
     /// The message was acknowledged or rejected before.
     AlreadySettled,
+    /// An interceptor held the frame back.
+    HeldBack,
     /// The session has been closed by this side.
     Closed,
 }
@@ -86,7 +94,8 @@ impl Error {
         Self::with_cause(kind, context, Cause::None)
     }
 
-    pub(crate) fn invalid(context: impl Into<String>) -> Self {
+    /// An argument or a setting that makes no sense ([`ErrorKind::InvalidArgument`]); `context` names it and says what would.
+    pub fn invalid(context: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, context)
     }
 
@@ -115,7 +124,11 @@ impl Error {
         context: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(Box::new(source)))
+        Self::invalid_boxed(context, Box::new(source))
+    }
+
+    pub(crate) fn invalid_boxed(context: impl Into<String>, source: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::with_cause(ErrorKind::InvalidArgument, context, Cause::Other(source))
     }
 
     fn with_cause(kind: ErrorKind, context: impl Into<String>, cause: Cause) -> Self {
@@ -151,6 +164,9 @@ impl Error {
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError
             | ErrorKind::ConnectionLost
+            | ErrorKind::HeartBeatMissed
+            | ErrorKind::WriteStuck
+            | ErrorKind::IdleTimedOut
             | ErrorKind::DisconnectTimedOut
             | ErrorKind::StaleAck => Recovery::Reconnect,
             ErrorKind::WriteTimedOut | ErrorKind::ReceiptTimedOut => Recovery::RetryLater,
@@ -160,6 +176,7 @@ impl Error {
             | ErrorKind::VersionMismatch
             | ErrorKind::Protocol
             | ErrorKind::AlreadySettled
+            | ErrorKind::HeldBack
             | ErrorKind::Closed => Recovery::Fatal,
         }
     }

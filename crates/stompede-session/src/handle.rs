@@ -177,6 +177,12 @@ impl Session {
         }
     }
 
+    /// Whether the observer is told of each frame that is written ([`Event::Sent`](crate::protocol::Event::Sent)), from
+    /// the next one that is handed over on.
+    pub fn tell_sends(&self, tell: bool) {
+        self.0.shared.command(|machine| machine.tell_sends(tell));
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }

@@ -6,8 +6,11 @@
 //!
 //! Most applications want the facade crate `stompede` instead, which adds URLs, named listeners and typed bodies.
 
+#[cfg(feature = "tokio")]
+mod body;
 mod config;
 mod error;
+mod heart_beat;
 pub mod protocol;
 
 #[cfg(feature = "tokio")]
@@ -29,8 +32,13 @@ mod subscription;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
+pub use heart_beat::HeartBeat;
 pub use stompede_codec::AckMode;
 
+#[cfg(feature = "json")]
+pub use body::Json;
+#[cfg(feature = "tokio")]
+pub use body::{Body, BodyError, BodyErrorKind, BoxError};
 #[cfg(feature = "tokio")]
 pub use driver::Observer;
 #[cfg(feature = "tokio")]

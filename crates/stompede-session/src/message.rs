@@ -9,7 +9,7 @@ use stompede_codec::Frame;
 
 use crate::driver::Shared;
 use crate::protocol::SubscriptionId;
-use crate::{Error, ErrorKind};
+use crate::{Body, BodyError, Error, ErrorKind};
 
 /// A MESSAGE frame, and the right to acknowledge it.
 ///
@@ -77,13 +77,39 @@ impl Message {
         self.frame.body_text()
     }
 
-    /// The body, decoded from JSON.
+    /// The body as text in the charset that `content-type` names; UTF-8 without one.
     ///
     /// # Errors
-    /// The body is no JSON, or not of this shape. The message is untouched: nothing is acknowledged.
+    /// The charset is not known, or the body is malformed in it.
+    #[cfg(feature = "encoding")]
+    pub fn decode_text(&self) -> Result<Cow<'_, str>, stompede_codec::CharsetError> {
+        self.frame.decode_text()
+    }
+
+    /// The body, decoded from JSON. `content-type` has to be `application/json`, end in `+json`, or be missing.
+    ///
+    /// # Errors
+    /// The type is another, the body is no JSON, or it is not of this shape. The error keeps the message, and nothing is
+    /// acknowledged.
     #[cfg(feature = "json")]
-    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.frame.body())
+    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, BodyError> {
+        if !crate::body::is_json(self.frame.header("content-type").as_deref()) {
+            return Err(BodyError::content_type(self));
+        }
+        serde_json::from_slice(self.frame.body()).map_err(|error| BodyError::malformed(self, error.into()))
+    }
+
+    /// The body, read as a type of one's own.
+    ///
+    /// # Errors
+    /// `content-type` says that it is something else, or the body cannot be read. The error keeps the message, and nothing is
+    /// acknowledged.
+    pub fn read<B: Body>(&self) -> Result<B, BodyError> {
+        let content_type = self.frame.header("content-type");
+        if !B::reads(content_type.as_deref()) {
+            return Err(BodyError::content_type(self));
+        }
+        B::read(content_type.as_deref(), self.frame.body()).map_err(|error| BodyError::malformed(self, error))
     }
 
     /// Which subscription the message came for.
@@ -126,6 +152,10 @@ impl Message {
             settlement.settled.store(false, Ordering::Release);
         }
         settled
+    }
+
+    pub(crate) fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.frame
     }
 
     /// Bytes that this message is counted with in a queue.

@@ -11,7 +11,7 @@ use stompede_codec::{Command, Frame};
 use crate::driver::Shared;
 use crate::protocol::{Outcome, ReceiptId};
 use crate::receipt::Receipt;
-use crate::{Error, ErrorKind, Session, rt};
+use crate::{Body, Error, ErrorKind, Session, rt};
 
 /// A SEND in the making; made by [`Session::send`].
 ///
@@ -88,9 +88,34 @@ impl<'a> SendBuilder<'a> {
     #[cfg(feature = "json")]
     pub fn json(mut self, value: &(impl serde::Serialize + ?Sized)) -> Self {
         match serde_json::to_vec(value) {
-            Ok(json) => self.content_type("application/json").body(json),
+            Ok(json) => self.content_type(crate::body::JSON).body(json),
             Err(error) => {
                 self.error.get_or_insert(Error::invalid_because("the body has no JSON form", error));
+                self
+            }
+        }
+    }
+
+    /// Sets the body to a text in the charset that `content_type` names, such as `text/plain;charset=iso-8859-1`, and the
+    /// header `content-type` with it.
+    ///
+    /// A charset that is not known, or has not all of these characters, is reported when the message is sent.
+    #[cfg(feature = "encoding")]
+    pub fn encode_text(mut self, content_type: &str, text: &str) -> Self {
+        if let Err(error) = self.frame.set_text(content_type, text) {
+            self.error.get_or_insert(Error::invalid_because("the text cannot be written", error));
+        }
+        self
+    }
+
+    /// Sets the body to a value of a type of one's own, and `content-type` unless there is one already.
+    ///
+    /// A value that has no such form is reported when the message is sent.
+    pub fn value(mut self, value: &impl Body) -> Self {
+        match value.write() {
+            Ok(body) => self.content_type(value.content_type()).body(body),
+            Err(error) => {
+                self.error.get_or_insert(Error::invalid_boxed("the body cannot be written", error));
                 self
             }
         }
@@ -122,6 +147,12 @@ impl<'a> SendBuilder<'a> {
         }
     }
 
+    /// Sends nothing: gives the frame back as [`SendError::NotSent`], for this reason.
+    #[must_use = "the frame comes back in it"]
+    pub fn give_up(self, cause: Error) -> SendError {
+        SendError::NotSent(Box::new(Unsent { frame: self.frame, cause }))
+    }
+
     fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         HandOver {
@@ -130,6 +161,7 @@ impl<'a> SendBuilder<'a> {
             want_receipt,
             within,
             error: self.error,
+            looked_at: false,
             timer: None,
         }
     }
@@ -178,6 +210,8 @@ struct HandOver<'a> {
     want_receipt: bool,
     within: Duration,
     error: Option<Error>,
+    /// The observer has had its say.
+    looked_at: bool,
     /// Only there while the queue is full: a clock for each message would be dear.
     timer: Option<Pin<Box<rt::Sleep>>>,
 }
@@ -189,6 +223,13 @@ impl Future for HandOver<'_> {
         let this = &mut *self;
         if let Some(error) = this.error.take() {
             return Poll::Ready(Err(this.not_sent(error)));
+        }
+        if !std::mem::replace(&mut this.looked_at, true) {
+            let observer = this.shared.observer.as_ref();
+            if observer.is_some_and(|observer| !observer.before_send(&mut this.frame)) {
+                let held_back = Error::new(ErrorKind::HeldBack, "an interceptor held the frame back");
+                return Poll::Ready(Err(this.not_sent(held_back)));
+            }
         }
         let (frame, want_receipt, within) = (&mut this.frame, this.want_receipt, this.within);
         let handed = this.shared.poll_with_room(cx, |machine| {

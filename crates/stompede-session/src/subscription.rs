@@ -82,7 +82,8 @@ impl<'a> SubscribeBuilder<'a> {
         let Self { session, request, confirm, deadline } = self;
         let shared = session.shared();
         let within = deadline.unwrap_or(session.receipt_timeout());
-        let (id, delivery, receipt) = shared.subscribe(request.ack, |machine| {
+        let ack = request.ack;
+        let (id, delivery, receipt) = shared.subscribe(ack, |machine| {
             if !confirm {
                 return Ok((machine.subscribe(request)?, None));
             }
@@ -90,8 +91,13 @@ impl<'a> SubscribeBuilder<'a> {
             machine.subscribe_with_receipt(request, until)
         })?;
         // From here on a drop unsubscribes.
-        let subscription =
-            Subscription { session: Holding::Strong(session.clone()), id, delivery, taken: VecDeque::new() };
+        let subscription = Subscription {
+            session: Holding::Strong(session.clone()),
+            id,
+            ack,
+            delivery,
+            taken: VecDeque::new(),
+        };
         let Some(receipt) = receipt else { return Ok(subscription) };
         match Receipt::new(shared.clone(), receipt).await {
             Some(Outcome::Confirmed) | None => Ok(subscription),
@@ -120,6 +126,7 @@ impl<'a> IntoFuture for SubscribeBuilder<'a> {
 pub struct Subscription {
     session: Holding,
     id: SubscriptionId,
+    ack: AckMode,
     delivery: Arc<Delivery>,
     /// Messages taken out of the queue together, so that its lock is not taken for each.
     taken: VecDeque<Message>,
@@ -148,6 +155,11 @@ impl Subscription {
         self.id
     }
 
+    /// How its messages are acknowledged.
+    pub fn ack_mode(&self) -> AckMode {
+        self.ack
+    }
+
     /// Sends UNSUBSCRIBE and ends the subscription. Messages that still wait in it are dropped.
     ///
     /// Does not wait for the broker.
@@ -170,6 +182,21 @@ impl Subscription {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        loop {
+            let Some(mut message) = ready!(self.poll_queued(cx)?) else { return Poll::Ready(Ok(None)) };
+            let Some(observer) = &self.shared().observer else { return Poll::Ready(Ok(Some(message))) };
+            if observer.before_message(message.frame_mut()) {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            // Dropped. An ACK in mode client would cover messages that somebody still works on.
+            if self.ack == AckMode::ClientIndividual {
+                // If the connection is gone the message comes again, and is dropped again.
+                let _ = message.ack();
+            }
+        }
+    }
+
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         if let Some(message) = self.taken.pop_front() {
             return Poll::Ready(Ok(Some(message)));
         }

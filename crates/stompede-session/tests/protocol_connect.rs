@@ -189,6 +189,19 @@ fn the_passcode_never_shows() {
 fn time_limits_beyond_the_clock_are_none_at_all() {
     let mut settings = config();
     settings.connect_timeout = std::time::Duration::MAX;
+    settings.total_connect_timeout = std::time::Duration::MAX;
     let rig = Rig::dialing(settings);
     assert_eq!(rig.deadline, None);
+}
+
+#[test]
+fn all_steps_together_have_a_limit_of_their_own() {
+    // Nine seconds to open and nine to log in are in time each, and too long together.
+    let mut rig = Rig::dialing(config());
+    rig.advance(9 * SECOND);
+    rig.input(Input::Opened { now: rig.now });
+    rig.advance(6 * SECOND - std::time::Duration::from_millis(1));
+    assert!(rig.events.is_empty());
+    rig.advance(std::time::Duration::from_millis(1));
+    assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::HandshakeTimedOut);
 }

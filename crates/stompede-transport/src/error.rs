@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::CloseReason;
+
 /// Why a transport could not be had, or ended.
 ///
 /// Cheap to clone, so that everybody who waits on a connection learns the same cause.
@@ -15,6 +17,7 @@ pub struct TransportError {
     context: Arc<str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     response: Option<Arc<HttpResponse>>,
+    close_reason: Option<Arc<CloseReason>>,
 }
 
 /// What an HTTP server answered instead of upgrading the connection, or a proxy instead of passing it on.
@@ -82,7 +85,7 @@ pub enum TransportErrorKind {
     Forbidden,
     /// The peer closed a WebSocket with a code that is not an orderly end.
     Closed {
-        /// The WebSocket close code; 1006 if there was no close frame.
+        /// The WebSocket close code. An end without a close frame is [`Lost`](Self::Lost).
         code: u16,
     },
     /// The connection broke: reset, aborted, or ended in the middle of a message.
@@ -118,7 +121,7 @@ pub enum CertificateFault {
 impl TransportError {
     /// An error of `kind`; `context` says in words what was going on. Keep secrets out of it.
     pub fn new(kind: TransportErrorKind, context: impl Into<String>) -> Self {
-        Self { kind, context: context.into().into(), source: None, response: None }
+        Self { kind, context: context.into().into(), source: None, response: None, close_reason: None }
     }
 
     /// The same error with what caused it.
@@ -132,6 +135,13 @@ impl TransportError {
     #[must_use]
     pub fn with_response(mut self, response: HttpResponse) -> Self {
         self.response = Some(Arc::new(response));
+        self
+    }
+
+    /// The same error with what the peer said when it closed.
+    #[must_use]
+    pub fn with_close_reason(mut self, reason: CloseReason) -> Self {
+        self.close_reason = Some(Arc::new(reason));
         self
     }
 
@@ -174,6 +184,11 @@ impl TransportError {
     /// What an HTTP server answered, if it refused the WebSocket upgrade, or the way through a proxy.
     pub fn response(&self) -> Option<&HttpResponse> {
         self.response.as_deref()
+    }
+
+    /// What the peer said when it closed, and whether that was asked for, if it said anything.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.close_reason.as_deref()
     }
 }
 

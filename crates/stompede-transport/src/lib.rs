@@ -13,6 +13,7 @@
 //! | `webpki-roots` | Mozilla's list of authorities, compiled in; switches `tls` on |
 //! | `proxy` | HTTP proxies below all of them; switches `tcp` on |
 //! | `memory` | a pair of connected transports in memory, for tests; needs no runtime |
+//! | `conformance` | a suite that holds any transport to the contract, for tests; needs no runtime |
 //! | `server` | accepting whatever of these is switched on; switches `tcp` on |
 //!
 //! A scheme whose feature is off is refused: nothing that is meant to be encrypted goes out in the clear.
@@ -37,6 +38,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connector;
 #[cfg(feature = "tcp")]
 mod default_connector;
@@ -53,6 +56,8 @@ mod outbound;
 mod proxy;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "ws")]
+mod stall;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(feature = "tls")]

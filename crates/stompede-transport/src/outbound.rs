@@ -47,6 +47,29 @@ impl Outbound {
         self.heart_beat
     }
 
+    /// The byte at a place of what remains.
+    #[cfg(feature = "ws")]
+    pub(crate) fn byte(&self, at: usize) -> Option<u8> {
+        let mut before = 0;
+        for part in [&*self.head, &self.body, self.tail] {
+            if let Some(&byte) = part.get(at - before) {
+                return Some(byte);
+            }
+            before += part.len();
+        }
+        None
+    }
+
+    /// Whether each part is UTF-8. A head ends with a line feed, so no character lies across.
+    #[cfg(feature = "ws")]
+    pub(crate) fn is_text(&self) -> bool {
+        #[cfg(test)]
+        TEXT_CHECKS.set(TEXT_CHECKS.get() + 1);
+        // Nearly all of it is ASCII, which is found out several times faster.
+        let is_text = |part: &[u8]| part.is_ascii() || std::str::from_utf8(part).is_ok();
+        is_text(&self.head) && is_text(&self.body)
+    }
+
     /// The bytes as one piece: for free if they already are, else copied once.
     pub fn into_bytes(mut self) -> Bytes {
         if self.body.is_empty() && self.tail.is_empty() {
@@ -107,6 +130,12 @@ impl Buf for Outbound {
         joined.put(self.take(len));
         joined.freeze()
     }
+}
+
+#[cfg(all(test, feature = "ws"))]
+std::thread_local! {
+    /// How often this thread has looked whether an item is text.
+    pub(crate) static TEXT_CHECKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

@@ -27,8 +27,15 @@ pub type BoxTransport = Box<dyn Transport + Send>;
 ///    that hangs up often says why in its last frame.
 ///
 /// All methods are polled from one task. Each method that returns `Pending` has arranged for that task's waker to be
-/// woken when the same method may make progress; the reading side and the writing side are woken independently.
+/// woken when the same method may make progress; the reading side and the writing side are woken independently. A
+/// transport wakes nobody while nothing happens.
 /// Dropping a transport closes it at once, without an orderly goodbye.
+///
+#[cfg_attr(feature = "conformance", doc = "[`conformance`](crate::conformance) checks all of this.")]
+#[cfg_attr(
+    not(feature = "conformance"),
+    doc = "The feature `conformance` brings a suite that checks all of this."
+)]
 pub trait Transport {
     /// Takes the next chunk that has arrived.
     ///
@@ -84,12 +91,14 @@ pub struct CloseReason {
     pub code: u16,
     /// The peer's words, often none. A WebSocket leaves room for 123 bytes.
     pub reason: Box<str>,
+    /// Whether this side had asked for it: then it is the answer to our own goodbye.
+    pub requested: bool,
 }
 
 impl CloseReason {
-    /// A code and its words.
+    /// A code and its words, not asked for.
     pub fn new(code: u16, reason: impl Into<Box<str>>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), requested: false }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use stompede_transport::memory::{self, MemoryTransport};
@@ -125,4 +126,102 @@ fn an_end_is_a_transport_that_can_be_boxed_and_sent() {
     let (left, _right) = memory::pair(0);
     let mut boxed: stompede_transport::BoxTransport = Box::new(left);
     assert!(boxed.poll_ready(&mut noop()).is_ready());
+}
+
+#[test]
+fn chunks_have_the_sizes_asked_for_whatever_was_sent() {
+    let sent: Vec<u8> = (0..2000).map(|at| at as u8).collect();
+    for sizes in [vec![1], vec![0], vec![3, 1, 50], vec![7, 4096], vec![usize::MAX], vec![]] {
+        for items in [vec![2000], vec![1; 2000], vec![10, 990, 1000], vec![999, 1, 1, 999]] {
+            let (mut left, mut right, _) = memory::Config::new().chunks(sizes.clone()).pair();
+            let mut rest = Bytes::from(sent.clone());
+            for len in &items {
+                left.start_send(Outbound::whole(rest.split_to(*len))).unwrap();
+            }
+            let (mut received, mut lens) = (Vec::new(), Vec::new());
+            while let Poll::Ready(Some(Ok(chunk))) = right.poll_recv(&mut noop()) {
+                received.extend_from_slice(&chunk);
+                lens.push(chunk.len());
+            }
+            assert!(received == sent, "{sizes:?} {items:?}");
+            if sizes.is_empty() {
+                assert_eq!(lens, items);
+            }
+            let wanted = sizes.iter().map(|size| (*size).max(1)).cycle();
+            assert!(
+                lens.iter().rev().skip(1).rev().zip(wanted).all(|(len, size)| *len == size)
+                    || sizes.is_empty()
+            );
+            // Room was made for exactly what was read.
+            assert!(left.poll_ready(&mut noop()).is_ready());
+            assert_eq!(drain(&mut right), (vec![], Poll::Pending));
+        }
+    }
+}
+
+#[test]
+fn everything_arrives_a_latency_later_the_end_too_and_wakes_who_waits() {
+    let second = Duration::from_secs(1);
+    let (mut left, mut right, wire) = memory::Config::new().latency(3 * second).capacity(10).pair();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    left.start_send(frame(4)).unwrap();
+    wire.advance(second);
+    left.start_send(frame(6)).unwrap();
+    assert!(left.poll_ready(&mut noop()).is_pending(), "what is on its way takes room");
+    wire.advance(second);
+    assert!(matches!(left.poll_close(&mut noop()), Poll::Ready(Ok(()))));
+    for (received, wakes_so_far) in [(&b"xxxx"[..], 1), (b"xxxxxx", 2)] {
+        assert!(right.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+        wire.advance(second);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), wakes_so_far);
+        assert_eq!(drain(&mut right), (received.to_vec(), Poll::Pending));
+    }
+    assert!(right.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+    wire.advance(second);
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 3);
+    assert_eq!(drain(&mut right), (vec![], Poll::Ready(None)));
+    wire.advance(Duration::MAX);
+}
+
+#[test]
+fn a_cut_keeps_what_has_arrived_loses_what_is_on_its_way_and_ends_both_sides() {
+    let second = Duration::from_secs(1);
+    let (mut left, mut right, wire) = memory::Config::new().latency(second).capacity(10).pair();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    left.start_send(frame(4)).unwrap();
+    wire.advance(second);
+    left.start_send(frame(6)).unwrap();
+    assert!(left.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+    assert!(left.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+    wire.cut();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    wire.advance(10 * second);
+    let lost = Poll::Ready(Some(TransportErrorKind::Lost));
+    assert_eq!(drain(&mut right), (b"xxxx".to_vec(), lost.clone()));
+    assert_eq!(drain(&mut left), (vec![], lost));
+    assert!(matches!(left.poll_ready(&mut noop()), Poll::Ready(Err(_))));
+    assert!(left.start_send(frame(1)).is_err());
+    assert!(matches!(left.poll_flush(&mut noop()), Poll::Ready(Err(_))));
+    assert!(matches!(left.poll_close(&mut noop()), Poll::Ready(Err(_))));
+    drop(left);
+    wire.cut();
+    wire.advance(10 * second);
+    assert_eq!(drain(&mut right), (vec![], Poll::Ready(Some(TransportErrorKind::Lost))));
+}
+
+#[test]
+fn an_end_that_has_arrived_is_no_cut_and_one_on_its_way_is() {
+    let second = Duration::from_secs(1);
+    for (arrives, end) in [(true, None), (false, Some(TransportErrorKind::Lost))] {
+        let (mut left, mut right, wire) = memory::Config::new().latency(second).pair();
+        assert!(left.poll_close(&mut noop()).is_ready());
+        if arrives {
+            wire.advance(second);
+        }
+        wire.cut();
+        wire.advance(second);
+        assert_eq!(drain(&mut right), (vec![], Poll::Ready(end)));
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use bytes::Bytes;
-use stompede_transport::{Outbound, Transport, TransportErrorKind as Kind, WsConfig, WsMessageKind};
+use stompede_transport::{Outbound, Transport, TransportErrorKind as Kind, WsConfig, WsMessageKind, ws};
 use support::*;
 use tokio::io::AsyncWriteExt;
 use ws_support::*;
@@ -121,6 +121,10 @@ async fn other_close_codes_are_errors_with_the_peers_words() {
         let Some(Err(error)) = recv(&mut client).await else { panic!("{code} is no orderly end") };
         assert_eq!(error.kind(), &Kind::Closed { code });
         assert!(error.to_string().contains("bad_escape"), "{error}");
+        assert!(error.to_string().contains("which nobody here had asked for"), "{error}");
+        let reason = error.close_reason().unwrap();
+        assert_eq!((reason.code, &*reason.reason), (code, "{bad_escape,\"\\\\t\"}"));
+        assert!(!reason.requested);
         assert_eq!(recv_to_end(&mut client).await.1, Err(Kind::Closed { code }));
         assert_eq!(kind(&ready(&mut client).await.unwrap_err()), Kind::Closed { code });
         assert_eq!(client.close_reason().unwrap().code, code);
@@ -175,6 +179,46 @@ async fn closing_flushes_says_goodbye_and_waits_for_the_answer() {
     let answer = [frame(true, TEXT, b"RECEIPT\n\n\0"), close_frame(1000, "")].concat();
     peer.write_all(&answer).await.unwrap();
     assert_eq!(recv_to_end(&mut client).await, (Bytes::from_static(b"RECEIPT\n\n\0"), Ok(())));
+    assert!(client.close_reason().unwrap().requested);
+}
+
+#[tokio::test]
+async fn a_close_that_overtakes_our_goodbye_was_not_asked_for() {
+    let (mut client, mut peer) = client().await;
+    feed_until_pending(&mut client, 10_000);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(client.poll_close(&mut cx).is_pending());
+    peer.write_all(&close_frame(1011, "out of memory")).await.unwrap();
+    let Some(Err(error)) = recv(&mut client).await else { panic!("what was sent before is lost") };
+    assert_eq!(error.kind(), &Kind::Closed { code: 1011 });
+    assert!(!error.close_reason().unwrap().requested);
+}
+
+#[tokio::test]
+async fn a_frame_may_be_limited_below_its_message() {
+    let config = WsConfig::new().max_message(1000).max_frame(400);
+    let (mut client, mut peer) = client_with(config, 0, b"").await;
+    let halves = [frame(false, TEXT, &[b'x'; 400]), frame(true, 0, &[b'y'; 400])].concat();
+    peer.write_all(&[halves, frame(true, TEXT, &[b'z'; 401])].concat()).await.unwrap();
+    let (received, end) = recv_to_end(&mut client).await;
+    assert_eq!((received.len(), end), (800, Err(Kind::TooLarge)));
+}
+
+#[tokio::test]
+async fn the_default_limit_takes_whatever_the_decoder_takes_by_default() {
+    let limits = stompede_codec::Limits::default();
+    assert_eq!(ws::DEFAULT_MAX_MESSAGE, ws::max_message_for(limits.max_head, limits.max_body));
+    let (mut client, mut peer) = client().await;
+    let mut head = b"MESSAGE\na:".to_vec();
+    head.resize(limits.max_head - 2, b'x');
+    let largest = [&head[..], b"\n\n", &vec![b'y'; limits.max_body], b"\0\r\n\r\n"].concat();
+    let sending = async {
+        peer.write_all(&[0x81, 127]).await.unwrap();
+        peer.write_all(&(largest.len() as u64).to_be_bytes()).await.unwrap();
+        peer.write_all(&largest).await.unwrap();
+    };
+    let (received, ()) = tokio::join!(recv_bytes(&mut client, largest.len()), sending);
+    assert!(received == largest);
 }
 
 #[tokio::test]
@@ -198,9 +242,9 @@ async fn what_has_arrived_can_be_read_after_a_write_failed_even_behind_a_ping() 
 #[tokio::test]
 async fn a_peer_that_stops_reading_pushes_back_and_can_still_be_read() {
     let (mut client, mut peer) = client().await;
-    // A write is tried above 64 KiB; the pipe takes as much, so the seventh frame gets stuck.
+    // The pipe takes 64 KiB, and as much may wait before it.
     let taken = feed_until_pending(&mut client, 10_000);
-    assert_eq!(taken, 7);
+    assert_eq!(taken, 14);
     // More pings than there is room for answers to: neither the frames nor the reading suffer from it.
     let ping = frame(true, PING, b"are you there");
     for _ in 0..30_000 {

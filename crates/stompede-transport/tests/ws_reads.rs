@@ -7,18 +7,20 @@ mod support;
 mod ws_support;
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use stompede_transport::{WsConfig, ws};
+use stompede_transport::{WsConfig, WsTransport, ws};
 use support::*;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use ws_support::*;
 
-/// Counts the reads that brought something.
+/// Counts the reads that brought something, and remembers to where.
 struct Counted {
     io: DuplexStream,
     reads: usize,
+    places: Vec<Range<*const u8>>,
 }
 
 impl AsyncRead for Counted {
@@ -27,9 +29,11 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let outcome = Pin::new(&mut self.io).poll_read(cx, buf);
         if outcome.is_ready() {
             self.reads += 1;
+            self.places.push(buf.filled()[before..].as_ptr_range());
         }
         outcome
     }
@@ -49,16 +53,20 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// Bytes a read and chunks a mebibyte, when messages of `len` bytes are received and held.
-async fn measured(len: usize) -> (usize, usize) {
+async fn counted(config: WsConfig) -> (WsTransport<Counted>, DuplexStream) {
     let (near, mut far) = duplex(4 << 20);
-    let near = Counted { io: near, reads: 0 };
-    let (endpoint, config) = (endpoint("ws://broker"), WsConfig::new());
+    let near = Counted { io: near, reads: 0, places: Vec::new() };
+    let endpoint = endpoint("ws://broker");
     let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
         let request = read_request(&mut far).await;
         far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
     });
-    let mut client = client.unwrap();
+    (client.unwrap(), far)
+}
+
+/// Bytes a read and chunks a mebibyte, when messages of `len` bytes are received and held.
+async fn measured(len: usize) -> (usize, usize) {
+    let (mut client, mut far) = counted(WsConfig::new()).await;
     let before = client.get_ref().reads;
 
     let count = (4 << 20) / (len + 4) - 16;
@@ -80,5 +88,40 @@ async fn small_messages_that_are_held_do_not_make_the_reads_small() {
         let (bytes, chunks) = measured(len).await;
         assert!(bytes >= 8 * 1024, "{bytes} bytes a read with messages of {len} bytes");
         assert!(chunks <= 64, "{chunks} chunks a mebibyte with messages of {len} bytes");
+    }
+}
+
+#[tokio::test]
+async fn large_payloads_lie_where_the_socket_was_read_to() {
+    for len in [17_000, 100_000, 3_000_000] {
+        let (mut client, mut far) = counted(WsConfig::new()).await;
+        let known = client.get_ref().places.len();
+        let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        far.write_all(&frame(true, TEXT, &payload)).await.unwrap();
+        let chunk = recv(&mut client).await.unwrap().unwrap();
+        assert!(chunk == payload, "{len}");
+        // tungstenite moves what came with the header, one read at most, to where there is room for all of it; the
+        // rest is read into its place, and nothing is moved after that.
+        let place = chunk.as_ptr_range();
+        let [first, rest @ ..] = &client.get_ref().places[known..] else { panic!("{len} in no read") };
+        assert!(first.end as usize - first.start as usize <= 16 * 1024);
+        assert_eq!(rest.last().unwrap().end, place.end);
+        assert!(rest.iter().all(|read| place.contains(&read.start)), "{len}");
+        let read: usize = rest.iter().map(|read| read.end as usize - read.start as usize).sum();
+        assert!(read + 16 * 1024 >= len, "{len}");
+    }
+}
+
+#[tokio::test]
+async fn the_read_buffer_is_what_is_read_at_a_time() {
+    for (size, expected) in [(1024, 1024), (16 * 1024, 16 * 1024), (64 * 1024, 64 * 1024)] {
+        let (mut client, mut far) = counted(WsConfig::new().read_buffer(size)).await;
+        let known = client.get_ref().places.len();
+        far.write_all(&frame(true, TEXT, &[b'x'; 100]).repeat(5000)).await.unwrap();
+        recv_bytes(&mut client, 500_000).await;
+        let lens =
+            client.get_ref().places[known..].iter().map(|place| place.end as usize - place.start as usize);
+        let longest = lens.max().unwrap();
+        assert!((expected / 2..=expected).contains(&longest), "{size}: {longest}");
     }
 }

@@ -241,6 +241,18 @@ async fn big_frames_and_any_bytes_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn a_server_answers_a_goodbye_while_it_reads() {
+    let (near, mut far) = duplex(64 * 1024);
+    let request = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n");
+    far.write_all(&[request.as_bytes(), &masked(8, &1000_u16.to_be_bytes())].concat()).await.unwrap();
+    let mut server = accept_ws_over(near, &AcceptConfig::new()).await.unwrap();
+    assert_eq!(recv_to_end(&mut server).await, (Bytes::new(), Ok(())));
+    let mut wire = [0; 1000];
+    let len = far.read(&mut wire).await.unwrap();
+    assert!(wire[..len].ends_with(&[0x88, 2, 3, 0xe8]), "{:?}", &wire[..len]);
+}
+
+#[tokio::test]
 async fn either_side_can_say_goodbye() {
     for client_first in [true, false] {
         let (client, server) = pair(WsConfig::new(), AcceptConfig::new()).await;

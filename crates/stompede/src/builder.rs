@@ -1,14 +1,15 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
 use stompede_session::{Config, Error, Session};
-use stompede_transport::Connector;
+use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
 use crate::listener::ErasedListener;
-use crate::{Client, Listener};
+use crate::wires::Wires;
+use crate::{Client, HeartBeat, Interceptor, Listener};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -18,11 +19,20 @@ pub struct ClientBuilder {
     config: Result<Config, Error>,
     connector: Option<Arc<dyn Connector>>,
     listeners: Vec<(String, Arc<dyn ErasedListener>)>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
+    /// What concerns the transports of this crate.
+    wires: Wires,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(url: &str) -> Self {
-        Self { config: Config::for_url(url), connector: None, listeners: Vec::new() }
+        Self {
+            config: Config::for_url(url),
+            connector: None,
+            listeners: Vec::new(),
+            interceptors: Vec::new(),
+            wires: Wires::default(),
+        }
     }
 
     /// The `login` and `passcode` headers of CONNECT. They take precedence over credentials in the URL.
@@ -31,6 +41,21 @@ impl ClientBuilder {
             config.login = Some(login.into());
             config.passcode = Some(passcode.into());
         })
+    }
+
+    /// The `login` header of CONNECT alone; see [`credentials`](Self::credentials). stomp.py's `username`.
+    pub fn login(self, login: impl Into<String>) -> Self {
+        self.set(|config| config.login = Some(login.into()))
+    }
+
+    /// The `passcode` header of CONNECT alone; see [`credentials`](Self::credentials).
+    pub fn passcode(self, passcode: impl Into<String>) -> Self {
+        self.set(|config| config.passcode = Some(passcode.into()))
+    }
+
+    /// The same as [`host`](Self::host), under stomp.py's name.
+    pub fn vhost(self, vhost: impl Into<String>) -> Self {
+        self.host(vhost)
     }
 
     /// The virtual host: the `host` header of CONNECT. The URL's host name unless set; RabbitMQ's usual one is `/`.
@@ -53,6 +78,32 @@ impl ClientBuilder {
         self.set(|config| config.limits = limits)
     }
 
+    /// The heart-beats to offer. Every 10 s both ways unless set; [`HeartBeat::OFF`] offers none.
+    pub fn heart_beat(self, offer: HeartBeat) -> Self {
+        self.set(|config| config.heart_beat = offer)
+    }
+
+    /// The same as [`heart_beat`](Self::heart_beat) in stomp.py's form: how often we can send, and how often we want to hear
+    /// from the broker, in milliseconds. Zero is never.
+    pub fn heartbeats(self, send_ms: u32, receive_ms: u32) -> Self {
+        let millis = |ms: u32| Duration::from_millis(ms.into());
+        self.heart_beat(HeartBeat { send: millis(send_ms), receive: millis(receive_ms) })
+    }
+
+    /// How many times the period that it promised the broker is granted, under stomp.py's name; 1.5 unless set, at least 1.
+    pub fn heart_beat_receive_scale(self, scale: f64) -> Self {
+        self.set(|config| config.receive_scale = scale)
+    }
+
+    /// How much silence beyond what it promised the broker is granted: `scale` times the period, and `slack` on top.
+    /// 1.5 and 500 ms unless set.
+    pub fn heart_beat_tolerance(self, scale: f64, slack: Duration) -> Self {
+        self.set(|config| {
+            config.receive_scale = scale;
+            config.receive_slack = slack;
+        })
+    }
+
     /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set.
     pub fn connect_timeout(self, within: Duration) -> Self {
         self.set(|config| config.connect_timeout = within)
@@ -61,6 +112,21 @@ impl ClientBuilder {
     /// Time from the open connection to CONNECTED. 10 s unless set.
     pub fn handshake_timeout(self, within: Duration) -> Self {
         self.set(|config| config.handshake_timeout = within)
+    }
+
+    /// Time for all of that together, from the first step to CONNECTED. 15 s unless set.
+    pub fn total_connect_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.total_connect_timeout = within)
+    }
+
+    /// How long something may wait to be written without the connection taking anything. 30 s unless set.
+    pub fn write_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.write_timeout = within)
+    }
+
+    /// How long the connection may carry no frame before it is given up. No limit unless set.
+    pub fn idle_timeout(self, within: Option<Duration>) -> Self {
+        self.set(|config| config.idle_timeout = within)
     }
 
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
@@ -85,10 +151,53 @@ impl ClientBuilder {
         self
     }
 
+    /// Adds an interceptor, which sees frames before they are sent and messages before they are consumed.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
     /// Dials with this instead of what the URL's scheme stands for. An async closure will do:
     /// `|endpoint: Endpoint| async move { … }`.
     pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
         self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Speaks over this connection, which is open already: stomp.py's `ws`. It serves one attempt to connect.
+    pub fn transport(self, transport: impl Transport + Send + 'static) -> Self {
+        let slot = Arc::new(Mutex::new(Some(transport)));
+        self.connector(move |_: Endpoint| {
+            let transport = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            async move {
+                transport.ok_or_else(|| {
+                    let why = "transport: the connection that was given has been used; give a connector to have more";
+                    TransportError::new(TransportErrorKind::InvalidSetting, why)
+                })
+            }
+        })
+    }
+
+    /// Has the operating system probe a connection that has been idle for this long: TCP keep-alive, over `ws://` too. Off
+    /// unless set; at least a second.
+    #[cfg(feature = "tcp")]
+    pub fn keepalive(mut self, idle: Duration) -> Self {
+        self.wires.keepalive = Some(idle);
+        self
+    }
+
+    /// Adds a header field to the WebSocket upgrade: stomp.py's `header`. Has no meaning for other URLs.
+    #[cfg(feature = "ws")]
+    pub fn upgrade_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wires.upgrade_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends WebSocket messages as binary: stomp.py's `binary_mode`. Unless set, they are text where they can be. ActiveMQ
+    /// Classic throws binary ones away. Has no meaning for other URLs.
+    #[cfg(feature = "ws")]
+    pub fn binary_mode(mut self, binary: bool) -> Self {
+        self.wires.binary = binary;
         self
     }
 
@@ -104,9 +213,18 @@ impl ClientBuilder {
         let config = self.config?;
         // Before any task is started for it.
         config.validate()?;
-        let connector = self.connector.unwrap_or_else(default_connector);
+        let connector = match self.connector {
+            Some(_) if self.wires != Wires::default() => {
+                return Err(Error::invalid(
+                    "connector: keepalive, upgrade_header and binary_mode are for the connectors of this crate; \
+                     your own does without them",
+                ));
+            }
+            Some(connector) => connector,
+            None => self.wires.connector(config.limits)?,
+        };
         let runtime = Session::runtime()?;
-        let dispatch = Dispatch::start(runtime, self.listeners);
+        let dispatch = Dispatch::start(runtime, self.listeners, self.interceptors);
         let session = Session::connect_observed(config, connector, Some(dispatch.clone())).await?;
         Ok(Client::new(session, dispatch))
     }
@@ -117,22 +235,6 @@ impl ClientBuilder {
         }
         self
     }
-}
-
-#[cfg(feature = "tcp")]
-fn default_connector() -> Arc<dyn Connector> {
-    Arc::new(stompede_transport::DefaultConnector::new())
-}
-
-/// Without a transport of its own this build knows no scheme.
-#[cfg(not(feature = "tcp"))]
-fn default_connector() -> Arc<dyn Connector> {
-    use stompede_transport::{BoxTransport, Endpoint, TransportError, TransportErrorKind};
-
-    Arc::new(|endpoint: Endpoint| async move {
-        let text = format!("{}: enable the feature tcp or ws, or give a connector", endpoint.scheme());
-        Err::<BoxTransport, _>(TransportError::new(TransportErrorKind::UnsupportedScheme, text))
-    })
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::sync::Arc;
 
 use stompede_session::protocol::{Connected, SubscriptionId};
@@ -5,7 +6,7 @@ use stompede_session::{Error, SendBuilder, Session, SessionState};
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatch;
-use crate::{ClientBuilder, Frame, SubscribeBuilder};
+use crate::{ClientBuilder, Frame, Listener, SubscribeBuilder};
 
 /// A connected STOMP client.
 ///
@@ -51,6 +52,28 @@ impl Client {
     /// No connection is open. The subscription has ended all the same.
     pub fn unsubscribe(&self, subscription: SubscriptionId) -> Result<(), Error> {
         self.session.unsubscribe(subscription)
+    }
+
+    /// Registers a listener under a name. One of the same name hears no more from here on: what waits for it is dropped.
+    ///
+    /// While the connection is open it begins with [`on_connected`](Listener::on_connected). Once the session has ended it
+    /// hears nothing.
+    pub fn set_listener<L: Listener>(&self, name: impl Into<String>, listener: Arc<L>) {
+        self.dispatch.add(name.into(), listener);
+        self.session.tell_sends(true);
+    }
+
+    /// The listener of this name, if there is one and it is an `L`.
+    pub fn get_listener<L: Listener>(&self, name: &str) -> Option<Arc<L>> {
+        let listener: Arc<dyn Any + Send + Sync> = self.dispatch.find(name)?;
+        listener.downcast().ok()
+    }
+
+    /// Takes a listener away: it hears no more, and what waits for it is dropped. `false` if there was none of this name.
+    pub fn remove_listener(&self, name: &str) -> bool {
+        let removed = self.dispatch.remove(name);
+        self.session.tell_sends(!self.dispatch.is_empty());
+        removed
     }
 
     /// Waits until every frame handed over before this call has been written to the connection.

@@ -1,50 +1,99 @@
 //! Brings what happens in a session to the listeners, each in its own task.
 
+use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stompede_session::protocol::Event;
+use stompede_codec::Frame;
+use stompede_session::protocol::{Connected, Event};
 use stompede_session::{Error, Observer, Subscription};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::interceptor::{Interceptor, Verdict};
 use crate::listener::{ErasedListener, Notice};
 use crate::mailbox::Mailbox;
 
 pub(crate) struct Dispatch {
     runtime: Handle,
-    mailboxes: Vec<Arc<Mailbox>>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
+    room: Mutex<Room>,
+}
+
+/// Who listens, and where the session stands: one lock, so that a listener that comes later misses nothing and hears
+/// nothing twice.
+#[derive(Default)]
+struct Room {
+    listeners: Vec<Registered>,
+    /// The mailboxes of these listeners, for the carriers to share.
+    mailboxes: Arc<[Arc<Mailbox>]>,
     /// The tasks that carry messages from subscriptions to mailboxes.
-    carriers: Mutex<Vec<JoinHandle<()>>>,
-    connected: AtomicBool,
+    carriers: Vec<JoinHandle<()>>,
+    connected: Option<Arc<Connected>>,
+    closed: bool,
+}
+
+struct Registered {
+    name: String,
+    listener: Arc<dyn ErasedListener>,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Dispatch {
     /// Starts a task for each listener. They end when the session does.
-    pub(crate) fn start(runtime: Handle, listeners: Vec<(String, Arc<dyn ErasedListener>)>) -> Arc<Self> {
-        let mailboxes = listeners
-            .into_iter()
-            .map(|(name, listener)| {
-                let mailbox = Arc::new(Mailbox::default());
-                runtime.spawn(serve(name, listener, mailbox.clone()));
-                mailbox
-            })
-            .collect();
-        Arc::new(Self { runtime, mailboxes, carriers: Mutex::default(), connected: AtomicBool::new(false) })
+    pub(crate) fn start(
+        runtime: Handle,
+        listeners: Vec<(String, Arc<dyn ErasedListener>)>,
+        interceptors: Vec<Arc<dyn Interceptor>>,
+    ) -> Arc<Self> {
+        let dispatch = Arc::new(Self { runtime, interceptors, room: Mutex::default() });
+        for (name, listener) in listeners {
+            dispatch.add(name, listener);
+        }
+        dispatch
+    }
+
+    /// Registers a listener; one of the same name hears no more.
+    pub(crate) fn add(&self, name: String, listener: Arc<dyn ErasedListener>) {
+        let mut room = self.lock();
+        room.remove(&name);
+        if room.closed {
+            return;
+        }
+        let mailbox = Arc::new(Mailbox::default());
+        if let Some(broker) = &room.connected {
+            mailbox.insist(Notice::Connected(broker.clone()));
+        }
+        self.runtime.spawn(serve(name.clone(), listener.clone(), mailbox.clone()));
+        room.listeners.push(Registered { name, listener, mailbox });
+        room.list();
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> bool {
+        self.lock().remove(name)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn Any + Send + Sync>> {
+        let room = self.lock();
+        let registered = room.listeners.iter().find(|registered| registered.name == name);
+        registered.map(|registered| registered.listener.clone().as_any())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().listeners.is_empty()
     }
 
     /// Carries the messages of `subscription` to every listener, until it ends.
-    pub(crate) fn carry(&self, subscription: Subscription) {
+    pub(crate) fn carry(self: &Arc<Self>, subscription: Subscription) {
         // Weak: the session must be able to end while this task serves it.
         let mut subscription = subscription.into_weak();
-        let mailboxes = self.mailboxes.clone();
+        let dispatch = self.clone();
         self.spawn(async move {
             // Why it ended is told by on_disconnected.
             while let Ok(Some(message)) = subscription.try_next().await {
-                for mailbox in &mailboxes {
+                for mailbox in &*dispatch.mailboxes() {
                     mailbox.deliver(Notice::Message(message.clone())).await;
                 }
             }
@@ -53,56 +102,131 @@ impl Dispatch {
 
     /// Starts a task that counts as a carrier: the end of the session is told after it.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut carriers = self.carriers.lock().unwrap_or_else(PoisonError::into_inner);
-        carriers.retain(|carrier| !carrier.is_finished());
-        carriers.push(self.runtime.spawn(task));
+        let mut room = self.lock();
+        room.carriers.retain(|carrier| !carrier.is_finished());
+        room.carriers.push(self.runtime.spawn(task));
+    }
+
+    fn mailboxes(&self) -> Arc<[Arc<Mailbox>]> {
+        self.lock().mailboxes.clone()
     }
 
     fn tell_all(&self, notice: &Notice, how: impl Fn(&Mailbox, Notice)) {
-        for mailbox in &self.mailboxes {
+        for mailbox in &*self.mailboxes() {
             how(mailbox, notice.clone());
         }
     }
 
     /// Tells the end once every message that came before it has been queued.
     fn finish(&self, cause: Option<Error>) {
-        let was_connected = self.connected.load(Ordering::Acquire);
-        let carriers = std::mem::take(&mut *self.carriers.lock().unwrap_or_else(PoisonError::into_inner));
-        let mailboxes = self.mailboxes.clone();
+        let mut room = self.lock();
+        let was_connected = room.connected.take().is_some();
+        room.closed = true;
+        let carriers = std::mem::take(&mut room.carriers);
+        let mailboxes = std::mem::take(&mut room.mailboxes);
+        drop(room);
         self.runtime.spawn(async move {
             for carrier in carriers {
                 // A carrier that panicked has nothing more to carry.
                 let _ = carrier.await;
             }
-            for mailbox in &mailboxes {
+            for mailbox in &*mailboxes {
                 if was_connected {
                     mailbox.insist(Notice::Disconnected(cause.clone()));
                 }
+                mailbox.insist(Notice::Closed(cause.clone()));
                 mailbox.close();
             }
         });
+    }
+
+    /// Asks the interceptors one after the other; `false` if one says that the frame goes no further.
+    fn passes(&self, frame: &mut Frame, ask: impl Fn(&dyn Interceptor, &mut Frame) -> Verdict) -> bool {
+        self.interceptors.iter().all(|interceptor| {
+            match catch_unwind(AssertUnwindSafe(|| ask(&**interceptor, frame))) {
+                Ok(verdict) => verdict == Verdict::Pass,
+                Err(_) => {
+                    tracing::error!("an interceptor panicked; the frame passes");
+                    true
+                }
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    fn remove(&mut self, name: &str) -> bool {
+        let Some(at) = self.listeners.iter().position(|registered| registered.name == name) else {
+            return false;
+        };
+        self.listeners.remove(at).mailbox.abandon();
+        self.list();
+        true
+    }
+
+    fn list(&mut self) {
+        self.mailboxes = self.listeners.iter().map(|registered| registered.mailbox.clone()).collect();
     }
 }
 
 impl Observer for Dispatch {
     fn on_event(&self, event: &Event) {
         match event {
+            Event::Connecting(endpoint) => {
+                self.tell_all(&Notice::Connecting(endpoint.clone()), Mailbox::insist);
+            }
             Event::Connected(broker) => {
-                self.connected.store(true, Ordering::Release);
-                self.tell_all(&Notice::Connected(broker.clone()), Mailbox::insist);
+                let mut room = self.lock();
+                room.connected = Some(broker.clone());
+                for mailbox in &*room.mailboxes {
+                    mailbox.insist(Notice::Connected(broker.clone()));
+                }
             }
             Event::Receipt(id) => self.tell_all(&Notice::Receipt(id.clone()), Mailbox::tell),
             Event::Error(frame) => self.tell_all(&Notice::Error(frame.clone()), Mailbox::insist),
-            Event::HeartBeat => self.tell_all(&Notice::HeartBeat, Mailbox::tell),
+            Event::Sent(frame) => self.tell_all(&Notice::Send(frame.clone()), Mailbox::tell),
+            Event::HeartBeat { gap } => self.tell_all(&Notice::HeartBeat(*gap), Mailbox::tell),
+            Event::HeartBeatTimeout { silent_for } => {
+                self.tell_all(&Notice::HeartBeatTimeout(*silent_for), Mailbox::insist);
+            }
+            Event::Disconnecting => self.tell_all(&Notice::Disconnecting, Mailbox::insist),
             Event::Closed(cause) => self.finish(cause.clone()),
             _ => {}
         }
+    }
+
+    fn wants_sends(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn before_send(&self, frame: &mut Frame) -> bool {
+        let passes = self.passes(frame, |interceptor, frame| interceptor.before_send(frame));
+        // Looked at first: finding a header costs more than finding out that nobody wants to know.
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let (destination, bytes) = (frame.header("destination"), frame.body().len());
+            let destination = destination.as_deref();
+            tracing::trace!(command = %frame.command(), destination, bytes, passes, "send");
+        }
+        passes
+    }
+
+    fn before_message(&self, frame: &mut Frame) -> bool {
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let (destination, bytes) = (frame.header("destination"), frame.body().len());
+            tracing::trace!(destination = destination.as_deref(), bytes, "delivery");
+        }
+        self.passes(frame, |interceptor, frame| interceptor.before_message(frame))
     }
 }
 
 impl fmt::Debug for Dispatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatch").field("listeners", &self.mailboxes.len()).finish_non_exhaustive()
+        let names: Vec<_> = self.lock().listeners.iter().map(|registered| registered.name.clone()).collect();
+        f.debug_struct("Dispatch").field("listeners", &names).finish_non_exhaustive()
     }
 }
 
@@ -114,7 +238,7 @@ async fn serve(name: String, listener: Arc<dyn ErasedListener>, mailbox: Arc<Mai
         }
         let lost = mailbox.take_lost();
         if lost > 0 {
-            tracing::warn!(listener = %name, lost, "a listener is too slow: receipts or heart-beats were not told");
+            tracing::warn!(listener = %name, lost, "a listener is too slow: receipts, heart-beats or sent frames were not told");
         }
     }
 }

@@ -23,38 +23,65 @@
 //! | send, and learn what became of it | [`Client::send`], [`SendBuilder`], [`SendError`] |
 //! | receive as a stream | [`Client::subscribe`], [`Subscription`] |
 //! | receive in named listeners | [`Listener`], [`SubscribeBuilder::listen`] |
-//! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`] |
+//! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`], [`process()`] |
+//! | watch, count, print, record | [`listeners`] |
+//! | change frames on their way | [`Interceptor`] |
+//! | give bodies a type | [`SendBuilder::value`], [`Message::read`], [`Body`] |
+//! | ask and wait for an answer | [`Client::requester`], [`Client::reply`] |
+//! | do without a session | [`FramedTransport`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`], [`Recovery`] |
 //! | bring a pipe of one's own | [`transport`], [`ClientBuilder::connector`] |
 //!
 //! # Features
 //!
-//! | feature | default | brings |
-//! |---|---|---|
-//! | `ws` | yes | `ws://` |
-//! | `tcp` | yes | `tcp://` |
-//! | `json` | yes | JSON bodies by serde |
+//! Without any it takes 20 crates, with the default ones 48; features share some of what they bring.
+//!
+//! | feature | default | crates more | brings |
+//! |---|---|---|---|
+//! | `tcp` | yes | 3 | `tcp://` |
+//! | `ws` | yes | 23 | `ws://`; switches `tcp` on |
+//! | `json` | yes | 6 | JSON bodies by serde |
+//! | `blocking` | no | none | [`blocking`](https://docs.rs/stompede/latest/stompede/blocking/): the same client without async |
+//! | `config` | no | none beside `json`, else 3 | [`config`](https://docs.rs/stompede/latest/stompede/config/): settings by serde |
+//! | `encoding` | no | 6 | text bodies in the charset of their `content-type` |
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod client;
+mod clock;
+#[cfg(feature = "config")]
+pub mod config;
 mod dispatch;
+mod framed;
+mod interceptor;
 mod listener;
+pub mod listeners;
 mod mailbox;
+mod process;
+mod request;
 mod subscribe;
+mod wires;
 
 pub use stompede_codec as codec;
 pub use stompede_transport as transport;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use framed::{FramedError, FramedTransport};
+pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
+pub use process::{Process, Processed, process};
+pub use request::{ReplyTo, Request, RequestError, Requester};
 pub use subscribe::SubscribeBuilder;
 
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
+#[cfg(feature = "json")]
+pub use stompede_session::Json;
 pub use stompede_session::protocol::{Connected, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Confirmed, Error, ErrorKind, Message, Recovery, SendBuilder, SendError, SendFuture,
-    SessionState, Subscription, Unsent,
+    AckMode, Body, BodyError, BodyErrorKind, BoxError, Confirmed, Error, ErrorKind, HeartBeat, Message,
+    Recovery, SendBuilder, SendError, SendFuture, SessionState, Subscription, Unsent,
 };
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
@@ -63,6 +90,16 @@ pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 mod pages {
     #[doc = include_str!("../../../README.md")]
     mod readme {}
+    #[doc = include_str!("../../../docs/guide/getting-started.md")]
+    mod getting_started {}
+    #[doc = include_str!("../../../docs/guide/connecting.md")]
+    mod connecting {}
+    #[doc = include_str!("../../../docs/guide/listeners.md")]
+    mod listeners {}
+    #[doc = include_str!("../../../docs/guide/streams-and-acks.md")]
+    mod streams_and_acks {}
+    #[doc = include_str!("../../../docs/guide/heartbeats.md")]
+    mod heartbeats {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
     #[doc = include_str!("../../../docs/guide/testing.md")]

@@ -1,26 +1,54 @@
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use stompede_codec::Frame;
 use stompede_session::protocol::Connected;
 use stompede_session::{Error, Message};
+use stompede_transport::Endpoint;
 
 /// Is told what happens to a [`Client`](crate::Client).
 ///
-/// Every method defaults to nothing: implement what matters, as `async fn`.
+/// Every method defaults to nothing: implement what matters, as `async fn`. It is registered under a name as an `Arc`, so
+/// that the caller keeps a handle: [`ClientBuilder::listener`](crate::ClientBuilder::listener),
+/// [`Client::set_listener`](crate::Client::set_listener).
 ///
 /// Each listener has a task and a bounded queue of its own, so its methods run one after the other, in order, and may
 /// take their time: they never hold up heart-beats, receipts or the reading of the connection as such. A listener that
-/// falls behind by 256 messages (or 256 KiB) holds up the subscriptions that it listens to, and loses receipts and
-/// heart-beats, which are only news. A panic is logged and ends nothing. Any method of the client may be called from
+/// falls behind by 256 messages (or 256 KiB) holds up the subscriptions that it listens to, and loses what is only news:
+/// receipts, heart-beats, sent frames. A panic is logged and ends nothing. Any method of the client may be called from
 /// here.
 ///
 /// # Order
 ///
-/// For each [`on_connected`](Self::on_connected) there is exactly one [`on_disconnected`](Self::on_disconnected), and
-/// nothing comes after it. `on_error` comes before the `on_disconnected` that follows from it, and `on_receipt` before
-/// the `on_disconnected` of an orderly end.
+/// What one listener hears follows this grammar; `{ }` is any number of times, `[ ]` once or not at all:
+///
+/// ```text
+/// client      := on_connecting [ on_send ] ( open | [ on_error ] ) on_closed
+/// open        := on_connected { life } [ leaving ] [ failure ] on_disconnected
+/// leaving     := on_disconnecting { life }
+/// failure     := ( on_error | on_heartbeat_timeout ) { life }
+/// life        := on_message | on_receipt | on_send | on_heartbeat
+/// ```
+///
+/// The first `on_send` is CONNECT; `leaving` is somebody calling `disconnect()`; the `life` after it, and after a failure,
+/// is what was under way. For each [`on_connected`](Self::on_connected) there is exactly one
+/// [`on_disconnected`](Self::on_disconnected), and after it no message and no receipt of that connection. `on_receipt` of
+/// DISCONNECT comes before the `on_disconnected` of an orderly end. [`on_closed`](Self::on_closed) is the last word. A
+/// listener that is registered while the connection is open begins with `on_connected`.
+///
+/// What users of stomp.py look for in `on_error`, such as "connection refused" or "unauthorized", is no frame of the
+/// broker: it is the error of [`connect`](crate::ClientBuilder::connect) and the cause that `on_disconnected` and
+/// `on_closed` are given.
 pub trait Listener: Send + Sync + 'static {
+    /// An attempt to connect begins: name look-up, TCP, WebSocket upgrade, CONNECT.
+    fn on_connecting(&self, endpoint: &Endpoint) -> impl Future<Output = ()> + Send {
+        let _ = endpoint;
+        async {}
+    }
+
     /// The connection is open and logged in.
     fn on_connected(&self, broker: &Connected) -> impl Future<Output = ()> + Send {
         let _ = broker;
@@ -40,18 +68,47 @@ pub trait Listener: Send + Sync + 'static {
     }
 
     /// The broker has sent ERROR. The connection ends with it.
+    ///
+    /// Only what the broker says in a frame comes here. That no connection could be had, or that it was lost, is told
+    /// by the cause of [`on_disconnected`](Self::on_disconnected) and [`on_closed`](Self::on_closed).
     fn on_error(&self, frame: &Frame) -> impl Future<Output = ()> + Send {
         let _ = frame;
         async {}
     }
 
-    /// Line ends between frames have arrived: the broker's heart-beat, or padding.
-    fn on_heartbeat(&self) -> impl Future<Output = ()> + Send {
+    /// A frame of ours is on its way: CONNECT and DISCONNECT too, heart-beats not.
+    ///
+    /// To change a frame before it is sent is the business of an [`Interceptor`](crate::Interceptor).
+    fn on_send(&self, frame: &Frame) -> impl Future<Output = ()> + Send {
+        let _ = frame;
+        async {}
+    }
+
+    /// The broker's heart-beat has arrived. Nothing had arrived for `gap` before it.
+    fn on_heartbeat(&self, gap: Duration) -> impl Future<Output = ()> + Send {
+        let _ = gap;
+        async {}
+    }
+
+    /// The broker was silent for longer than it promised. The connection ends with it.
+    fn on_heartbeat_timeout(&self, silent_for: Duration) -> impl Future<Output = ()> + Send {
+        let _ = silent_for;
+        async {}
+    }
+
+    /// An orderly end has been asked for: DISCONNECT follows once the receipts in flight are there.
+    fn on_disconnecting(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
     /// The connection has ended: in order (`None`), or for this reason.
     fn on_disconnected(&self, cause: Option<&Error>) -> impl Future<Output = ()> + Send {
+        let _ = cause;
+        async {}
+    }
+
+    /// The client is closed, in order (`None`) or for this reason, and does not come back. This is the last call.
+    fn on_closed(&self, cause: Option<&Error>) -> impl Future<Output = ()> + Send {
         let _ = cause;
         async {}
     }
@@ -62,28 +119,44 @@ type Callback<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// [`Listener`] with its futures boxed, so that listeners of different types fit into one list.
 pub(crate) trait ErasedListener: Send + Sync {
     fn call<'a>(&'a self, notice: &'a Notice) -> Callback<'a>;
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// What a listener is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Notice {
-    Connected(std::sync::Arc<Connected>),
+    Connecting(Endpoint),
+    Connected(Arc<Connected>),
     Message(Message),
     Receipt(Box<str>),
     Error(Frame),
-    HeartBeat,
+    Send(Frame),
+    HeartBeat(Duration),
+    HeartBeatTimeout(Duration),
+    Disconnecting,
     Disconnected(Option<Error>),
+    Closed(Option<Error>),
 }
 
 impl<L: Listener> ErasedListener for L {
     fn call<'a>(&'a self, notice: &'a Notice) -> Callback<'a> {
         match notice {
+            Notice::Connecting(endpoint) => Box::pin(self.on_connecting(endpoint)),
             Notice::Connected(broker) => Box::pin(self.on_connected(broker)),
             Notice::Message(message) => Box::pin(self.on_message(message)),
             Notice::Receipt(id) => Box::pin(self.on_receipt(id)),
             Notice::Error(frame) => Box::pin(self.on_error(frame)),
-            Notice::HeartBeat => Box::pin(self.on_heartbeat()),
+            Notice::Send(frame) => Box::pin(self.on_send(frame)),
+            Notice::HeartBeat(gap) => Box::pin(self.on_heartbeat(*gap)),
+            Notice::HeartBeatTimeout(silent_for) => Box::pin(self.on_heartbeat_timeout(*silent_for)),
+            Notice::Disconnecting => Box::pin(self.on_disconnecting()),
             Notice::Disconnected(cause) => Box::pin(self.on_disconnected(cause.as_ref())),
+            Notice::Closed(cause) => Box::pin(self.on_closed(cause.as_ref())),
         }
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }

@@ -22,6 +22,8 @@ struct Inner {
     /// Messages in the queue, and their bytes.
     messages: usize,
     bytes: usize,
+    /// Bytes of sent frames in the queue.
+    news_bytes: usize,
     /// News that found the queue full.
     lost: u64,
     closed: bool,
@@ -56,18 +58,28 @@ impl Mailbox {
     /// Queues what is only news, unless the listener is too far behind.
     pub(crate) fn tell(&self, notice: Notice) {
         let mut inner = self.lock();
-        if inner.queue.len() >= MAX_NOTICES {
+        let bytes = cost(&notice);
+        if inner.closed {
+            return;
+        }
+        if inner.queue.len() >= MAX_NOTICES || (inner.news_bytes > 0 && inner.news_bytes + bytes > MAX_BYTES)
+        {
             inner.lost += 1;
             return;
         }
+        inner.news_bytes += bytes;
         inner.queue.push_back(notice);
         drop(inner);
         self.filled.notify_one();
     }
 
-    /// Queues what must be heard: there are at most three such for each connection.
+    /// Queues what must be heard: there are at most six such for each connection.
     pub(crate) fn insist(&self, notice: Notice) {
-        self.lock().queue.push_back(notice);
+        let mut inner = self.lock();
+        if !inner.closed {
+            inner.queue.push_back(notice);
+        }
+        drop(inner);
         self.filled.notify_one();
     }
 
@@ -78,17 +90,32 @@ impl Mailbox {
         self.drained.notify_waiters();
     }
 
+    /// Nothing comes any more, and what is queued is thrown away.
+    pub(crate) fn abandon(&self) {
+        let abandoned = {
+            let mut inner = self.lock();
+            (inner.messages, inner.bytes, inner.news_bytes, inner.closed) = (0, 0, 0, true);
+            std::mem::take(&mut inner.queue)
+        };
+        drop(abandoned);
+        self.close();
+    }
+
     /// The next notice; `None` once the mailbox is closed and empty. Meant for one task.
     pub(crate) async fn take(&self) -> Option<Notice> {
         loop {
             {
                 let mut inner = self.lock();
                 if let Some(notice) = inner.queue.pop_front() {
-                    if matches!(notice, Notice::Message(_)) {
-                        inner.messages -= 1;
-                        inner.bytes -= cost(&notice);
-                        drop(inner);
-                        self.drained.notify_waiters();
+                    match &notice {
+                        Notice::Message(_) => {
+                            inner.messages -= 1;
+                            inner.bytes -= cost(&notice);
+                            drop(inner);
+                            self.drained.notify_waiters();
+                        }
+                        Notice::Send(_) => inner.news_bytes -= cost(&notice),
+                        _ => {}
                     }
                     return Some(notice);
                 }
@@ -119,6 +146,7 @@ impl Inner {
 fn cost(notice: &Notice) -> usize {
     match notice {
         Notice::Message(message) => message.body().len(),
+        Notice::Send(frame) => frame.body().len(),
         _ => 0,
     }
 }
@@ -126,7 +154,8 @@ fn cost(notice: &Notice) -> usize {
 /// Messages that wait for one listener. As many as a subscription's own queue holds: the two together are slack enough.
 const MAX_MESSAGES: usize = 256;
 
-/// Bytes of bodies that wait for one listener; a single larger message fits all the same.
+/// Bytes of bodies that wait for one listener, of messages and of sent frames each; a single larger one fits all the
+/// same.
 const MAX_BYTES: usize = 256 * 1024;
 
 /// Notices of all kinds beyond which news is not queued any more.
@@ -140,13 +169,13 @@ mod tests {
     async fn news_beyond_the_bound_is_counted_and_the_end_still_heard() {
         let mailbox = Mailbox::default();
         for _ in 0..MAX_NOTICES + 5 {
-            mailbox.tell(Notice::HeartBeat);
+            mailbox.tell(Notice::HeartBeat(std::time::Duration::ZERO));
         }
         mailbox.insist(Notice::Disconnected(None));
         mailbox.close();
         assert_eq!(mailbox.take_lost(), 5);
         for _ in 0..MAX_NOTICES {
-            assert!(matches!(mailbox.take().await, Some(Notice::HeartBeat)));
+            assert!(matches!(mailbox.take().await, Some(Notice::HeartBeat(_))));
         }
         assert!(matches!(mailbox.take().await, Some(Notice::Disconnected(None))));
         assert!(mailbox.take().await.is_none());

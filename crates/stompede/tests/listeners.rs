@@ -178,3 +178,39 @@ async fn the_client_may_be_called_from_a_callback() {
     assert!(client.closed().await.is_none());
     assert_eq!(echoed.try_next().await.expect("open").expect("a message").text(), Ok("hi"));
 }
+
+#[tokio::test]
+async fn a_listener_is_found_by_its_name_and_type() {
+    let (_broker, url) = broker().await;
+    let diary = Arc::new(Diary::default());
+    let client = Client::builder(url).listener("diary", diary.clone()).connect().await.expect("connected");
+    let found = client.get_listener::<Diary>("diary").expect("it is there");
+    assert!(Arc::ptr_eq(&found, &diary));
+    assert!(
+        client.get_listener::<Stuck>("diary").is_none() && client.get_listener::<Diary>("other").is_none()
+    );
+    client.set_listener("diary", Arc::new(Stuck));
+    assert!(client.get_listener::<Diary>("diary").is_none());
+    assert!(client.remove_listener("diary") && client.get_listener::<Stuck>("diary").is_none());
+}
+
+#[tokio::test]
+async fn a_stuck_listener_that_is_removed_holds_nobody_up_any_more() {
+    let (_broker, url) = broker().await;
+    let diary = Arc::new(Diary::default());
+    let client = Client::builder(url)
+        .listener("stuck", Arc::new(Stuck))
+        .listener("diary", diary.clone())
+        .connect()
+        .await
+        .expect("connected");
+    client.subscribe("/topic/a").listen().await.expect("subscribed");
+    for n in 0..1000 {
+        client.send("/topic/a").text(n.to_string()).await.expect("sent");
+    }
+    // What is not about messages goes on: 1 connected, 256 messages and one in hand, and the receipt of this one.
+    client.send("/topic/b").confirm().await.expect("confirmed");
+    client.remove_listener("stuck");
+    let entries = diary.wait_for(1002).await;
+    assert_eq!(entries.iter().filter(|entry| entry.starts_with("message")).count(), 1000);
+}

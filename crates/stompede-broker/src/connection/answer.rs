@@ -1,12 +1,12 @@
 //! What a client says, and what it is answered.
 
-use stompede_codec::{Command, Decoder, Frame, Item, Version};
+use stompede_codec::{Command, EncodeError, Frame, Item, Version};
 use tokio::time::Instant;
 
-use super::{Connection, State};
+use super::{Connection, State, decoder};
 use crate::handshake::{Unwelcome, Welcome, welcome};
 use crate::heartbeat::HeartBeats;
-use crate::personality::{Errors, Receipts};
+use crate::personality::{Errors, ReceiptOrder, Receipts};
 use crate::place::Greeted;
 use crate::refusal::Refusal;
 use crate::requests::Requests;
@@ -17,10 +17,16 @@ impl Connection {
         if self.place.entry.outbox.load().1 {
             return None;
         }
+        let left = self.decoder.buffered();
         match self.decoder.next() {
-            Ok(item) => item,
+            Ok(Some(item)) => Some(item),
+            Ok(None) => {
+                self.beginning.settle(self.decoder.buffered());
+                None
+            }
             Err(error) => {
-                self.refuse(&Refusal::bad_frame(&error), None);
+                let receipt = self.beginning.receipt(left, self.decoder.version());
+                self.refuse(&Refusal::bad_frame(&error), receipt.as_deref());
                 None
             }
         }
@@ -33,11 +39,12 @@ impl Connection {
                 return;
             }
             let text = "there is no whole frame in this WebSocket message";
-            return self.refuse(&Refusal::new("bad frame", text), None);
+            let receipt = self.beginning.receipt(self.decoder.buffered(), self.decoder.version());
+            return self.refuse(&Refusal::new("bad frame", text), receipt.as_deref());
         };
         self.answer(item, now);
         let version = self.decoder.version();
-        self.decoder = Decoder::new(self.shared().settings.limits.frames);
+        self.decoder = decoder(&self.shared().settings);
         version.into_iter().for_each(|version| self.decoder.set_version(version));
     }
 
@@ -56,14 +63,18 @@ impl Connection {
             State::Leaving { .. } | State::Ended => return,
         };
         let command = frame.command();
-        if let Err(refusal) = requests.handle(frame) {
-            return self.refuse_request(command, &refusal, receipt.as_deref());
-        }
+        let comes_first = self.place.shared.settings.personality.order == ReceiptOrder::First;
+        let before = (comes_first && command == Command::Send).then(|| self.place.entry.outbox.len());
+        let due = match requests.handle(frame) {
+            Ok(due) => due,
+            Err(refusal) => return self.refuse_request(command, &refusal, receipt.as_deref()),
+        };
         if command == Command::Disconnect {
             return self.take_leave(receipt.as_deref(), now);
         }
         if self.habits().receipts == Receipts::All {
-            self.confirm(receipt.as_deref());
+            self.confirm(receipt.as_deref().filter(|_| !due.own_is_late), before);
+            due.earlier.iter().for_each(|receipt| self.confirm(Some(receipt), None));
         }
     }
 
@@ -81,33 +92,47 @@ impl Connection {
         }
     }
 
-    /// Sends the RECEIPT that was asked for.
-    fn confirm(&self, receipt: Option<&str>) {
-        if let Some(receipt) = receipt.filter(|_| !self.faults.faults.lose_receipts) {
-            self.push(self.version(), &Frame::new(Command::Receipt).with_header("receipt-id", receipt));
-        }
+    /// Sends the RECEIPT that was asked for; before what has been queued since `before` frames waited, if that is said.
+    fn confirm(&self, receipt: Option<&str>, before: Option<usize>) {
+        let Some(receipt) = receipt.filter(|_| !self.faults.faults.lose_receipts) else { return };
+        let frame = Frame::new(Command::Receipt).with_header("receipt-id", receipt);
+        let (outbox, version) = (&self.place.entry.outbox, self.version());
+        self.check_written(match before {
+            Some(at) => outbox.push_at(at, version, &frame),
+            None => outbox.push(version, &frame),
+        });
     }
 
     fn connect(&mut self, frame: &Frame, now: Instant) {
         if !matches!(frame.command(), Command::Connect | Command::Stomp) {
             let text = format!("{} came before CONNECT", frame.command());
-            let receipt = frame.header("receipt");
-            return self.refuse_connect(&Refusal::new("not connected", text), receipt.as_deref(), false);
+            let Errors { end, name_receipts, .. } = self.habits().errors;
+            let refusal = Refusal::new("not connected", text);
+            let receipt = frame.header("receipt").filter(|_| name_receipts);
+            self.say_error(&refusal, &refusal.frame(receipt.as_deref()));
+            if end {
+                self.place.entry.outbox.end();
+            }
+            return;
         }
         match welcome(frame, self.shared(), self.place.entry.id) {
             Ok(Welcome { version, connected, beats, login, host, router }) => {
-                self.decoder.set_version(version);
+                self.decoder.set_version(self.place.entry.outbox.form(version));
                 self.place.greet(Greeted { version, login, host, beats });
                 let requests = Requests::new(self.shared().clone(), router, version, &self.place.entry);
-                self.state = State::Open { requests, beats: HeartBeats::new(beats, now) };
+                let eager = self.habits().greeting.beats_eagerly;
+                self.state = State::Open { requests, beats: HeartBeats::new(beats, eager, now) };
                 self.push(version, &connected);
+                if eager && beats.send.is_some() {
+                    self.place.entry.outbox.beat();
+                }
             }
-            Err(Unwelcome { refusal, lists_versions }) => self.refuse_connect(&refusal, None, lists_versions),
+            Err(Unwelcome { refusal, lists_versions }) => self.refuse_connect(&refusal, lists_versions),
         }
     }
 
-    fn refuse_connect(&mut self, refusal: &Refusal, receipt: Option<&str>, lists_versions: bool) {
-        let mut error = refusal.frame(receipt.filter(|_| self.habits().errors.name_receipts));
+    fn refuse_connect(&mut self, refusal: &Refusal, lists_versions: bool) {
+        let mut error = refusal.frame(None);
         if lists_versions {
             error.headers_mut().push("version", "1.0,1.1,1.2");
         }
@@ -127,7 +152,7 @@ impl Connection {
         }
         self.say_error(refusal, &refusal.frame(receipt.filter(|_| name_receipts)));
         if fails_late {
-            self.confirm(receipt);
+            self.confirm(receipt, None);
         }
         if end || fails_late {
             self.place.entry.outbox.end();
@@ -157,11 +182,14 @@ impl Connection {
     }
 
     fn push(&self, version: Version, frame: &Frame) {
-        let outbox = &self.place.entry.outbox;
-        if let Err(error) = outbox.push(version, frame) {
+        self.check_written(self.place.entry.outbox.push(version, frame));
+    }
+
+    fn check_written(&self, outcome: Result<(), EncodeError>) {
+        if let Err(error) = outcome {
             // A receipt id of a newer version's making, say. Without its answer the client must not wait for ever.
             tracing::debug!(%error, "an answer cannot be written");
-            outbox.end();
+            self.place.entry.outbox.end();
         }
     }
 }

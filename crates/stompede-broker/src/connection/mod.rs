@@ -1,6 +1,7 @@
 //! One connection's task: reads, answers, writes, and ends.
 
 mod answer;
+mod beginning;
 mod time;
 
 use std::future::poll_fn;
@@ -9,12 +10,15 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use stompede_codec::Decoder;
-use stompede_transport::BoxTransport;
+use stompede_codec::{Decoder, Strictness};
+use stompede_transport::{BoxTransport, TransportError, TransportErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::beginning::Beginning;
+use crate::Limit;
 use crate::broker::Shared;
+use crate::builder::Settings;
 use crate::clock::{self, Timer};
 use crate::faults::{InForce, Wire};
 use crate::heartbeat::HeartBeats;
@@ -55,6 +59,7 @@ struct Connection {
     /// Frames of the client since these faults came into force.
     frames: u64,
     decoder: Decoder,
+    beginning: Beginning,
     state: State,
     /// The peer has closed, or nothing can be read or written any more.
     gone: bool,
@@ -63,6 +68,8 @@ struct Connection {
     timer: Timer,
     /// When last something was taken of what waits, or nothing waited.
     unstalled: Instant,
+    /// When last something was read.
+    heard: Instant,
 }
 
 enum State {
@@ -80,6 +87,13 @@ enum State {
     Ended,
 }
 
+/// Reads what a client says, as this broker does.
+fn decoder(settings: &Settings) -> Decoder {
+    let lenient = settings.personality.frames.lenient;
+    let strictness = if lenient { Strictness::Lenient } else { Strictness::Strict };
+    Decoder::new(settings.limits.frames).with_strictness(strictness)
+}
+
 /// How far writing got.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Written {
@@ -91,9 +105,8 @@ enum Written {
 impl Connection {
     fn new(place: Place, transport: BoxTransport) -> Self {
         let now = clock::now();
-        let limits = &place.shared.settings.limits;
-        let decoder = Decoder::new(limits.frames);
-        let state = State::Greeting { until: now.checked_add(limits.connect_within) };
+        let decoder = decoder(&place.shared.settings);
+        let state = State::Greeting { until: place.connect_due() };
         let faults = place.faults.clone();
         Self {
             wire: Wire::new(transport, faults.faults.clone()),
@@ -101,11 +114,13 @@ impl Connection {
             frames: 0,
             place,
             decoder,
+            beginning: Beginning::default(),
             state,
             gone: false,
             held: false,
             timer: Timer::default(),
             unstalled: now,
+            heard: now,
         }
     }
 
@@ -210,6 +225,7 @@ impl Connection {
             match self.wire.poll_recv(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(chunk))) => {
+                    self.beginning.push(&chunk);
                     self.decoder.push(chunk);
                     self.heard(now);
                     if self.place.entry.is_ws() && self.habits().ws.one_frame_a_message {
@@ -221,9 +237,23 @@ impl Connection {
                         return cx.waker().wake_by_ref();
                     }
                 }
+                Poll::Ready(Some(Err(error))) if *error.kind() == TransportErrorKind::TooLarge => {
+                    return self.refuse_size(&error, cx);
+                }
                 Poll::Ready(None | Some(Err(_))) => self.gone = true,
             }
         }
+    }
+
+    /// The transport takes no more, because what comes is larger than any frame may be.
+    fn refuse_size(&mut self, error: &TransportError, cx: &mut Context<'_>) {
+        if matches!(self.wire.poll_ready(cx), Poll::Ready(Err(_))) {
+            // Our own WebSocket has said why in its close frame, and sends nothing behind that.
+            self.shared().hub.counters.hit(Limit::FrameSize);
+            self.gone = true;
+            return;
+        }
+        self.refuse(&Refusal::limit(Limit::FrameSize, "frame is too large", error.to_string()), None);
     }
 
     /// Writes a turn's worth of what waits, and flushes.

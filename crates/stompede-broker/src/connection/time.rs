@@ -11,6 +11,7 @@ use crate::refusal::Refusal;
 impl Connection {
     /// Bytes have arrived.
     pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
         if let State::Open { beats, .. } = &mut self.state {
             beats.received(now);
         }
@@ -48,7 +49,13 @@ impl Connection {
         let stall = if written == Written::Blocked { self.stall_due() } else { None };
         // While a frame is on its way no heart-beat would get past it.
         let beat = if written == Written::All { beat } else { None };
-        [connect, silence, beat, stall].into_iter().flatten().min()
+        [connect, silence, beat, stall, self.idle_due()].into_iter().flatten().min()
+    }
+
+    /// When a WebSocket on which nothing is heard is closed, where that is done.
+    fn idle_due(&self) -> Option<Instant> {
+        let idle = self.habits().ws.idle.filter(|_| self.place.entry.is_ws());
+        idle.and_then(|idle| self.heard.checked_add(idle))
     }
 
     fn stall_due(&self) -> Option<Instant> {
@@ -61,12 +68,15 @@ impl Connection {
         let limits = &shared.settings.limits;
         if written == Written::Blocked && is_over(self.stall_due()) {
             let text = format!("nothing of what waits was taken for {:?}", limits.stalled_for);
-            return self.refuse(&Refusal::limit(Limit::SlowConsumer, "too slow", text), None);
+            return self.refuse(&Refusal::slow_consumer(text), None);
+        }
+        if is_over(self.idle_due()) {
+            return self.place.entry.outbox.end();
         }
         match &mut self.state {
             State::Greeting { until } if is_over(*until) => {
                 let text = format!("no CONNECT within {:?}", limits.connect_within);
-                self.refuse(&Refusal::limit(Limit::ConnectTime, "too slow", text), None);
+                self.refuse(&Refusal::limit(Limit::ConnectTime, "no CONNECT in time", text), None);
             }
             State::Leaving { until } if is_over(*until) => self.place.entry.outbox.end(),
             State::Open { beats, .. } => {

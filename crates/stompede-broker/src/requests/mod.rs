@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stompede_codec::{Command, Frame, Version};
 
-use self::transaction::Transactions;
+use self::transaction::{Ended, Transactions};
 use crate::broker::Shared;
-use crate::personality::{Personality, Replies};
+use crate::personality::{Personality, ReceiptOrder, Replies};
 use crate::place::Entry;
 use crate::refusal::Refusal;
 use crate::router::{Ack, ConnectionId, Destination, Name, Named, Operation, Router, Stored, Wish};
@@ -20,6 +20,15 @@ pub(crate) struct Requests {
     id: ConnectionId,
     version: Version,
     transactions: Transactions,
+}
+
+/// The RECEIPTs that are due once a frame is done.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// The frame's own is not among them.
+    pub(crate) own_is_late: bool,
+    /// Those of frames before it, which follow its own.
+    pub(crate) earlier: Vec<String>,
 }
 
 impl Requests {
@@ -43,18 +52,18 @@ impl Requests {
         lock(&self.router).feed(self.id);
     }
 
-    /// Does what a frame asks for. The caller sends the RECEIPT, or the ERROR and the end.
-    pub(crate) fn handle(&mut self, frame: Frame) -> Result<(), Refusal> {
+    /// Does what a frame asks for. The caller sends the RECEIPTs, or the ERROR and the end.
+    pub(crate) fn handle(&mut self, frame: Frame) -> Result<Due, Refusal> {
         let ignores = self.habits().errors.ignore_unknown_destinations;
         match self.carry_out(frame) {
-            Err(refusal) if ignores && refusal.is_unknown_destination() => Ok(()),
+            Err(refusal) if ignores && refusal.is_unknown_destination() => Ok(Due::default()),
             outcome => outcome,
         }
     }
 
-    fn carry_out(&mut self, frame: Frame) -> Result<(), Refusal> {
-        match frame.command() {
-            Command::Send => self.send(frame),
+    fn carry_out(&mut self, frame: Frame) -> Result<Due, Refusal> {
+        let done = match frame.command() {
+            Command::Send => return self.send(frame),
             Command::Subscribe => self.subscribe(&frame),
             Command::Unsubscribe => self.unsubscribe(&frame),
             Command::Ack | Command::Nack | Command::Begin | Command::Commit | Command::Abort
@@ -68,17 +77,21 @@ impl Requests {
             }
             Command::Nack => self.settle(&frame, false),
             Command::Begin => self.begin(&frame),
-            Command::Commit => self.commit(&frame),
+            Command::Commit => return self.commit(&frame),
             Command::Abort => self.abort(&frame),
             Command::Disconnect => Ok(()),
             Command::Connect | Command::Stomp => {
                 Err(Refusal::new("connected already", "CONNECT may be sent once on a connection"))
             }
             other => Err(Refusal::new("unknown command", format!("{other} is for servers to send"))),
-        }
+        };
+        done.map(|()| Due::default())
     }
 
-    fn send(&mut self, frame: Frame) -> Result<(), Refusal> {
+    fn send(&mut self, frame: Frame) -> Result<Due, Refusal> {
+        if self.habits().errors.refuse_message_ids && frame.headers().contains("message-id") {
+            return Err(Refusal::new("invalid header", "message-id is not allowed on SEND"));
+        }
         let destination = self.destination(&frame)?;
         if let Destination::Reply(name, owner) = &destination
             && *owner == self.id
@@ -88,11 +101,14 @@ impl Requests {
         let reply_to = self.reply_to(&frame)?;
         let settles = self.habits().messages.settle;
         let transaction = frame.header("transaction").filter(|_| settles).map(String::from);
-        let message = Stored::new(destination, frame, reply_to.as_ref(), self.habits());
+        let confirms_late = self.habits().order == ReceiptOrder::AfterCommit && transaction.is_some();
+        let receipt = frame.header("receipt").filter(|_| confirms_late).map(String::from);
+        let message = Stored::new(destination, frame, reply_to.as_ref(), &self.shared)?;
         match transaction {
-            Some(transaction) => self.postpone(&transaction, Operation::Send(message)),
-            None => lock(&self.router).send(message),
+            Some(transaction) => self.postpone(&transaction, Operation::Send(message), receipt)?,
+            None => lock(&self.router).send(message)?,
         }
+        Ok(Due { own_is_late: confirms_late, ..Due::default() })
     }
 
     /// What others have to make of the `reply-to` header, if it names a queue of this client's own.
@@ -129,7 +145,7 @@ impl Requests {
         };
         // COMMIT looks again; who learns of it here knows which frame it was.
         lock(&self.router).check_settle(self.id, &named)?;
-        self.postpone(&transaction, Operation::Settle { named, accept })
+        self.postpone(&transaction, Operation::Settle { named, accept }, None)
     }
 
     fn subscribe(&self, frame: &Frame) -> Result<(), Refusal> {
@@ -183,17 +199,18 @@ impl Requests {
         self.transactions.begin(&id, &self.shared.settings.limits)
     }
 
-    fn commit(&mut self, frame: &Frame) -> Result<(), Refusal> {
-        let operations = self.transactions.end(&required(frame, "transaction")?)?;
-        lock(&self.router).commit(self.id, operations)
+    fn commit(&mut self, frame: &Frame) -> Result<Due, Refusal> {
+        let Ended { operations, receipts } = self.transactions.end(&required(frame, "transaction")?)?;
+        lock(&self.router).commit(self.id, operations)?;
+        Ok(Due { own_is_late: false, earlier: receipts })
     }
 
     fn abort(&mut self, frame: &Frame) -> Result<(), Refusal> {
         self.transactions.end(&required(frame, "transaction")?).map(drop)
     }
 
-    fn postpone(&mut self, id: &str, operation: Operation) -> Result<(), Refusal> {
-        self.transactions.add(id, operation, &self.shared.settings.limits)
+    fn postpone(&mut self, id: &str, operation: Operation, receipt: Option<String>) -> Result<(), Refusal> {
+        self.transactions.add(id, operation, receipt, &self.shared.settings.limits)
     }
 }
 

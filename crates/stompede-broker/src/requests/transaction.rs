@@ -9,10 +9,18 @@ use crate::{BrokerLimits, Limit};
 /// The open transactions of one client.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
-    open: HashMap<Box<str>, Vec<Operation>>,
+    open: HashMap<Box<str>, Ended>,
     /// Frames and bytes in all of them.
     frames: usize,
     bytes: usize,
+}
+
+/// What a transaction comes to.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub(super) operations: Vec<Operation>,
+    /// Those that wait for COMMIT.
+    pub(super) receipts: Vec<String>,
 }
 
 impl Transactions {
@@ -25,7 +33,7 @@ impl Transactions {
         }
         self.check_room(0, limits)?;
         self.frames += 1;
-        self.open.insert(id.into(), Vec::new());
+        self.open.insert(id.into(), Ended::default());
         Ok(())
     }
 
@@ -33,23 +41,26 @@ impl Transactions {
         &mut self,
         id: &str,
         operation: Operation,
+        receipt: Option<String>,
         limits: &BrokerLimits,
     ) -> Result<(), Refusal> {
-        let bytes = operation.len();
+        let bytes = operation.len() + receipt.as_ref().map_or(0, String::len);
         self.check_room(bytes, limits)?;
-        let Some(operations) = self.open.get_mut(id) else { return Err(unknown(id)) };
-        operations.push(operation);
+        let Some(transaction) = self.open.get_mut(id) else { return Err(unknown(id)) };
+        transaction.operations.push(operation);
+        transaction.receipts.extend(receipt);
         self.frames += 1;
         self.bytes += bytes;
         Ok(())
     }
 
     /// Takes a transaction out.
-    pub(super) fn end(&mut self, id: &str) -> Result<Vec<Operation>, Refusal> {
-        let operations = self.open.remove(id).ok_or_else(|| unknown(id))?;
-        self.frames -= 1 + operations.len();
-        self.bytes -= operations.iter().map(Operation::len).sum::<usize>();
-        Ok(operations)
+    pub(super) fn end(&mut self, id: &str) -> Result<Ended, Refusal> {
+        let ended = self.open.remove(id).ok_or_else(|| unknown(id))?;
+        self.frames -= 1 + ended.operations.len();
+        self.bytes -= ended.operations.iter().map(Operation::len).sum::<usize>();
+        self.bytes -= ended.receipts.iter().map(String::len).sum::<usize>();
+        Ok(ended)
     }
 
     fn check_room(&self, bytes: usize, limits: &BrokerLimits) -> Result<(), Refusal> {

@@ -6,7 +6,10 @@ use stompede_codec::{Command, Frame, Headers, Version};
 use super::destination::Destination;
 use super::queue::Queued;
 use super::subscriber::{Ack, Subscriber};
-use crate::personality::Personality;
+use crate::broker::Shared;
+use crate::clock::unix_millis;
+use crate::refusal::Refusal;
+use crate::storage::Share;
 
 /// A message that was sent.
 #[derive(Debug)]
@@ -19,26 +22,42 @@ pub(crate) struct Stored {
     body: Bytes,
     /// Subscribers get a `content-length` because the sender gave one.
     counted: bool,
+    /// What it takes of the broker's memory.
+    _share: Share,
 }
 
 impl Stored {
-    /// What a SEND frame brings. Whoever reads `reply_to` must be able to send there.
+    /// What a SEND frame brings, if there is room for it. Whoever reads `reply_to` must be able to send there.
     pub(crate) fn new(
         destination: Destination,
         send: Frame,
         reply_to: Option<&Destination>,
-        habits: &Personality,
-    ) -> Self {
+        shared: &Shared,
+    ) -> Result<Self, Refusal> {
+        let habits = &shared.settings.personality;
         // Detached: a message may wait long and must not keep a read buffer alive; a large body keeps its own.
         let send = if send.body().len() > SHARE_FROM { send } else { send.detach() };
         let (_, headers, body) = send.into_parts();
         let counted = habits.frames.length_as_sent && headers.contains("content-length");
         let ours = if habits.messages.carry_everything { &OURS[..ALWAYS_OURS] } else { &OURS };
-        let mut headers: Headers = headers.iter().filter(|(name, _)| !ours.contains(&&**name)).collect();
+        let mut bytes = body.len();
+        let others = headers.iter().filter(|(name, _)| !ours.contains(&&**name));
+        let mut headers: Headers =
+            others.inspect(|(name, value)| bytes += name.len() + value.len()).collect();
         if let Some(reply_to) = reply_to {
             headers.insert("reply-to", reply_to.text());
         }
-        Self { number: 0, destination, headers, body, counted }
+        if habits.messages.add_properties {
+            for (name, value) in
+                [("expires", "0"), ("priority", "4"), ("timestamp", &unix_millis().to_string())]
+            {
+                if !headers.contains(name) {
+                    headers.push(name, value);
+                }
+            }
+        }
+        let share = Share::take(&shared.hub, bytes, shared.settings.limits.max_stored_bytes)?;
+        Ok(Self { number: 0, destination, headers, body, counted, _share: share })
     }
 
     /// Bytes of the body.
@@ -48,8 +67,8 @@ impl Stored {
 }
 
 impl Queued {
-    /// The MESSAGE frame for one subscriber.
-    pub(super) fn frame(&self, version: Version, subscriber: &Subscriber, key: u64) -> Frame {
+    /// The MESSAGE frame for one subscriber, whose headers can be written in this form.
+    pub(super) fn frame(&self, version: Version, form: Version, subscriber: &Subscriber, key: u64) -> Frame {
         let mut frame = self.first_headers();
         if let Some(id) = subscriber.name.id() {
             frame = frame.with_header("subscription", id);
@@ -57,7 +76,7 @@ impl Queued {
         if version == Version::V1_2 && subscriber.ack != Ack::Auto {
             frame = frame.with_header("ack", key.to_string());
         }
-        self.complete(frame, |name, value| carries(version, name, value))
+        self.complete(frame, |name, value| carries(form, name, value))
     }
 
     /// The MESSAGE frame without what depends on its subscriber.

@@ -2,6 +2,7 @@
 //!
 //! Everything here happens under one short lock; nothing here waits or writes to a socket.
 
+mod deliver;
 mod destination;
 mod inspect;
 mod ledger;
@@ -21,7 +22,6 @@ use stompede_codec::Version;
 
 pub(crate) use self::destination::Destination;
 pub(crate) use self::ledger::Named;
-use self::ledger::Unsettled;
 pub(crate) use self::message::Stored;
 use self::queue::{Queue, Queued};
 pub(crate) use self::settle::Operation;
@@ -31,6 +31,7 @@ use self::topics::Topics;
 use crate::event::BrokerEvent;
 use crate::hub::Hub;
 use crate::outbox::Outbox;
+use crate::personality::Personality;
 use crate::refusal::Refusal;
 use crate::stats::count;
 use crate::{BrokerLimits, Limit};
@@ -39,6 +40,8 @@ use crate::{BrokerLimits, Limit};
 pub(crate) struct Router {
     limits: Arc<BrokerLimits>,
     hub: Arc<Hub>,
+    /// A client must not give an id twice.
+    refuse_second_ids: bool,
     next_subscriber: u64,
     next_message: u64,
     connections: HashMap<ConnectionId, Connection>,
@@ -50,10 +53,11 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(limits: Arc<BrokerLimits>, hub: Arc<Hub>, habits: &Personality) -> Self {
         Self {
             limits,
             hub,
+            refuse_second_ids: habits.errors.refuse_second_ids,
             next_subscriber: 0,
             next_message: 0,
             connections: HashMap::new(),
@@ -109,7 +113,7 @@ impl Router {
             let text = format!("a connection may have {} subscriptions", self.limits.max_subscriptions);
             return Err(Refusal::limit(Limit::Subscriptions, "too many subscriptions", text));
         }
-        if connection.subscriptions.contains_key(&wish.name) {
+        if connection.subscriptions.contains_key(&wish.name) && self.refuse_second_ids {
             let text = format!("there is a subscription {:?} already", wish.name.text());
             return Err(Refusal::new("subscription id in use", text));
         }
@@ -131,8 +135,10 @@ impl Router {
         let Wish { name, destination, ack, prefetch } = wish;
         let id = SubscriberId(self.next_subscriber);
         self.next_subscriber += 1;
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.subscriptions.insert(name.clone(), id);
+        if let Some(connection) = self.connections.get_mut(&connection)
+            && let Some(before) = connection.subscriptions.insert(name.clone(), id)
+        {
+            connection.subscriptions.insert(Name::Eclipsed(before), before);
         }
         let prefetch = prefetch.unwrap_or(self.limits.max_unsettled);
         let subscriber =
@@ -222,119 +228,6 @@ impl Router {
         }
     }
 
-    fn publish(&mut self, name: &Arc<str>, message: &Arc<Stored>) {
-        let mut listeners = std::mem::take(&mut self.listeners);
-        self.topics.find(name, &mut listeners);
-        for id in listeners.drain(..) {
-            let Some(outbox) = self.outbox_of(id) else { continue };
-            let (bytes, is_ending) = outbox.load();
-            if is_ending {
-                continue;
-            }
-            if bytes >= self.limits.max_outbox_bytes {
-                let text = format!("{bytes} bytes wait to be read, and a topic keeps nothing");
-                self.give_up(id, &Refusal::limit(Limit::SlowConsumer, "too slow", text));
-                continue;
-            }
-            // A prefetch is no limit of ours: it says how much of a queue to hand out, and a topic has nowhere to keep
-            // the rest.
-            if !self.may_hold_more(id) {
-                let text = "too many messages wait to be acknowledged, and a topic keeps nothing";
-                self.give_up(id, &Refusal::limit(Limit::Unsettled, "too slow", text));
-                continue;
-            }
-            self.deliver(id, Queued::new(message.clone()));
-        }
-        self.listeners = listeners;
-    }
-
-    fn serve_all(&mut self, mut queues: Vec<Arc<str>>) {
-        queues.sort_unstable();
-        queues.dedup();
-        for name in queues {
-            self.serve(&name);
-        }
-    }
-
-    /// Hands out what a queue holds, to one subscriber after the other, as long as somebody has room; but no more than
-    /// a turn's worth, because everybody waits for the lock. The rest follows when the subscribers' tasks ask for it.
-    fn serve(&mut self, name: &Arc<str>) {
-        let mut left = SERVED;
-        while let Some(id) = self.queues.get(name).and_then(Queue::in_turn) {
-            if left == 0 {
-                self.outbox_of(id).into_iter().for_each(|outbox| outbox.feed_again());
-            }
-            let can_take = left > 0 && self.can_take(id);
-            let Some(queue) = self.queues.get_mut(name) else { return };
-            if can_take {
-                let Some(message) = queue.pop() else { break };
-                self.deliver(id, message);
-                left -= 1;
-            } else {
-                queue.park();
-                let Some(subscriber) = self.subscribers.get_mut(&id) else { continue };
-                subscriber.parked = true;
-                if let Some(connection) = self.connections.get_mut(&subscriber.connection) {
-                    connection.parked.push(id);
-                }
-            }
-        }
-        self.drop_if_unused(name);
-    }
-
-    fn can_take(&self, id: SubscriberId) -> bool {
-        let Some(outbox) = self.outbox_of(id) else { return false };
-        outbox.takes_more(self.limits.max_outbox_bytes) && self.has_window(id)
-    }
-
-    /// Whether the subscriber may have one more message of a queue that it has not settled.
-    fn has_window(&self, id: SubscriberId) -> bool {
-        let Some(subscriber) = self.subscribers.get(&id) else { return false };
-        let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
-        subscriber.ack == Ack::Auto
-            || connection.ledger.held_by(id) < subscriber.prefetch && self.may_hold_more(id)
-    }
-
-    /// Whether the limit leaves room for one more message that is not settled.
-    fn may_hold_more(&self, id: SubscriberId) -> bool {
-        let Some(subscriber) = self.subscribers.get(&id) else { return false };
-        let Some(connection) = self.connections.get(&subscriber.connection) else { return false };
-        subscriber.ack == Ack::Auto || connection.ledger.len() < self.limits.max_unsettled
-    }
-
-    fn deliver(&mut self, id: SubscriberId, message: Queued) {
-        let Some(subscriber) = self.subscribers.get(&id) else { return };
-        let Some(connection) = self.connections.get_mut(&subscriber.connection) else { return };
-        let key = connection.ledger.next_key();
-        let frame = message.frame(connection.version, subscriber, key);
-        // A header that this subscriber's version cannot carry has been left out, so the frame can be written.
-        if let Err(error) = connection.outbox.push(connection.version, &frame) {
-            tracing::warn!(%error, "a message cannot be written for a subscriber and is not delivered");
-            return;
-        }
-        count(&self.hub.counters.delivered);
-        self.hub.tell(|| BrokerEvent::Delivered {
-            connection: subscriber.connection.0,
-            destination: message.message.destination.text().to_string(),
-            message_id: message.message.number.to_string(),
-            redelivered: message.redelivered,
-        });
-        if subscriber.ack != Ack::Auto {
-            let entry = Unsettled { subscriber: id, message };
-            connection.ledger.enter(key, subscriber.name.id(), subscriber.ack, entry);
-        }
-    }
-
-    /// Ends the connection of a subscriber that does not take what its topics have for it.
-    fn give_up(&mut self, id: SubscriberId, refusal: &Refusal) {
-        let Some(subscriber) = self.subscribers.get(&id) else { return };
-        let Some(connection) = self.connections.get(&subscriber.connection) else { return };
-        self.hub.refused(subscriber.connection.0, refusal);
-        // It has no room for messages; one short ERROR is the last thing it gets.
-        let _ = connection.outbox.push(connection.version, &refusal.frame(None));
-        connection.outbox.end();
-    }
-
     /// Takes a subscriber that its connection does not list any more out of everything else.
     fn forget(&mut self, id: SubscriberId) {
         self.tell_of(id, |connection, id, destination| BrokerEvent::Unsubscribed {
@@ -390,12 +283,4 @@ impl Router {
         let Subscriber { connection, name, destination, .. } = subscriber;
         self.hub.tell(|| event(connection.0, name.text().to_owned(), destination.text().to_string()));
     }
-
-    fn outbox_of(&self, id: SubscriberId) -> Option<&Arc<Outbox>> {
-        let subscriber = self.subscribers.get(&id)?;
-        self.connections.get(&subscriber.connection).map(|connection| &connection.outbox)
-    }
 }
-
-/// Messages that a queue hands out at a time: a fraction of a millisecond.
-const SERVED: usize = 256;

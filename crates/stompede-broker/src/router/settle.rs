@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ledger::Named;
+use super::ledger::{Named, Unsettled};
 use super::queue::Queued;
 use super::{ConnectionId, Router, Stored};
 use crate::event::BrokerEvent;
@@ -93,12 +93,12 @@ impl Router {
             .map_or_else(|| Ok(Vec::new()), |connection| connection.ledger.covered(named, taken))
     }
 
-    /// Takes these out of the ledger, and puts them back into their queues unless they were accepted.
+    /// Takes these out of the ledger. What was not accepted goes back into its queue or, from a topic, to its subscriber
+    /// again, if that is still there. Gives the queues that have more now.
     fn close(&mut self, id: ConnectionId, keys: &[u64], accept: bool) -> Vec<Arc<str>> {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
-        let entries: Vec<Queued> =
-            keys.iter().filter_map(|key| connection.ledger.take(*key)).map(|entry| entry.message).collect();
-        for Queued { message, .. } in &entries {
+        let entries: Vec<Unsettled> = keys.iter().filter_map(|key| connection.ledger.take(*key)).collect();
+        for Unsettled { message: Queued { message, .. }, .. } in &entries {
             self.hub.tell(|| BrokerEvent::Settled {
                 connection: id.0,
                 destination: message.destination.text().to_string(),
@@ -106,7 +106,15 @@ impl Router {
                 accepted: accept,
             });
         }
-        if accept { Vec::new() } else { self.put_back(entries) }
+        if accept {
+            return Vec::new();
+        }
+        let (from_topics, from_queues): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.message.message.destination.queue().is_none());
+        for Unsettled { subscriber, message } in from_topics {
+            self.pass_on(subscriber, Queued { redelivered: true, ..message });
+        }
+        self.put_back(from_queues.into_iter().map(|entry| entry.message))
     }
 
     /// Whoever has settled may have room for more, and queues may have got some.

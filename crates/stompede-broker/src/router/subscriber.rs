@@ -42,6 +42,8 @@ pub(crate) enum Name {
     Destination(Arc<str>),
     /// A subscription that the broker made for replies, as RabbitMQ does: `/temp-queue/NAME`.
     Implied(Arc<str>),
+    /// One whose id another has taken since. It can only end with its connection.
+    Eclipsed(SubscriberId),
 }
 
 /// What SUBSCRIBE asks for.
@@ -88,13 +90,15 @@ impl Name {
     pub(super) fn id(&self) -> Option<&Arc<str>> {
         match self {
             Self::Id(id) | Self::Implied(id) => Some(id),
-            Self::Destination(_) => None,
+            Self::Destination(_) | Self::Eclipsed(_) => None,
         }
     }
 
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Id(text) | Self::Destination(text) | Self::Implied(text) => text,
+            // A subscriber is never called so, only listed.
+            Self::Eclipsed(_) => "",
         }
     }
 }

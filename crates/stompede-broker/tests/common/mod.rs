@@ -7,7 +7,7 @@ pub(crate) mod ws;
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use stompede_broker::{Broker, BrokerLimits};
+use stompede_broker::{Broker, BrokerLimits, Personality, TestBroker};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits, Version};
 use stompede_transport::{BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, Transport};
 
@@ -139,6 +139,16 @@ pub(crate) async fn limited(change: impl FnOnce(&mut BrokerLimits)) -> Broker {
     let mut limits = BrokerLimits::default();
     change(&mut limits);
     Broker::builder().without_tcp().without_ws().limits(limits).start().await.expect("started")
+}
+
+pub(crate) async fn like(personality: Personality) -> Broker {
+    let builder = Broker::builder().without_tcp().without_ws().personality(personality);
+    builder.start().await.expect("started")
+}
+
+/// The same behind sockets.
+pub(crate) async fn listening(personality: Personality) -> TestBroker {
+    TestBroker::start_with(Broker::builder().personality(personality)).await
 }
 
 /// Three messages, delivered and unsettled; the acknowledgement headers of each.

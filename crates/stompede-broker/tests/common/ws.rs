@@ -54,6 +54,12 @@ impl RawWs {
         self.0.write_all(&frame).await.expect("sent");
     }
 
+    /// Announces a binary message of so many bytes, and sends nothing of it.
+    pub(crate) async fn announce(&mut self, len: u64) {
+        let head = [&[0x80 | BINARY, 0x80 | 127][..], &len.to_be_bytes(), &[0; 4]].concat();
+        self.0.write_all(&head).await.expect("sent");
+    }
+
     /// The next message: its opcode and what is in it; `None` at the end.
     pub(crate) async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
         let first = self.0.read_u8().await.ok()?;

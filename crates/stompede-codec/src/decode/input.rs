@@ -86,19 +86,19 @@ impl Input {
     }
 
     /// Takes the frame at hand out, its NUL left behind: head and body.
+    #[inline(always)]
     pub(super) fn take(&mut self, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
-        let mut joined;
-        let frame = if self.joined.is_empty() {
-            &mut self.chunk
+        if self.joined.is_empty() {
+            split(&mut self.chunk, head_len, body_len)
         } else {
-            joined = Bytes::from(mem::take(&mut self.joined));
-            &mut joined
-        };
-        let head = frame.split_to(head_len);
-        // An empty slice would keep the whole chunk alive for nothing.
-        let body = if body_len == 0 { Bytes::new() } else { frame.split_to(body_len) };
-        frame.advance(1);
-        (head, body)
+            self.take_joined(head_len, body_len)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_joined(&mut self, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
+        split(&mut Bytes::from(mem::take(&mut self.joined)), head_len, body_len)
     }
 
     /// Notes that the frame at hand, of so many octets, is lent out.
@@ -106,23 +106,32 @@ impl Input {
         self.lent = len;
     }
 
-    /// Whether a frame is lent out.
-    #[inline]
-    pub(super) fn is_lent(&self) -> bool {
-        self.lent > 0
-    }
-
-    /// Drops what was lent out.
-    #[inline]
+    /// Drops the frame that was lent out last, if there is one.
+    #[inline(always)]
     pub(super) fn release(&mut self) {
         let lent = mem::take(&mut self.lent);
+        if lent == 0 {
+            return;
+        }
         if self.joined.is_empty() {
             self.skip(lent);
-        } else {
+        } else if self.joined.capacity() <= JOINED_KEPT {
             self.joined.clear();
-            self.joined.shrink_to(JOINED_KEPT);
+        } else {
+            // Making it smaller instead would have the next large frame grow from a place where it does not fit.
+            self.joined = Vec::new();
         }
     }
+}
+
+/// Takes a frame off the beginning: head and body.
+#[inline(always)]
+fn split(octets: &mut Bytes, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
+    let head = octets.split_to(head_len);
+    // An empty slice would keep the whole chunk alive for nothing.
+    let body = if body_len == 0 { Bytes::new() } else { octets.split_to(body_len) };
+    octets.advance(1);
+    (head, body)
 }
 
 fn append(joined: &mut Vec<u8>, part: &[u8], missing: Option<usize>) {

@@ -1,13 +1,16 @@
 //! Reading a stream of frames.
 
-mod escapes;
+mod fault;
+mod head;
 mod input;
 mod limits;
+mod lines;
 pub(crate) mod scan;
 mod settings;
 mod strictness;
+mod text;
 
-use core::fmt;
+use core::{fmt, mem};
 
 use bytes::Bytes;
 
@@ -16,8 +19,9 @@ pub use strictness::Strictness;
 
 use crate::headers::name;
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Headers, Version};
+use fault::Fault;
 use input::Input;
-use scan::Scanner;
+use scan::{Scanner, Whole};
 pub(crate) use settings::Settings;
 
 /// Reads frames from a stream that arrives in chunks of any size.
@@ -102,7 +106,7 @@ impl Decoder {
     /// Chooses what is let pass that the specification forbids.
     #[must_use]
     pub fn with_strictness(mut self, strictness: Strictness) -> Self {
-        self.settings.strictness = strictness;
+        self.settings.set_strictness(strictness);
         self
     }
 
@@ -113,17 +117,17 @@ impl Decoder {
 
     /// What is let pass that the specification forbids.
     pub fn strictness(&self) -> Strictness {
-        self.settings.strictness
+        self.settings.strictness()
     }
 
     /// Sets the version whose escapes hold from the next frame on.
     pub fn set_version(&mut self, version: Version) {
-        self.settings.version = Some(version);
+        self.settings.set_version(version);
     }
 
     /// The version in force; `None` until it was set or read from CONNECTED.
     pub fn version(&self) -> Option<Version> {
-        self.settings.version
+        self.settings.version()
     }
 
     /// Adds what was received. After an error it is dropped.
@@ -132,7 +136,7 @@ impl Decoder {
     /// to bound, with [`buffered`](Decoder::buffered).
     pub fn push(&mut self, chunk: Bytes) {
         if self.failed.is_none() && !chunk.is_empty() {
-            self.release();
+            self.input.release();
             self.input.push(chunk);
         }
     }
@@ -145,7 +149,7 @@ impl Decoder {
         if self.failed.is_some() {
             return;
         }
-        self.release();
+        self.input.release();
         let mut rest = octets;
         if self.input.is_read_up()
             && let Some(missing) = self.scanner.missing()
@@ -174,10 +178,7 @@ impl Decoder {
         match self.find()? {
             Found::Nothing => Ok(None),
             Found::HeartBeat => Ok(Some(Item::HeartBeat)),
-            Found::Frame => match self.take_frame() {
-                Ok(frame) => Ok(Some(Item::Frame(frame))),
-                Err(error) => Err(self.fail(error)),
-            },
+            Found::Frame(whole) => Ok(Some(Item::Frame(self.take(whole)))),
         }
     }
 
@@ -204,21 +205,18 @@ impl Decoder {
     /// As [`next`](Decoder::next).
     pub fn next_ref(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
         match self.find()? {
-            Found::Nothing => return Ok(None),
-            Found::HeartBeat => return Ok(Some(ItemRef::HeartBeat)),
-            Found::Frame => {}
+            Found::Nothing => Ok(None),
+            Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
+            Found::Frame(whole) => {
+                self.offset += whole.len as u64;
+                self.input.lend(whole.len);
+                let frame = FrameRef::from_whole(&whole, self.input.frame());
+                if whole.command == Command::Connected {
+                    self.settings.adopt_version(frame.header(name::VERSION).as_deref());
+                }
+                Ok(Some(ItemRef::Frame(frame)))
+            }
         }
-        if let Err(fault) = self.scanner.check_head(self.input.frame()) {
-            return Err(self.fail(fault.at(self.offset)));
-        }
-        let len = self.scanner.len();
-        self.offset += len as u64;
-        self.input.lend(len);
-        let frame = FrameRef::from_scan(&self.scanner, self.input.frame());
-        if frame.command() == Command::Connected {
-            adopt_version(&mut self.settings, frame.header(name::VERSION).as_deref());
-        }
-        Ok(Some(ItemRef::Frame(frame)))
     }
 
     /// Octets held that are not part of a frame that was returned.
@@ -230,55 +228,66 @@ impl Decoder {
     ///
     /// If the stream ends then, a frame was cut off.
     pub fn is_mid_frame(&self) -> bool {
-        self.scanner.len() > 0 && !self.input.is_lent()
+        self.scanner.len() > 0
     }
 
-    /// Drops the frame that was lent out last.
-    #[inline]
-    fn release(&mut self) {
-        if self.input.is_lent() {
-            self.input.release();
-            self.scanner.reset();
-        }
-    }
-
+    #[inline(always)]
     fn find(&mut self) -> Result<Found, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        self.input.release();
+        if self.is_at_frame() {
+            match self.begin() {
+                Ok(Some(whole)) => return Ok(Found::Frame(whole)),
+                Ok(None) => {}
+                Err(fault) => return Err(self.fail(fault)),
+            }
         }
-        self.release();
-        self.search().map_err(|error| self.fail(error))
+        self.find_anything()
     }
 
     #[cold]
-    fn fail(&mut self, error: DecodeError) -> DecodeError {
+    fn fail(&mut self, fault: Fault) -> DecodeError {
+        let error = fault.at(self.offset);
         self.failed = Some(error.clone());
         self.input = Input::default();
         self.scanner = Scanner::new();
         error
     }
 
-    fn search(&mut self) -> Result<Found, DecodeError> {
-        if self.scanner.len() == 0 && self.is_between_frames() && self.skip_line_ends()? {
+    /// Whether a frame begins with the next octet, and nothing else can.
+    ///
+    /// It is not so after an error: nothing is held then.
+    #[inline]
+    fn is_at_frame(&self) -> bool {
+        let Input { joined, chunk, .. } = &self.input;
+        joined.is_empty() && !self.after_cr && chunk.first().is_some_and(|&octet| octet > b'\r')
+    }
+
+    /// As [`find`](Decoder::find), whatever comes next.
+    #[cold]
+    #[inline(never)]
+    fn find_anything(&mut self) -> Result<Found, DecodeError> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => self.search().map_err(|fault| self.fail(fault)),
+        }
+    }
+
+    fn search(&mut self) -> Result<Found, Fault> {
+        if self.scanner.len() == 0 && self.skip_line_ends()? {
             return Ok(Found::HeartBeat);
         }
         while self.input.fill() {
-            if self.look_on().map_err(|fault| fault.at(self.offset))? {
-                return Ok(Found::Frame);
+            let found = if self.input.joined.is_empty() { self.begin()? } else { self.join_on()? };
+            if let Some(whole) = found {
+                return Ok(Found::Frame(whole));
             }
         }
         Ok(Found::Nothing)
     }
 
-    /// Whether what comes next need not be the beginning of a frame.
-    #[inline]
-    fn is_between_frames(&self) -> bool {
-        self.after_cr || self.input.chunk.first().is_none_or(|&octet| octet <= b'\r')
-    }
-
     /// Skips line ends between frames; whether there were any.
-    fn skip_line_ends(&mut self) -> Result<bool, DecodeError> {
-        let skips_nul = self.settings.strictness == Strictness::Lenient;
+    fn skip_line_ends(&mut self) -> Result<bool, Fault> {
+        let skips_nul = self.settings.strictness() == Strictness::Lenient;
         let mut found = false;
         while self.input.fill() {
             let mut skipped = 0;
@@ -295,8 +304,8 @@ impl Decoder {
                         break;
                     }
                     _ if self.after_cr => {
-                        let offset = self.offset + skipped as u64 - 1;
-                        return Err(DecodeError::new(DecodeErrorKind::StrayCarriageReturn, offset));
+                        self.offset = self.offset + skipped as u64 - 1;
+                        return Err(Fault { kind: DecodeErrorKind::StrayCarriageReturn, offset: 0 });
                     }
                     b'\r' => self.after_cr = true,
                     0 if skips_nul => {}
@@ -318,20 +327,31 @@ impl Decoder {
         Ok(found)
     }
 
-    /// Looks through what is new of the frame at hand, of which there is some; whether it is whole.
-    fn look_on(&mut self) -> Result<bool, scan::Fault> {
+    /// Looks for the end of the frame that begins with the chunk; the frame, if it is whole.
+    #[inline(always)]
+    fn begin(&mut self) -> Result<Option<Whole>, Fault> {
         let Self { settings, scanner, input, .. } = self;
-        if input.joined.is_empty() {
-            let whole = scanner.scan(&input.chunk, settings)?;
-            if !whole {
-                input.join(input.chunk.len(), scanner.missing());
-            }
-            return Ok(whole);
+        // On its own, so that it can stay in registers.
+        let mut fresh = Scanner::new();
+        if fresh.scan(&input.chunk, settings)? {
+            return fresh.whole(&input.chunk).map(Some);
         }
+        *scanner = fresh;
+        input.join(input.chunk.len(), scanner.missing());
+        Ok(None)
+    }
+
+    /// Looks through what is new of a frame that spans chunks, of which there is some; the frame, if it is whole.
+    fn join_on(&mut self) -> Result<Option<Whole>, Fault> {
+        let Self { settings, scanner, input, .. } = self;
         if scanner.in_body() {
             let (part, whole) = scanner.body(&input.chunk, settings)?;
             input.join(part, scanner.missing());
-            return Ok(whole);
+            return if whole {
+                mem::replace(scanner, Scanner::new()).whole(&input.joined).map(Some)
+            } else {
+                Ok(None)
+            };
         }
         // The end of the head is found in what was joined; the octets behind it go back.
         let before = input.joined.len();
@@ -340,23 +360,19 @@ impl Decoder {
         scanner.head(&input.joined, settings)?;
         input.joined.truncate(scanner.len());
         input.skip(scanner.len() - before);
-        Ok(false)
+        Ok(None)
     }
 
     /// Takes the whole frame at hand out; what follows it stays.
-    #[inline]
-    fn take_frame(&mut self) -> Result<Frame, DecodeError> {
-        let scanner = &mut self.scanner;
-        scanner.check_head(self.input.frame()).map_err(|fault| fault.at(self.offset))?;
-        let (head, body) = self.input.take(scanner.head_len(), scanner.body_len());
-        let command = scanner.command();
-        let headers = Headers::shared(head, scanner.first(), scanner.count(), scanner.has_escapes());
-        self.offset += scanner.len() as u64;
-        self.scanner.reset();
-        if command == Command::Connected {
-            adopt_version(&mut self.settings, headers.get(name::VERSION).as_deref());
+    #[inline(always)]
+    fn take(&mut self, whole: Whole) -> Frame {
+        let (head, body) = self.input.take(whole.head_len, whole.body_len());
+        let headers = Headers::shared(head, whole.first, whole.count, whole.escaped);
+        self.offset += whole.len as u64;
+        if whole.command == Command::Connected {
+            self.settings.adopt_version(headers.get(name::VERSION).as_deref());
         }
-        Ok(Frame::from_parts(command, headers, body))
+        Frame::from_parts(whole.command, headers, body)
     }
 }
 
@@ -365,16 +381,7 @@ enum Found {
     Nothing,
     HeartBeat,
     /// The frame at hand is whole.
-    Frame,
-}
-
-/// From CONNECTED on the server's choice holds; a text that is no version is for the session to judge.
-fn adopt_version(settings: &mut Settings, chosen: Option<&str>) {
-    match chosen.map(str::parse) {
-        None => settings.version = Some(Version::V1_0),
-        Some(Ok(version)) => settings.version = Some(version),
-        Some(Err(_)) => {}
-    }
+    Frame(Whole),
 }
 
 impl fmt::Debug for Decoder {

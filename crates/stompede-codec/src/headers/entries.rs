@@ -52,7 +52,10 @@ impl<'t> Entries<'t> {
 
     /// The values of all entries of that name.
     pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, '_> {
-        self.lines().filter(move |line| self.name(line) == name).map(move |line| self.value(&line))
+        let is_plain = escape::is_plain(name);
+        self.lines()
+            .filter(move |line| self.is_named(line, name, is_plain))
+            .map(move |line| self.value(&line))
     }
 
     /// Whether there is an entry of that name.
@@ -68,11 +71,21 @@ impl<'t> Entries<'t> {
     }
 
     fn find(self, name: &str) -> Option<Line> {
-        // What escapes stand for is never plain: a plain name is found to the letter or not at all.
         if escape::is_plain(name) {
             self.lines().find(name.as_bytes())
         } else {
-            Iterator::find(&mut self.lines(), |line| self.name(line) == name)
+            Iterator::find(&mut self.lines(), |line| self.is_named(line, name, false))
+        }
+    }
+
+    /// Whether a line has this name.
+    ///
+    /// What escapes stand for is never plain: a name that `is_plain` is there to the letter or not at all.
+    fn is_named(self, line: &Line, name: &str, is_plain: bool) -> bool {
+        if is_plain {
+            self.text.octets()[line.start..line.colon] == *name.as_bytes()
+        } else {
+            self.name(line) == name
         }
     }
 

@@ -49,9 +49,12 @@ impl Rules {
         matches!(self, Self::V1_1 | Self::V1_2)
     }
 
-    /// Whether there is an escape for the carriage return.
-    pub(crate) fn have_carriage_return(self) -> bool {
-        matches!(self, Self::V1_2 | Self::Lenient)
+    /// What may stand behind a backslash.
+    pub(crate) fn escape_letters(self) -> [u8; 4] {
+        match self {
+            Self::V1_2 | Self::Lenient => *b"ncr\\",
+            Self::V1_1 | Self::Literal => *b"nc\\\\",
+        }
     }
 
     /// Appends a name or a value, escaped.
@@ -81,16 +84,13 @@ impl Rules {
     }
 
     fn write_special(self, part: Part, octet: u8, out: &mut BytesMut) -> Result<(), Unwritable> {
-        let escape: &[u8] = match (octet, self) {
-            (b'\\', Self::Literal) => b"\\",
-            (b':', Self::Literal) if part == Part::Value => b":",
-            (b'\\', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\\\",
-            (b':', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\c",
-            (b'\n', Self::V1_1 | Self::V1_2 | Self::Lenient) => b"\\n",
-            (b'\r', Self::V1_2 | Self::Lenient) => b"\\r",
-            _ => return Err(Unwritable(octet)),
+        let written = match (octet, self) {
+            (b'\\', Self::Literal) => Some("\\"),
+            (b':', Self::Literal) if part == Part::Value => Some(":"),
+            (_, Self::Literal) | (b'\r', Self::V1_1) => None,
+            _ => escape(octet),
         };
-        out.put_slice(escape);
+        out.put_slice(written.ok_or(Unwritable(octet))?.as_bytes());
         Ok(())
     }
 }
@@ -116,22 +116,25 @@ fn are_plain(octets: &[u8]) -> bool {
 pub(crate) fn push(text: &str, out: &mut String) -> bool {
     let before = out.len();
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(is_escaped) {
+    let find = |text: &str| text.bytes().enumerate().find_map(|(at, octet)| Some((at, escape(octet)?)));
+    while let Some((at, escape)) = find(rest) {
         out.push_str(&rest[..at]);
-        out.push_str(match rest.as_bytes()[at] {
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b':' => "\\c",
-            _ => "\\\\",
-        });
+        out.push_str(escape);
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
     out.len() - before > text.len()
 }
 
-fn is_escaped(octet: u8) -> bool {
-    octet != 0 && is_special(octet)
+/// The escape that 1.2 has for an octet.
+fn escape(octet: u8) -> Option<&'static str> {
+    match octet {
+        b'\\' => Some("\\\\"),
+        b':' => Some("\\c"),
+        b'\n' => Some("\\n"),
+        b'\r' => Some("\\r"),
+        _ => None,
+    }
 }
 
 fn is_special(octet: u8) -> bool {

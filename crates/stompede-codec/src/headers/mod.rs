@@ -145,7 +145,7 @@ impl Headers {
     ///
     /// Borrowed, unless the value was read with an escape in it.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.get_all(name).next()
+        self.entries().get(name)
     }
 
     /// The values of all entries of that name, the one that counts first.

@@ -3,7 +3,9 @@
 /// The versions that a client offers, in CONNECT.
 pub(crate) const ACCEPT_VERSION: &str = "accept-version";
 /// How many octets the body has.
-pub(crate) const CONTENT_LENGTH: &str = "content-length";
+pub(crate) const CONTENT_LENGTH: &str = CONTENT_LENGTH_COLON.split_at(CONTENT_LENGTH_COLON.len() - 1).0;
+/// The same as a line has it, in front of the value.
+pub(crate) const CONTENT_LENGTH_COLON: &str = "content-length:";
 /// What the body is: a media type.
 #[cfg(feature = "encoding")]
 pub(crate) const CONTENT_TYPE: &str = "content-type";

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use stompede_codec::Frame;
 use stompede_transport::{
     BoxTransport, Connecting, Connector, Transport, TransportError, TransportErrorKind,
 };
@@ -20,13 +21,32 @@ pub(crate) use self::shared::Shared;
 use crate::protocol::{Event, Input, Machine, Output};
 use crate::{Config, Error, Message, SessionState, rt};
 
-/// Is told what happens in a session, in order.
+/// Is told what happens in a session, in order, and may change what passes.
 ///
-/// It is called by the driver itself, so it must not block; it may call any method of the session. Messages of
-/// subscriptions go to their consumers and are not repeated here.
+/// No method may block; each may call any method of the session. Messages of subscriptions go to their consumers and
+/// are not repeated in [`on_event`](Self::on_event).
 pub trait Observer: Send + Sync {
-    /// Something happened.
+    /// Something happened. Called by the driver itself.
     fn on_event(&self, event: &Event);
+
+    /// Whether [`Event::Sent`] is told from the beginning; see [`Session::tell_sends`](crate::Session::tell_sends).
+    fn wants_sends(&self) -> bool {
+        false
+    }
+
+    /// A frame that a caller hands over is about to be queued; called once, in the caller's task. `false` holds it back:
+    /// the caller gets [`ErrorKind::HeldBack`](crate::ErrorKind::HeldBack).
+    fn before_send(&self, frame: &mut Frame) -> bool {
+        let _ = frame;
+        true
+    }
+
+    /// A message is about to be given to its consumer; called once, in the consumer's task. `false` drops it: the consumer
+    /// does not see it, and in ack mode client-individual it is acknowledged, so that it does not come again.
+    fn before_message(&self, frame: &mut Frame) -> bool {
+        let _ = frame;
+        true
+    }
 }
 
 /// Starts the task that drives one session. It ends when the session ends.
@@ -35,10 +55,12 @@ pub(crate) fn start(
     connector: Arc<dyn Connector>,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
+    let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let mut machine = Machine::new(config)?;
+    machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
-    let shared = Arc::new(Shared::new(machine));
-    let driver = Driver { shared: shared.clone(), connector, observer, link: Link::Down, timer: None };
+    let shared = Arc::new(Shared::new(machine, observer));
+    let driver = Driver { shared: shared.clone(), connector, span, link: Link::Down, timer: None };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -46,7 +68,8 @@ pub(crate) fn start(
 struct Driver {
     shared: Arc<Shared>,
     connector: Arc<dyn Connector>,
-    observer: Option<Arc<dyn Observer>>,
+    /// What happens in a turn is told inside it.
+    span: tracing::Span,
     link: Link,
     timer: Option<Pin<Box<rt::Sleep>>>,
 }
@@ -72,13 +95,19 @@ impl Future for Driver {
     /// One turn: dial, read, write, timer. None of them waits for another.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let span = this.span.clone();
+        let _turn = span.enter();
         // Registered first: whatever a handle does from here on wakes this task.
         this.shared.lock().driver = Some(cx.waker().clone());
         this.drain();
         this.poll_dial(cx);
         let mut busy = this.poll_read(cx);
+        // Before the timer: a silence is judged by what has arrived.
+        busy |= this.poll_timer(cx);
         busy |= this.poll_write(cx);
-        this.poll_timer(cx);
+        // Writing moves deadlines, and a timer that was set must be polled once to be heard.
+        this.drain();
+        busy |= this.poll_timer(cx);
         if let (Link::Down, Some(cause)) = (&this.link, this.shared.lock().machine.closed()) {
             let cause = cause.cloned();
             tracing::debug!(?cause, "session ended");
@@ -148,12 +177,16 @@ impl Driver {
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
         let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
-        let mut budget = WRITE_BUDGET;
+        let (mut budget, now) = (WRITE_BUDGET, rt::now());
         while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
+                let machine = &mut self.shared.lock().machine;
+                if machine.queued_bytes() > 0 {
+                    machine.handle_input(Input::Blocked { now });
+                }
                 break;
             }
-            let Some(item) = self.shared.lock().machine.poll_transmit() else { break };
+            let Some(item) = self.shared.lock().machine.poll_transmit(now) else { break };
             match transport.start_send(item) {
                 Ok(()) => *unflushed = true,
                 // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
@@ -170,6 +203,7 @@ impl Driver {
         if *unflushed && transport.poll_flush(cx)?.is_ready() {
             *unflushed = false;
             let mut core = self.shared.lock();
+            core.machine.handle_input(Input::Flushed { now });
             core.flushed = core.machine.transmitted();
             let wakers = std::mem::take(&mut core.writers);
             drop(core);
@@ -182,14 +216,18 @@ impl Driver {
         Ok(budget == 0)
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+    /// `true` if it was time for something, which may have left something to write.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut fired = false;
         while let Some(timer) = &mut self.timer {
             if timer.as_mut().poll(cx).is_pending() {
-                return;
+                break;
             }
             self.timer = None;
             self.feed(Input::Timer { now: rt::now() });
+            fired = true;
         }
+        fired
     }
 
     /// The connection has ended.
@@ -221,6 +259,7 @@ impl Driver {
         match output {
             Output::Dial(endpoint) => {
                 tracing::debug!(%endpoint, "connecting");
+                self.announce(&Event::Connecting(endpoint.clone()));
                 self.link = Link::Dialing(self.connector.connect(endpoint));
             }
             Output::Close => {
@@ -240,7 +279,7 @@ impl Driver {
     }
 
     fn announce(&self, event: &Event) {
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = &self.shared.observer {
             observer.on_event(event);
         }
         match event {
@@ -255,12 +294,14 @@ impl Driver {
         }
     }
 
+    /// A timer that is set too early is left as it is: deadlines mostly move away, with every frame, and one needless
+    /// call is cheaper than moving the timer each time.
     fn set_timer(&mut self, deadline: Option<Instant>) {
-        match (&mut self.timer, deadline) {
-            (timer, None) => *timer = None,
-            (Some(timer), Some(deadline)) if timer.deadline() == deadline.into() => {}
-            (Some(timer), Some(deadline)) => timer.as_mut().reset(deadline.into()),
-            (timer, Some(deadline)) => *timer = Some(Box::pin(rt::sleep_until(deadline))),
+        let Some(deadline) = deadline else { return };
+        match &mut self.timer {
+            Some(timer) if timer.deadline() <= deadline.into() => {}
+            Some(timer) => timer.as_mut().reset(deadline.into()),
+            timer => *timer = Some(Box::pin(rt::sleep_until(deadline))),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::watch;
 
+use super::Observer;
 use super::delivery::{Delivery, End, Overflow};
 use crate::protocol::{Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::{AckMode, Error, SessionState};
@@ -14,6 +15,7 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(super) state: watch::Sender<SessionState>,
     pub(super) overflow: Arc<Overflow>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 /// The protocol, and what the driver knows besides.
@@ -36,12 +38,13 @@ pub(super) struct Consumer {
 }
 
 impl Shared {
-    pub(super) fn new(machine: Machine) -> Self {
+    pub(super) fn new(machine: Machine, observer: Option<Arc<dyn Observer>>) -> Self {
         let core = Core { machine, driver: None, writers: Vec::new(), flushed: 0, consumers: HashMap::new() };
         Self {
             core: Mutex::new(core),
             state: watch::Sender::new(SessionState::Connecting),
             overflow: Arc::default(),
+            observer,
         }
     }
 

@@ -26,6 +26,17 @@ pub enum Input {
         /// What arrived.
         bytes: Bytes,
     },
+    /// Everything that [`Machine::poll_transmit`](super::Machine::poll_transmit) gave so far has been handed to the
+    /// operating system.
+    Flushed {
+        /// The time.
+        now: Instant,
+    },
+    /// Something waits to be written and the connection has no room for it.
+    Blocked {
+        /// The time.
+        now: Instant,
+    },
     /// The connection ended.
     Closed {
         /// The time.
@@ -34,6 +45,8 @@ pub enum Input {
         error: Option<TransportError>,
     },
     /// The time that [`Output::Wait`](super::Output::Wait) named has come. Early or needless ones do no harm.
+    ///
+    /// Report what has arrived by then first: a silence is judged by it.
     Timer {
         /// The time.
         now: Instant,

@@ -8,7 +8,8 @@
 //! 2. hand what arrives to [`Machine::handle_input`];
 //! 3. after each input and each command drain [`Machine::poll_output`] until it says [`Output::Wait`], and call
 //!    [`Machine::handle_input`] with [`Input::Timer`] when that time comes;
-//! 4. while the connection takes more, write what [`Machine::poll_transmit`] gives.
+//! 4. while the connection takes more, write what [`Machine::poll_transmit`] gives; then report [`Input::Flushed`], or
+//!    [`Input::Blocked`] while it takes nothing.
 //!
 //! Frames wait inside the machine until the connection takes them, because only then is it known what was written
 //! when a connection is lost: a frame that never left is reported as not sent, one that did as unknown.
@@ -27,12 +28,13 @@
 //! assert!(matches!(machine.poll_output(), Output::Dial(_)));
 //!
 //! machine.handle_input(Input::Opened { now });
-//! let connect = machine.poll_transmit().expect("CONNECT goes out first");
+//! let connect = machine.poll_transmit(now).expect("CONNECT goes out first");
 //! assert!(connect.chunk().starts_with(b"CONNECT\naccept-version:1.0,1.1,1.2\n"));
 //!
 //! machine.handle_input(Input::Received { now, bytes: Bytes::from_static(b"CONNECTED\nversion:1.2\n\n\0") });
 //! assert!(matches!(machine.poll_output(), Output::Event(Event::Connected(_))));
-//! assert!(matches!(machine.poll_output(), Output::Wait(None)));
+//! // The next thing will be a heart-beat of ours; none here, because the broker asked for none.
+//! assert!(matches!(machine.poll_output(), Output::Wait(_)));
 //! # Ok(())
 //! # }
 //! ```

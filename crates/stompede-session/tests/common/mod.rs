@@ -25,6 +25,8 @@ pub(crate) struct Rig {
     pub(crate) close_asked: bool,
     pub(crate) abandoned: bool,
     pub(crate) deadline: Option<Instant>,
+    /// Heart-beats among what was written.
+    pub(crate) beats: usize,
     written: Decoder,
 }
 
@@ -43,6 +45,7 @@ impl Rig {
             close_asked: false,
             abandoned: false,
             deadline: None,
+            beats: 0,
             written: Decoder::new(Limits::default()),
         };
         rig.drain();
@@ -59,8 +62,13 @@ impl Rig {
 
     /// A machine that is logged in, with the broker speaking this version.
     pub(crate) fn connected(version: &str) -> Self {
-        let mut rig = Self::opened(config());
-        rig.receive(&format!("CONNECTED\nversion:{version}\n\n\0"));
+        Self::connected_with(config(), version, "")
+    }
+
+    /// The same with settings, and more headers of CONNECTED.
+    pub(crate) fn connected_with(config: Config, version: &str, headers: &str) -> Self {
+        let mut rig = Self::opened(config);
+        rig.receive(&format!("CONNECTED\nversion:{version}\n{headers}\n\0"));
         assert!(matches!(rig.events.remove(0), Event::Connected(_)));
         rig.written.set_version(version.parse().expect("a version"));
         rig
@@ -80,8 +88,20 @@ impl Rig {
         self.input(Input::Closed { now: self.now, error });
     }
 
-    /// Moves the clock, firing the timer whenever it is due.
+    /// Moves the clock, firing the timer whenever it is due, with a broker that reads what is written.
     pub(crate) fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        while let Some(due) = self.deadline.filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.input(Input::Timer { now: self.now });
+            self.frames();
+            assert_ne!(self.deadline, Some(due), "a timer that has fired must not stay");
+        }
+        self.now = end;
+    }
+
+    /// Moves the clock, firing the timer whenever it is due, with a connection that takes nothing.
+    pub(crate) fn advance_unwritten(&mut self, by: Duration) {
         let end = self.now + by;
         while let Some(due) = self.deadline.filter(|due| *due <= end) {
             self.now = due.max(self.now);
@@ -108,9 +128,13 @@ impl Rig {
 
     /// Writes everything that waits, and reads it as a broker would.
     pub(crate) fn frames(&mut self) -> Vec<Frame> {
-        while let Some(mut item) = self.machine.poll_transmit() {
+        while let Some(mut item) = self.machine.poll_transmit(self.now) {
+            if item.is_heart_beat() {
+                self.beats += 1;
+            }
             self.written.push(item.copy_to_bytes(item.remaining()));
         }
+        self.input(Input::Flushed { now: self.now });
         let mut frames = Vec::new();
         while let Some(item) = self.written.next().expect("what the machine writes is STOMP") {
             if let Item::Frame(frame) = item {

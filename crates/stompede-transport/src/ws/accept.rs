@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use httparse::{EMPTY_HEADER, Header, Request};
@@ -7,9 +9,9 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::config::is_token;
+use super::WsMessageKind;
+use super::config::{Speech, clamp_interval, clamp_read_buffer, is_token};
 use super::transport::{Settings, WsTransport};
-use super::{DEFAULT_MAX_MESSAGE, WsMessageKind};
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kind};
 
@@ -24,11 +26,7 @@ const MAX_REASON: usize = 123;
 pub struct AcceptConfig {
     path: Option<Box<str>>,
     subprotocols: Vec<Box<str>>,
-    message_kind: WsMessageKind,
-    any_as_text: bool,
-    text_only: bool,
-    separate: bool,
-    max_message: usize,
+    speech: Speech,
     goodbye: CloseReason,
 }
 
@@ -37,16 +35,7 @@ impl AcceptConfig {
     /// [`DEFAULT_MAX_MESSAGE`](crate::ws::DEFAULT_MAX_MESSAGE) bytes.
     pub fn new() -> Self {
         let subprotocols = SUBPROTOCOLS.map(Box::from).into();
-        Self {
-            path: None,
-            subprotocols,
-            message_kind: WsMessageKind::default(),
-            any_as_text: false,
-            text_only: false,
-            separate: false,
-            max_message: DEFAULT_MAX_MESSAGE,
-            goodbye: CloseReason::new(1000, ""),
-        }
+        Self { path: None, subprotocols, speech: Speech::default(), goodbye: CloseReason::new(1000, "") }
     }
 
     /// Chooses among these subprotocols, best first; `v12.stomp`, `v11.stomp` and `v10.stomp` unless set.
@@ -68,7 +57,7 @@ impl AcceptConfig {
     /// How STOMP frames are sent.
     #[must_use]
     pub fn message_kind(mut self, kind: WsMessageKind) -> Self {
-        self.message_kind = kind;
+        self.speech.kind = kind;
         self
     }
 
@@ -77,14 +66,14 @@ impl AcceptConfig {
     /// RabbitMQ does so by default, and RFC 6455 forbids it: browsers end the connection. For brokers that imitate it.
     #[must_use]
     pub fn any_as_text(mut self, any: bool) -> Self {
-        self.any_as_text = any;
+        self.speech.any_as_text = any;
         self
     }
 
     /// Whether binary messages from the client are thrown away, silently, as ActiveMQ Classic does.
     #[must_use]
     pub fn text_only(mut self, text_only: bool) -> Self {
-        self.text_only = text_only;
+        self.speech.text_only = text_only;
         self
     }
 
@@ -93,7 +82,7 @@ impl AcceptConfig {
     /// It costs an allocation or a copy for each; otherwise small ones are put together.
     #[must_use]
     pub fn separate_messages(mut self, separate: bool) -> Self {
-        self.separate = separate;
+        self.speech.separate = separate;
         self
     }
 
@@ -111,10 +100,39 @@ impl AcceptConfig {
         Ok(self)
     }
 
-    /// The longest message in bytes, either way.
+    /// The longest message in bytes, either way. [`max_message_for`](crate::ws::max_message_for) says what goes with a
+    /// decoder's limits.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
-        self.max_message = bytes;
+        self.speech.max_message = bytes;
+        self
+    }
+
+    /// As [`WsConfig::max_frame`](crate::WsConfig::max_frame).
+    #[must_use]
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.speech.max_frame = Some(bytes);
+        self
+    }
+
+    /// As [`WsConfig::read_buffer`](crate::WsConfig::read_buffer).
+    #[must_use]
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.speech.read_buffer = clamp_read_buffer(bytes);
+        self
+    }
+
+    /// As [`WsConfig::ping_interval`](crate::WsConfig::ping_interval).
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.speech.ping_interval = clamp_interval(interval);
+        self
+    }
+
+    /// As [`WsConfig::write_timeout`](crate::WsConfig::write_timeout); a server may well set one.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.speech.write_timeout = Some(limit);
         self
     }
 }
@@ -175,11 +193,7 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
     write(&mut io, &answer).await.map_err(broken)?;
     let settings = Settings {
         role: Role::Server,
-        kind: config.message_kind,
-        any_as_text: config.any_as_text,
-        text_only: config.text_only,
-        separate: config.separate,
-        max_message: config.max_message,
+        speech: config.speech.clone(),
         subprotocol: subprotocol.map(Box::from),
         goodbye: config.goodbye.clone(),
     };

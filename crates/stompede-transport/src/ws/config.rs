@@ -3,8 +3,28 @@ use std::time::Duration;
 
 use crate::{TransportError, TransportErrorKind};
 
-/// The longest WebSocket message by default: a STOMP body of 16 MiB, and 64 KiB for the rest of its frame.
-pub const DEFAULT_MAX_MESSAGE: usize = 16 * 1024 * 1024 + 64 * 1024;
+/// The longest WebSocket message by default: what `stompede-codec` takes by default, that is a head of 256 KiB and a
+/// body of 16 MiB, and 1 KiB for its NUL and the line ends that some brokers put behind it.
+///
+/// So it is the decoder that judges a frame, and the transport keeps a peer from sending what could be none.
+pub const DEFAULT_MAX_MESSAGE: usize = max_message_for(256 * 1024, 16 * 1024 * 1024);
+
+/// The longest WebSocket message that a frame needs with a head and a body of at most so many bytes.
+pub const fn max_message_for(max_head: usize, max_body: usize) -> usize {
+    max_head.saturating_add(max_body).saturating_add(1024)
+}
+
+/// What is read at a time unless set; see [`WsConfig::read_buffer`].
+pub const DEFAULT_READ_BUFFER: usize = 16 * 1024;
+
+/// The read buffers that make sense: below, frame headers make it slow; above, nothing becomes quicker.
+const READ_BUFFERS: std::ops::RangeInclusive<usize> = 1024..=1024 * 1024;
+
+/// The longest interval between pings. Nobody needs longer ones, and a clock can overflow.
+const MAX_PING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest character: a smaller piece could not hold it.
+const MIN_PIECE: usize = 4;
 
 /// How long the upgrade may take; below the 10 seconds that a session gives all stages together.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -34,7 +54,60 @@ pub enum WsMessageKind {
     Binary,
 }
 
+/// Whether a frame is one message of one WebSocket frame.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Split {
+    #[default]
+    No,
+    /// Messages of at most so many bytes.
+    Messages(usize),
+    /// One message, in WebSocket frames of at most so many bytes.
+    Fragments(usize),
+}
+
+/// How a side speaks once it is connected; what both kinds of configuration set, each as far as it makes sense there.
+#[derive(Clone, Debug)]
+pub(super) struct Speech {
+    pub(super) kind: WsMessageKind,
+    /// Whether text is sent without looking whether it is.
+    pub(super) any_as_text: bool,
+    /// Whether binary messages of the peer are thrown away.
+    pub(super) text_only: bool,
+    /// Whether each message of the peer is a chunk by itself.
+    pub(super) separate: bool,
+    /// The longest message, either way.
+    pub(super) max_message: usize,
+    /// The longest frame from the peer.
+    pub(super) max_frame: Option<usize>,
+    /// What is read at a time.
+    pub(super) read_buffer: usize,
+    pub(super) split: Split,
+    pub(super) ping_interval: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self {
+            kind: WsMessageKind::default(),
+            any_as_text: false,
+            text_only: false,
+            separate: false,
+            max_message: DEFAULT_MAX_MESSAGE,
+            max_frame: None,
+            read_buffer: DEFAULT_READ_BUFFER,
+            split: Split::No,
+            ping_interval: None,
+            write_timeout: None,
+        }
+    }
+}
+
 /// How to upgrade to WebSocket, and how to speak it.
+///
+/// Compression (permessage-deflate) is never offered, and a server that switches it on unasked is refused: its state
+/// costs up to 300 KiB a connection, brokers rarely speak it, and compressed secrets next to text that others choose
+/// can be guessed from the length.
 ///
 /// ```
 /// use stompede_transport::{WsConfig, WsMessageKind};
@@ -51,8 +124,7 @@ pub struct WsConfig {
     pub(super) headers: Vec<(Box<str>, Box<str>)>,
     pub(super) origin: Option<Box<str>>,
     pub(super) basic_auth: bool,
-    pub(super) message_kind: WsMessageKind,
-    pub(super) max_message: usize,
+    pub(super) speech: Speech,
     pub(super) upgrade_timeout: Duration,
 }
 
@@ -65,8 +137,7 @@ impl WsConfig {
             headers: Vec::new(),
             origin: None,
             basic_auth: false,
-            message_kind: WsMessageKind::default(),
-            max_message: DEFAULT_MAX_MESSAGE,
+            speech: Speech::default(),
             upgrade_timeout: UPGRADE_TIMEOUT,
         }
     }
@@ -126,15 +197,88 @@ impl WsConfig {
     /// How STOMP frames are sent.
     #[must_use]
     pub fn message_kind(mut self, kind: WsMessageKind) -> Self {
-        self.message_kind = kind;
+        self.speech.kind = kind;
         self
     }
 
-    /// The longest message in bytes, either way. A longer one from the peer ends the connection; a longer one to be
-    /// sent is refused.
+    /// The longest message in bytes, either way; [`DEFAULT_MAX_MESSAGE`] unless set. A longer one from the peer ends the
+    /// connection with [`TooLarge`](TransportErrorKind::TooLarge); a longer STOMP frame to be sent is refused, split or
+    /// not.
+    ///
+    /// With limits of one's own for the decoder, [`max_message_for`] says what goes with them.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
-        self.max_message = bytes;
+        self.speech.max_message = bytes;
+        self
+    }
+
+    /// The longest WebSocket frame in bytes that is accepted; the longest message unless set, and never more.
+    ///
+    /// Memory for a frame is reserved as soon as its header has come, so this is also what a header alone can cost.
+    #[must_use]
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.speech.max_frame = Some(bytes);
+        self
+    }
+
+    /// How many bytes are read from the stream at a time: [`DEFAULT_READ_BUFFER`], 16 KiB, unless set; at least 1 KiB
+    /// and at most 1 MiB.
+    ///
+    /// Each connection keeps as much memory while it is idle. A larger one saves system calls where messages come in
+    /// floods or are large; docs/performance.md has the figures. It is filled with zeroes before each read, so that a
+    /// large one costs time where messages come one by one.
+    #[must_use]
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.speech.read_buffer = clamp_read_buffer(bytes);
+        self
+    }
+
+    /// Sends a STOMP frame of more than `max` bytes as several WebSocket messages of at most `max` bytes each.
+    ///
+    /// For servers that limit a message and put frames together themselves, as Spring's can. Most brokers want one
+    /// frame in each message, so that this is off unless asked for. No character of UTF-8 is cut.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
+    pub fn split_messages(mut self, max: usize) -> Result<Self, TransportError> {
+        self.speech.split = Split::Messages(piece(max)?);
+        Ok(self)
+    }
+
+    /// Sends a STOMP frame of more than `max` bytes as one message in several WebSocket frames ("fragments") of at most
+    /// `max` bytes each.
+    ///
+    /// For servers that limit a WebSocket frame, as Artemis does to 64 KiB. Off unless asked for. No character of UTF-8
+    /// is cut.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
+    pub fn split_fragments(mut self, max: usize) -> Result<Self, TransportError> {
+        self.speech.split = Split::Fragments(piece(max)?);
+        Ok(self)
+    }
+
+    /// Sends a WebSocket ping each time this long has passed, unless something waits to be written anyway; none unless
+    /// set. Zero switches it off, and nothing is longer than a day.
+    ///
+    /// For load balancers and servers that close what is silent, as RabbitMQ does after 60 s, where no STOMP heart-beats
+    /// are sent. An answer is not waited for: whether the peer is alive is for heart-beats to find out. Pings are sent
+    /// while [`poll_recv`](crate::Transport::poll_recv) is polled.
+    #[must_use]
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.speech.ping_interval = clamp_interval(interval);
+        self
+    }
+
+    /// How long the peer may read nothing at all while something waits to be written; then sending fails with
+    /// [`TimedOut`](TransportErrorKind::TimedOut). No limit unless set.
+    ///
+    /// There is none by default because a broker under a memory or disk alarm, such as RabbitMQ, stops reading those
+    /// who send for as long as the alarm lasts, and goes on afterwards; receiving goes on meanwhile. A peer that is slow
+    /// but reads is never cut off.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.speech.write_timeout = Some(limit);
         self
     }
 
@@ -161,11 +305,25 @@ impl fmt::Debug for WsConfig {
             .field("headers", &names)
             .field("origin", &self.origin)
             .field("basic_auth", &self.basic_auth)
-            .field("message_kind", &self.message_kind)
-            .field("max_message", &self.max_message)
+            .field("speech", &self.speech)
             .field("upgrade_timeout", &self.upgrade_timeout)
             .finish()
     }
+}
+
+pub(super) fn clamp_read_buffer(bytes: usize) -> usize {
+    bytes.clamp(*READ_BUFFERS.start(), *READ_BUFFERS.end())
+}
+
+pub(super) fn clamp_interval(interval: Duration) -> Option<Duration> {
+    (!interval.is_zero()).then(|| interval.min(MAX_PING_INTERVAL))
+}
+
+fn piece(max: usize) -> Result<usize, TransportError> {
+    if max < MIN_PIECE {
+        return Err(invalid("a WebSocket message or fragment needs at least 4 bytes to hold any character"));
+    }
+    Ok(max)
 }
 
 /// A value that can neither end its line nor be taken for something else.
@@ -220,6 +378,29 @@ mod tests {
         assert!(WsConfig::new().origin("https://a\r\n").is_err());
         assert!(WsConfig::new().subprotocols(["v12.stomp", "a, b"]).is_err());
         assert!(WsConfig::new().subprotocols([""]).is_err());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_or_brought_into_it() {
+        for max in 0..4 {
+            assert_eq!(
+                WsConfig::new().split_messages(max).unwrap_err().kind(),
+                &TransportErrorKind::InvalidSetting
+            );
+            assert_eq!(
+                WsConfig::new().split_fragments(max).unwrap_err().kind(),
+                &TransportErrorKind::InvalidSetting
+            );
+        }
+        assert_eq!(WsConfig::new().split_fragments(4).unwrap().speech.split, Split::Fragments(4));
+        assert_eq!(WsConfig::new().read_buffer(0).speech.read_buffer, 1024);
+        assert_eq!(WsConfig::new().read_buffer(usize::MAX).speech.read_buffer, 1024 * 1024);
+        assert_eq!(WsConfig::new().ping_interval(Duration::ZERO).speech.ping_interval, None);
+        assert_eq!(
+            WsConfig::new().ping_interval(Duration::MAX).speech.ping_interval,
+            Some(MAX_PING_INTERVAL)
+        );
+        assert_eq!(max_message_for(usize::MAX, usize::MAX), usize::MAX);
     }
 
     #[test]

@@ -10,18 +10,28 @@ const SMALL: usize = 8 * 1024;
 /// What small payloads are copied into. Up to four chunks share a block; a chunk that is held keeps all of it.
 const BLOCK: usize = 64 * 1024;
 
+/// What they are copied into at first, and what an idle connection keeps at most. Each block that was used up is
+/// followed by one of twice its size.
+const FIRST_BLOCK: usize = SMALL;
+
 /// A chunk is handed on when it has grown to this: decoding one of this size takes as long as reading the next.
 const CHUNK: usize = 16 * 1024;
 
 /// Gathers the payloads of messages into chunks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gather {
     block: BytesMut,
+    /// What the block had when it was new; 0 before the first.
+    block_len: usize,
     /// A large payload whose turn is after what is in `block`.
     large: Option<Bytes>,
 }
 
 impl Gather {
+    pub(super) fn new() -> Self {
+        Self { block: BytesMut::new(), block_len: 0, large: None }
+    }
+
     /// Takes a payload; if that completes a chunk, [`take`](Self::take) has to be called before the next one.
     pub(super) fn push(&mut self, payload: Bytes) {
         if payload.len() > SMALL {
@@ -29,8 +39,13 @@ impl Gather {
             return;
         }
         if self.block.capacity() - self.block.len() < payload.len() {
-            // Takes the old block again if all of its chunks have been dropped.
-            self.block.reserve(BLOCK);
+            self.block_len = (2 * self.block_len).clamp(FIRST_BLOCK, BLOCK);
+            // Takes the old block again if all of its chunks have been dropped and it is large enough.
+            if !self.block.try_reclaim(self.block_len) {
+                // Not `reserve`, which might take twice as much.
+                let rest = std::mem::replace(&mut self.block, BytesMut::with_capacity(self.block_len));
+                self.block.extend_from_slice(&rest);
+            }
         }
         self.block.extend_from_slice(&payload);
     }
@@ -44,6 +59,15 @@ impl Gather {
     pub(super) fn take(&mut self) -> Option<Bytes> {
         if self.block.is_empty() { self.large.take() } else { Some(self.block.split().freeze()) }
     }
+
+    /// Keeps no more than a small block while there is nothing to read.
+    pub(super) fn let_go(&mut self) {
+        // Of a large block, even the last few free bytes would keep all of it.
+        if self.block.is_empty() && self.block_len > FIRST_BLOCK {
+            self.block = BytesMut::new();
+            self.block_len = 0;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +76,7 @@ mod tests {
 
     #[test]
     fn order_is_kept_and_large_payloads_are_not_copied() {
-        let mut gather = Gather::default();
+        let mut gather = Gather::new();
         let large = Bytes::from(vec![b'l'; SMALL + 1]);
         gather.push(Bytes::from_static(b"one "));
         gather.push(Bytes::from_static(b"two"));
@@ -67,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_chunk_stays_below_its_size_and_one_small_payload() {
-        let mut gather = Gather::default();
+        let mut gather = Gather::new();
         let payload = Bytes::from(vec![0; SMALL]);
         while !gather.is_full() {
             gather.push(payload.clone());
@@ -76,15 +100,34 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_used_again_when_its_chunks_are_gone() {
-        let mut gather = Gather::default();
-        gather.push(Bytes::from_static(b"first"));
-        let first = gather.take().unwrap().as_ptr();
-        let mut seen_again = false;
-        for _ in 0..100 {
-            gather.push(Bytes::from(vec![0; SMALL]));
-            seen_again |= gather.take().unwrap().as_ptr() == first;
+    fn a_busy_connection_gets_large_blocks_and_an_idle_one_keeps_a_small_one() {
+        let mut gather = Gather::new();
+        let mut held = Vec::new();
+        for _ in 0..1000 {
+            gather.push(Bytes::from(vec![0; 1000]));
+            held.extend(gather.take());
         }
-        assert!(seen_again);
+        assert_eq!(gather.block_len, BLOCK);
+        gather.let_go();
+        assert_eq!(gather.block.capacity(), 0);
+        gather.push(Bytes::from_static(b"one"));
+        assert_eq!(gather.block.capacity(), FIRST_BLOCK);
+        gather.take();
+        gather.let_go();
+        assert_ne!(gather.block.capacity(), 0, "a small block is kept");
+    }
+
+    #[test]
+    fn a_block_is_used_again_when_its_chunks_are_gone() {
+        let mut gather = Gather::new();
+        let mut places = std::collections::HashSet::new();
+        for round in 0..200 {
+            gather.push(Bytes::from(vec![0; SMALL]));
+            let place = gather.take().unwrap().as_ptr();
+            if round >= 100 {
+                places.insert(place);
+            }
+        }
+        assert!(places.len() <= BLOCK / SMALL, "{}", places.len());
     }
 }

@@ -1,13 +1,21 @@
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tungstenite::protocol::Role;
 
+use super::config::Split;
 use super::opcode::TextToBinary;
+use super::outgoing::Outgoing;
+use crate::stall::Stall;
+use crate::{Outbound, TransportError};
 
 /// The byte stream below tungstenite, and what is done to its bytes.
+///
+/// What is to be sent does not go through tungstenite, except for control frames: see [`Outgoing`].
 #[derive(Debug)]
 pub(super) struct Pipe<IO> {
     io: IO,
@@ -15,18 +23,29 @@ pub(super) struct Pipe<IO> {
     leftover: Bytes,
     /// Only where the peer's frames are unmasked, that is on a client.
     opcodes: Option<TextToBinary>,
+    outgoing: Outgoing,
+    stall: Stall,
     /// Why nothing can be written any more; what is written from then on is thrown away.
     ///
     /// tungstenite answers pings while it reads, and would end the reading if that failed. But a broker that hangs up
     /// often says why in its last frame, which then would never be read.
-    write_error: Option<io::Error>,
+    write_error: Option<TransportError>,
     /// Who waits for a write, so that a write from the reading side does not take its place.
     writer: Option<Waker>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
-    pub(super) fn new(io: IO, leftover: Bytes, opcodes: Option<TextToBinary>) -> Self {
-        Self { io, leftover, opcodes, write_error: None, writer: None }
+    /// `patience` is how long a peer may read nothing while something waits for it.
+    pub(super) fn new(io: IO, leftover: Bytes, role: Role, patience: Option<Duration>) -> Self {
+        Self {
+            io,
+            leftover,
+            opcodes: (role == Role::Client).then(TextToBinary::new),
+            outgoing: Outgoing::new(role),
+            stall: Stall::new(patience),
+            write_error: None,
+            writer: None,
+        }
     }
 
     /// For reading, and what tungstenite writes while it reads.
@@ -39,22 +58,72 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         Polled { pipe: self, cx, reading: false }
     }
 
-    /// Remembers who waits for a write, or that nobody does.
-    pub(super) fn set_writer(&mut self, waker: Option<&Waker>) {
-        self.writer = waker.cloned();
+    /// Whether one more item may be started.
+    pub(super) fn has_room(&self) -> bool {
+        self.outgoing.has_room()
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    /// Starts an item; only while there is room.
+    pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
+        self.outgoing.push(item, opcode, split);
+    }
+
+    /// Starts a ping, if there is room for one.
+    pub(super) fn push_ping(&mut self) -> bool {
+        self.outgoing.push_ping()
     }
 
     /// What a write failed with; from then on writes go nowhere.
-    pub(super) fn write_error(&self) -> Option<&io::Error> {
+    pub(super) fn write_error(&self) -> Option<&TransportError> {
         self.write_error.as_ref()
     }
 
-    /// Flushes; a failure shows as [`write_error`](Self::write_error).
+    /// Writes until nothing waits, for whoever wants to write; a failure shows as [`write_error`](Self::write_error).
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let drained = self.poll_written(cx);
+        self.writer = drained.is_pending().then(|| cx.waker().clone());
+        drained
+    }
+
+    /// Writes until nothing waits, and flushes the stream.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_drain(cx));
         match self.writing(cx).flush() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
             _ => Poll::Ready(()),
         }
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.write_error.is_some() {
+            return Poll::Ready(());
+        }
+        let before = self.outgoing.total();
+        let outcome = self.outgoing.poll_write(&mut self.io, cx);
+        let got_on = self.outgoing.total() != before;
+        let outcome = match outcome {
+            Poll::Ready(outcome) => outcome.map_err(broken),
+            Poll::Pending => Err(ready!(self.stall.poll(got_on, cx))),
+        };
+        match outcome {
+            Ok(()) => self.stall.end(),
+            Err(error) => self.fail_writing(error),
+        }
+        Poll::Ready(())
+    }
+
+    fn fail_writing(&mut self, error: TransportError) {
+        self.write_error = Some(error);
+        self.outgoing.clear();
+        self.stall.end();
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -92,41 +161,38 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Read for Polled<'_, '_, IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Polled<'_, '_, IO> {
-    fn poll_writing<T>(
-        &mut self,
-        discarded: T,
-        poll: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> io::Result<T> {
-        let pipe = &mut *self.pipe;
-        if pipe.write_error.is_some() {
-            return Ok(discarded);
+/// What tungstenite writes are control frames: answers to pings, and closes.
+impl<IO: AsyncRead + AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.pipe.write_error.is_some() || self.pipe.outgoing.push_control(buf) {
+            return Ok(buf.len());
         }
-        let outcome = match &pipe.writer {
-            Some(writer) if self.reading => poll(Pin::new(&mut pipe.io), &mut Context::from_waker(writer)),
-            _ => poll(Pin::new(&mut pipe.io), self.cx),
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let pipe = &mut *self.pipe;
+        let writer = pipe.writer.clone();
+        let mut cx = match &writer {
+            Some(writer) if self.reading => Context::from_waker(writer),
+            _ => Context::from_waker(self.cx.waker()),
         };
-        match outcome {
+        would_block(pipe.poll_written(&mut cx).map(Ok))?;
+        if pipe.write_error.is_some() {
+            return Ok(());
+        }
+        match Pin::new(&mut pipe.io).poll_flush(&mut cx) {
             Poll::Ready(Err(error)) => {
-                pipe.write_error = Some(error);
-                Ok(discarded)
+                pipe.fail_writing(broken(error));
+                Ok(())
             }
             outcome => would_block(outcome),
         }
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.poll_writing(buf.len(), |io, cx| match io.poll_write(cx, buf) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            outcome => outcome,
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.poll_writing((), |io, cx| io.poll_flush(cx))
-    }
+fn broken(error: io::Error) -> TransportError {
+    TransportError::from_io(error, "the connection broke while sending")
 }
 
 fn would_block<T>(outcome: Poll<io::Result<T>>) -> io::Result<T> {

@@ -1,36 +1,30 @@
 use std::fmt;
-use std::io;
-use std::str;
-use std::task::{Context, Poll, Waker, ready};
+use std::io::{self, Write};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tungstenite::Message;
 use tungstenite::error::{CapacityError, Error, ProtocolError};
-use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tungstenite::protocol::frame::{CloseFrame, Frame, Utf8Bytes};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::frame::{CloseFrame, Utf8Bytes};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::WsMessageKind;
+use super::config::Speech;
 use super::gather::Gather;
-use super::opcode::TextToBinary;
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
 
-/// What tungstenite reads at a time. It fills this with zeroes before each read, so a large one costs time where
-/// messages come singly; floods gain nothing measurable above it.
-const READ_BUFFER: usize = 16 * 1024;
+/// What tungstenite may keep to write: an answer to a ping, or a close, for which there is no room yet.
+///
+/// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
+const CONTROL_BUFFER: usize = 1024;
 
-/// Above this many encoded bytes tungstenite writes without being asked to flush, and if that blocks nothing more is
-/// taken until all is written.
-const HIGH_WATER: usize = 64 * 1024;
-
-/// What may wait in tungstenite's buffer besides the last message: the rest up to the high-water mark, and as much
-/// again in answers to pings of a peer that does not read them. Further answers are then dropped, as RFC 6455 allows.
-const WRITE_BUFFER: usize = 2 * HIGH_WATER;
-
-/// The longest frame header, mask included.
-const FRAME_HEADER: usize = 14;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
 
 /// How many messages without a payload (pings, pongs, empty ones) are taken in one poll before others get their turn.
 const EMPTY_MAX: usize = 64;
@@ -45,15 +39,16 @@ const EMPTY_MAX: usize = 64;
 /// [`Closed`](Kind::Closed) errors with the peer's words. If the connection ends without a close frame, that is
 /// [`Lost`](Kind::Lost), unless this side has said goodbye before.
 ///
-/// At most 128 KiB and one message wait to be written. The buffer of the largest message sent stays allocated.
+/// At most 128 KiB and one item wait to be written. The bytes of an item are copied once, 16 KiB at a time, as the
+/// stream takes them; whether they are text is looked at once.
 pub struct WsTransport<IO> {
     pipe: Pipe<IO>,
     context: WebSocketContext,
     settings: Settings,
     gather: Gather,
     end: Option<End>,
-    /// A write did not get through: nothing more is taken until all is written.
-    blocked: bool,
+    /// When to send the next ping.
+    pings: Option<Interval>,
     closing: Closing,
     close_reason: Option<CloseReason>,
 }
@@ -62,15 +57,7 @@ pub struct WsTransport<IO> {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) role: Role,
-    pub(super) kind: WsMessageKind,
-    /// Whether text is sent without looking whether it is.
-    pub(super) any_as_text: bool,
-    /// Whether binary messages of the peer are thrown away.
-    pub(super) text_only: bool,
-    /// Whether each message of the peer is a chunk by itself.
-    pub(super) separate: bool,
-    /// The longest message, either way.
-    pub(super) max_message: usize,
+    pub(super) speech: Speech,
     pub(super) subprotocol: Option<Box<str>>,
     /// What this side's close frame says.
     pub(super) goodbye: CloseReason,
@@ -95,20 +82,19 @@ enum Closing {
 impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
     /// After an upgrade; `leftover` came together with its head.
     pub(super) fn new(io: IO, leftover: Bytes, settings: Settings) -> Self {
-        let opcodes = (settings.role == Role::Client).then(TextToBinary::new);
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(HIGH_WATER)
-            .max_write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(settings.max_message))
-            .max_frame_size(Some(settings.max_message));
+            .read_buffer_size(settings.speech.read_buffer)
+            .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BUFFER)
+            .max_message_size(Some(settings.speech.max_message))
+            .max_frame_size(Some(settings.speech.max_frame.unwrap_or(settings.speech.max_message)));
         Self {
-            pipe: Pipe::new(io, leftover, opcodes),
+            pipe: Pipe::new(io, leftover, settings.role, settings.speech.write_timeout),
             context: WebSocketContext::new(settings.role, Some(config)),
+            pings: settings.speech.ping_interval.map(pings),
             settings,
-            gather: Gather::default(),
+            gather: Gather::new(),
             end: None,
-            blocked: false,
             closing: Closing::No,
             close_reason: None,
         }
@@ -136,14 +122,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                 Ok(message) => {
                     let payload = match message {
                         Message::Text(text) => text.into(),
-                        Message::Binary(data) if !self.settings.text_only => data,
+                        Message::Binary(data) if !self.settings.speech.text_only => data,
                         _ => Bytes::new(),
                     };
                     let is_empty = payload.is_empty();
                     self.gather.push(payload);
                     if is_empty {
                         empty += 1;
-                    } else if self.settings.separate {
+                    } else if self.settings.speech.separate {
                         return Poll::Ready(());
                     }
                     if empty == EMPTY_MAX {
@@ -161,20 +147,36 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
         Poll::Ready(())
     }
 
+    /// Sends a ping if it is time, and nothing else is on its way.
+    fn poll_pings(&mut self, cx: &mut Context<'_>) {
+        let Some(pings) = &mut self.pings else { return };
+        while pings.poll_tick(cx).is_ready() {
+            if self.closing == Closing::No && self.end.is_none() && self.pipe.is_drained() {
+                self.pipe.push_ping();
+                // What does not get through at once does with the next flush.
+                let _ = self.context.flush(&mut self.pipe.reading(cx));
+            }
+        }
+    }
+
     fn judge_close(&mut self, frame: Option<CloseFrame>, cx: &mut Context<'_>) -> End {
         // tungstenite has the answer ready. It is a courtesy: if it cannot go out at once, it does with `poll_close`.
         let _ = self.context.flush(&mut self.pipe.reading(cx));
+        // On a server, that has ended before the stream was flushed.
+        let _ = self.pipe.reading(cx).flush();
         let Some(frame) = frame else {
             return End::Orderly;
         };
         let code = u16::from(frame.code);
-        let reason = CloseReason::new(code, frame.reason.as_str());
+        let mut reason = CloseReason::new(code, frame.reason.as_str());
+        reason.requested = self.closing == Closing::Sent;
         self.close_reason = Some(reason.clone());
-        if self.closing != Closing::No || matches!(code, 1000 | 1001 | 1005) {
+        if reason.requested || matches!(code, 1000 | 1001 | 1005) {
             return End::Orderly;
         }
-        let context = format!("the peer closed the WebSocket with {reason}");
-        End::Failed(TransportError::new(Kind::Closed { code }, context))
+        let context =
+            format!("the peer closed the WebSocket, which nobody here had asked for, with {reason}");
+        End::Failed(TransportError::new(Kind::Closed { code }, context).with_close_reason(reason))
     }
 
     fn judge_failure(&mut self, error: Error, cx: &mut Context<'_>) -> End {
@@ -220,40 +222,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
         if let Some(End::Failed(error)) = &self.end {
             return Err(error.clone());
         }
-        match self.pipe.write_error() {
-            // An I/O error cannot be cloned, so the kind stands for it.
-            Some(error) => {
-                let source = io::Error::new(error.kind(), error.to_string());
-                Err(TransportError::from_io(source, "the connection broke while sending"))
-            }
-            None => Ok(()),
-        }
+        self.pipe.write_error().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Writes all that tungstenite has.
+    /// Writes all there is, what tungstenite has included.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        ready!(self.pipe.poll_drain(cx));
         match self.context.flush(&mut self.pipe.writing(cx)) {
-            Err(error) if is_pending(&error) => {
-                self.pipe.set_writer(Some(cx.waker()));
-                return Poll::Pending;
-            }
+            // Closed: only after a goodbye, and the stream was not flushed. Pending: now it is known who waits.
             Ok(()) => {}
-            // Only after a goodbye: everything was written, but a server's stream was not flushed.
             Err(Error::ConnectionClosed | Error::AlreadyClosed) => ready!(self.pipe.poll_flush(cx)),
+            Err(error) if is_pending(&error) => ready!(self.pipe.poll_flush(cx)),
             Err(error) => return Poll::Ready(Err(unexpected(error))),
         }
-        self.pipe.set_writer(None);
-        self.blocked = false;
         Poll::Ready(self.check_writable())
-    }
-
-    fn set_write_buffer(&mut self, max: usize) {
-        self.context.set_config(|config| config.max_write_buffer_size = max);
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        self.poll_pings(cx);
         let filled = match self.end {
             None => self.poll_fill(cx),
             Some(_) => Poll::Ready(()),
@@ -261,6 +249,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         if let Some(chunk) = self.gather.take() {
             return Poll::Ready(Some(Ok(chunk)));
         }
+        self.gather.let_go();
         ready!(filled);
         Poll::Ready(match &self.end {
             Some(End::Failed(error)) => Some(Err(error.clone())),
@@ -270,35 +259,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         self.check_sendable()?;
-        if self.blocked { self.poll_write_out(cx) } else { Poll::Ready(Ok(())) }
+        if self.pipe.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        let drained = self.pipe.poll_drain(cx);
+        if drained.is_pending() && self.pipe.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(drained);
+        Poll::Ready(self.check_writable())
     }
 
     fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
         self.check_sendable()?;
-        let (len, limit) = (item.remaining(), self.settings.max_message);
+        let (len, limit) = (item.remaining(), self.settings.speech.max_message);
         if len > limit {
             let context =
                 format!("a frame of {len} bytes is larger than the limit of {limit} bytes a message");
             return Err(TransportError::new(Kind::TooLarge, context));
         }
-        let payload = item.into_bytes();
-        let data = opcode(&self.settings, &payload)?;
-        let message = Message::Frame(Frame::message(payload, OpCode::Data(data), true));
-        // Whether a write gets through is found out here, but waited for in `poll_ready` and `poll_flush`.
-        let mut nobody = Context::from_waker(Waker::noop());
-        // While nothing is blocked, at most WRITE_BUFFER waits, so that there is room for this message behind it; but
-        // only for this one, and not for answers to pings.
-        self.set_write_buffer(WRITE_BUFFER + len + FRAME_HEADER);
-        let outcome = self.context.write(&mut self.pipe.writing(&mut nobody), message);
-        self.set_write_buffer(WRITE_BUFFER);
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(error) if is_pending(&error) => {
-                self.blocked = true;
-                Ok(())
-            }
-            Err(error) => Err(unexpected(error)),
-        }
+        let opcode = opcode(&self.settings.speech, &item)?;
+        self.pipe.push(item, opcode, self.settings.speech.split);
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
@@ -314,7 +296,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         ready!(self.poll_write_out(cx))?;
         if self.closing == Closing::Flushing {
             self.closing = Closing::Sent;
-            let CloseReason { code, reason } = &self.settings.goodbye;
+            let CloseReason { code, reason, .. } = &self.settings.goodbye;
             let goodbye = CloseFrame { code: (*code).into(), reason: (&**reason).into() };
             match self.context.close(&mut self.pipe.writing(cx), Some(goodbye)) {
                 Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
@@ -340,32 +322,34 @@ impl<IO> fmt::Debug for WsTransport<IO> {
         f.debug_struct("WsTransport")
             .field("settings", &self.settings)
             .field("end", &self.end)
-            .field("blocked", &self.blocked)
             .field("closing", &self.closing)
             .field("close_reason", &self.close_reason)
             .finish_non_exhaustive()
     }
 }
 
-/// What a message is sent as.
-fn opcode(settings: &Settings, payload: &[u8]) -> Result<Data, TransportError> {
-    let kind = settings.kind;
-    if kind == WsMessageKind::Binary {
-        return Ok(Data::Binary);
-    }
-    if settings.any_as_text {
-        return Ok(Data::Text);
-    }
-    // Nearly all of it is ASCII, which is found out several times faster.
-    let is_text = payload.is_ascii() || str::from_utf8(payload).is_ok();
-    match kind {
-        _ if is_text => Ok(Data::Text),
+/// What a message is sent as. Its body is looked at here and nowhere else.
+fn opcode(speech: &Speech, item: &Outbound) -> Result<u8, TransportError> {
+    let is_text = match speech.kind {
+        WsMessageKind::Binary => return Ok(BINARY),
+        _ => speech.any_as_text || item.is_text(),
+    };
+    match speech.kind {
+        _ if is_text => Ok(TEXT),
         WsMessageKind::Text => Err(TransportError::new(
             Kind::NotText,
             "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can",
         )),
-        WsMessageKind::Auto | WsMessageKind::Binary => Ok(Data::Binary),
+        WsMessageKind::Auto | WsMessageKind::Binary => Ok(BINARY),
     }
+}
+
+fn pings(period: Duration) -> Interval {
+    let mut pings = interval(period);
+    // The first one is due after the first period; and one that is late is not made up for.
+    pings.reset();
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
 }
 
 fn is_pending(error: &Error) -> bool {
@@ -379,4 +363,39 @@ fn unexpected(error: Error) -> TransportError {
         _ => Kind::Lost,
     };
     TransportError::new(kind, "the WebSocket takes no more messages").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::super::config::Split;
+    use super::*;
+    use crate::outbound::TEXT_CHECKS;
+
+    fn transport(kind: WsMessageKind, split: Split) -> (WsTransport<DuplexStream>, DuplexStream) {
+        let settings = Settings {
+            role: Role::Client,
+            speech: Speech { kind, split, max_message: 1 << 20, read_buffer: 1024, ..Speech::default() },
+            subprotocol: None,
+            goodbye: CloseReason::new(1000, ""),
+        };
+        let (near, far) = duplex(1 << 20);
+        (WsTransport::new(near, Bytes::new(), settings), far)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_checked_as_text_once_and_not_at_all_if_nobody_asks() {
+        for (kind, checks) in [(WsMessageKind::Auto, 1), (WsMessageKind::Text, 1), (WsMessageKind::Binary, 0)]
+        {
+            for split in [Split::No, Split::Messages(1000), Split::Fragments(1000)] {
+                let (mut transport, _peer) = transport(kind, split);
+                let before = TEXT_CHECKS.get();
+                let body = Bytes::from("ö".repeat(100_000));
+                transport.start_send(Outbound::split(Bytes::from_static(b"SEND\n\n"), body)).unwrap();
+                std::future::poll_fn(|cx| transport.poll_flush(cx)).await.unwrap();
+                assert_eq!(TEXT_CHECKS.get() - before, checks, "{kind:?} {split:?}");
+            }
+        }
+    }
 }

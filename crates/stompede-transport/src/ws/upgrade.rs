@@ -122,11 +122,7 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
     let subprotocol = http::list(response.headers, "sec-websocket-protocol").next().map(Box::from);
     let settings = Settings {
         role: Role::Client,
-        kind: config.message_kind,
-        any_as_text: false,
-        text_only: false,
-        separate: false,
-        max_message: config.max_message,
+        speech: config.speech.clone(),
         subprotocol,
         goodbye: CloseReason::new(1000, ""),
     };

@@ -1,19 +1,33 @@
 use stompede_codec::{Command, Frame, Version};
 
-use crate::{Config, Error, ErrorKind};
+use super::heartbeat;
+use crate::{Config, Error, ErrorKind, HeartBeat};
 
 /// What the broker said of itself in CONNECTED.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connected {
+    host: Box<str>,
     version: Version,
+    heart_beat: HeartBeat,
     frame: Frame,
 }
 
 impl Connected {
+    /// Where the connection goes: host and port, as they were dialled.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The STOMP version that both sides speak from here on.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// How often each side has to be heard of: what was offered and what the broker answered come to this. Zero
+    /// means that the direction is off.
+    pub fn heart_beat(&self) -> HeartBeat {
+        self.heart_beat
     }
 
     /// The `server` header: name and version of the broker, for example `RabbitMQ/3.10.8`.
@@ -51,10 +65,28 @@ fn choose_version(config: &Config, frame: Frame) -> Result<Connected, Error> {
         Some(text) => text.parse().map_err(|_| text.into_owned()),
     };
     match version {
-        // The chunk that CONNECTED came in must not live as long as the connection.
-        Ok(version) if config.versions.contains(&version) => Ok(Connected { version, frame: frame.detach() }),
+        Ok(version) if config.versions.contains(&version) => {
+            let heart_beat = agree(config, version, &frame)?;
+            let host = config.endpoint.authority().into();
+            // The chunk that CONNECTED came in must not live as long as the connection.
+            Ok(Connected { host, version, heart_beat, frame: frame.detach() })
+        }
         Ok(version) => Err(not_offered(version.as_str())),
         Err(unknown) => Err(not_offered(&unknown)),
+    }
+}
+
+/// What the two heart-beat headers come to. STOMP 1.0 has none.
+fn agree(config: &Config, version: Version, frame: &Frame) -> Result<HeartBeat, Error> {
+    let Some(text) = frame.header("heart-beat").filter(|_| version > Version::V1_0) else {
+        return Ok(HeartBeat::OFF);
+    };
+    match HeartBeat::parse(&text) {
+        Some(theirs) => Ok(heartbeat::negotiate(config.heart_beat, theirs)),
+        None => Err(Error::new(
+            ErrorKind::Protocol,
+            format!("the broker's heart-beat header is {:.40?} and not two numbers", &*text),
+        )),
     }
 }
 

@@ -1,15 +1,17 @@
 //! One physical connection: it dies with its socket.
 
 mod handshake;
+mod heartbeat;
 mod state;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stompede_codec::{Command, Decoder, Frame, Item, Version};
 
 pub use self::handshake::Connected;
+pub(super) use self::heartbeat::{Due, Pulse};
 pub(super) use self::state::{Goodbye, State};
 use crate::{Config, Error, ErrorKind};
 
@@ -18,6 +20,9 @@ use crate::{Config, Error, ErrorKind};
 pub(super) struct Connection {
     decoder: Decoder,
     pub(super) state: State,
+    pub(super) pulse: Pulse,
+    /// Nothing has been decoded yet of what was received last.
+    untouched: bool,
 }
 
 /// What the next piece of input amounts to.
@@ -33,24 +38,38 @@ pub(super) enum Signal {
 }
 
 impl Connection {
-    pub(super) fn new(config: &Config, until: Option<Instant>) -> Self {
-        Self { decoder: Decoder::new(config.limits), state: State::Handshaking { until } }
+    pub(super) fn new(config: &Config, now: Instant, until: Option<Instant>) -> Self {
+        Self {
+            decoder: Decoder::new(config.limits),
+            state: State::Handshaking { until },
+            pulse: Pulse::new(config, now),
+            untouched: false,
+        }
     }
 
-    pub(super) fn receive(&mut self, bytes: Bytes) {
+    /// Takes bytes in. Gives how long there had been none, and whether that was longer than the peer promised.
+    pub(super) fn receive(&mut self, now: Instant, bytes: Bytes) -> (Duration, bool) {
+        self.untouched = true;
         self.decoder.push(bytes);
+        self.pulse.on_received(now)
     }
 
     /// The next thing that what was received amounts to, or `None` until more is received.
-    pub(super) fn next_signal(&mut self, config: &Config) -> Option<Signal> {
-        let frame = match self.decoder.next() {
-            Ok(None) => return None,
-            Ok(Some(Item::HeartBeat)) => return Some(Signal::HeartBeat),
-            Ok(Some(Item::Frame(frame))) => frame,
-            Err(error) => return Some(Signal::Failed(Error::undecodable(error))),
+    pub(super) fn next_signal(&mut self, config: &Config, now: Instant) -> Option<Signal> {
+        let frame = loop {
+            let untouched = std::mem::take(&mut self.untouched);
+            match self.decoder.next() {
+                Ok(None) => return None,
+                Ok(Some(Item::HeartBeat)) if untouched => return Some(Signal::HeartBeat),
+                // Padding behind a frame, which RabbitMQ and ActiveMQ send behind each one.
+                Ok(Some(Item::HeartBeat)) => continue,
+                Ok(Some(Item::Frame(frame))) => break frame,
+                Err(error) => return Some(Signal::Failed(Error::undecodable(error))),
+            }
         };
+        self.pulse.on_frame(now);
         Some(match &self.state {
-            State::Handshaking { .. } => self.shake_hands(config, frame),
+            State::Handshaking { .. } => self.shake_hands(config, now, frame),
             State::Open { .. } => match frame.command() {
                 Command::Message => Signal::Message(frame),
                 Command::Receipt => Signal::Receipt(frame),
@@ -63,11 +82,12 @@ impl Connection {
         })
     }
 
-    fn shake_hands(&mut self, config: &Config, frame: Frame) -> Signal {
+    fn shake_hands(&mut self, config: &Config, now: Instant, frame: Frame) -> Signal {
         match handshake::judge(config, frame) {
             Ok(connected) => {
                 let connected = Arc::new(connected);
                 self.decoder.set_version(connected.version());
+                self.pulse.start(config, connected.heart_beat(), now);
                 self.state = State::Open { peer: connected.clone(), goodbye: Goodbye::Unsaid };
                 Signal::Connected(connected)
             }
@@ -83,8 +103,8 @@ impl Connection {
         }
     }
 
-    /// When this connection wants to be looked at, whatever arrives.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When the step that the connection is at has to be over.
+    pub(super) fn state_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Handshaking { until } => *until,
             State::Open { goodbye: Goodbye::Unsaid, .. } => None,

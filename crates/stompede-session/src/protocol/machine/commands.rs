@@ -6,8 +6,8 @@ use std::time::Instant;
 use stompede_codec::{Command, Encoder, Frame, Version};
 
 use super::{Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
-use crate::protocol::Output;
 use crate::protocol::connection::{Connection, Goodbye, State};
+use crate::protocol::{Event, Output};
 use crate::{AckMode, Error, ErrorKind};
 
 impl Machine {
@@ -130,6 +130,11 @@ impl Machine {
         self.transmit.push(Encoder::new(version), &frame, None)
     }
 
+    /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
+    pub fn tell_sends(&mut self, tell: bool) {
+        self.transmit.keep_frames = tell;
+    }
+
     /// Ends the session in order: waits for receipts, says DISCONNECT, waits for its RECEIPT, closes.
     ///
     /// Legal at any time and more than once. Where there is no open connection the session ends at once.
@@ -139,6 +144,7 @@ impl Machine {
             Phase::Connected(Connection { state: State::Open { goodbye, .. }, .. }) => {
                 if let Goodbye::Unsaid = goodbye {
                     *goodbye = Goodbye::Waiting { until: now.checked_add(self.config.disconnect_timeout) };
+                    self.outputs.push_back(Output::Event(Event::Disconnecting));
                     self.continue_goodbye();
                 }
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use stompede_codec::{Command, Encoder, Frame};
 use stompede_transport::{Outbound, TransportError};
 
@@ -18,7 +19,7 @@ pub use self::receipts::{Outcome, ReceiptId};
 use self::subscriptions::Subscriptions;
 pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
 use self::transmit::Transmit;
-use super::connection::{Connected, Connection, Goodbye, Signal, State};
+use super::connection::{Connected, Connection, Due, Goodbye, Signal, State};
 use super::{Event, Input, Output};
 use crate::{Config, Error, ErrorKind};
 
@@ -29,8 +30,12 @@ pub struct Machine {
     phase: Phase,
     /// Counts connections. An acknowledgement belongs to the one that delivered its message.
     epoch: u64,
+    /// When the attempt to connect, all its steps together, has to have succeeded.
+    attempt_until: Option<Instant>,
     /// The time of the last input: what is decided while outputs are drained happens then.
     now: Option<Instant>,
+    /// How long nothing had arrived before what was received last.
+    gap: Duration,
     outputs: VecDeque<Output>,
     transmit: Transmit,
     /// The receipt of the frame that was taken last.
@@ -65,7 +70,9 @@ impl Machine {
             config,
             phase: Phase::Idle,
             epoch: 0,
+            attempt_until: None,
             now: None,
+            gap: Duration::ZERO,
             outputs: VecDeque::new(),
             transmit: Transmit::default(),
             last_taken: None,
@@ -78,7 +85,10 @@ impl Machine {
     pub fn start(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Idle) {
             self.now = Some(now);
-            self.phase = Phase::Dialing { until: now.checked_add(self.config.connect_timeout) };
+            self.attempt_until = now.checked_add(self.config.total_connect_timeout);
+            let step = now.checked_add(self.config.connect_timeout);
+            let until = [step, self.attempt_until].into_iter().flatten().min();
+            self.phase = Phase::Dialing { until };
             self.outputs.push_back(Output::Dial(self.config.endpoint.clone()));
         }
     }
@@ -94,10 +104,17 @@ impl Machine {
                     self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
                 }
             }
-            Input::Received { now, bytes } => {
+            Input::Received { now, bytes } => self.on_received(now, bytes),
+            Input::Flushed { now } => {
                 self.now = Some(now);
                 if let Phase::Connected(connection) = &mut self.phase {
-                    connection.receive(bytes);
+                    connection.pulse.on_flushed(now);
+                }
+            }
+            Input::Blocked { now } => {
+                self.now = Some(now);
+                if let Phase::Connected(connection) = &mut self.phase {
+                    connection.pulse.on_blocked(now);
                 }
             }
             Input::Closed { now, error } => self.on_closed(now, error),
@@ -113,8 +130,8 @@ impl Machine {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            let Phase::Connected(connection) = &mut self.phase else { break };
-            let Some(signal) = connection.next_signal(&self.config) else { break };
+            let (Phase::Connected(connection), Some(now)) = (&mut self.phase, self.now) else { break };
+            let Some(signal) = connection.next_signal(&self.config, now) else { break };
             self.on_signal(signal);
         }
         Output::Wait(self.next_deadline())
@@ -123,8 +140,17 @@ impl Machine {
     /// The next frame to write, if there is one.
     ///
     /// Taking it counts as writing it: take it only when the connection has room.
-    pub fn poll_transmit(&mut self) -> Option<Outbound> {
-        let (item, receipt) = self.transmit.pop()?;
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Outbound> {
+        let (item, receipt, frame) = self.transmit.pop()?;
+        if let Some(frame) = frame {
+            self.outputs.push_back(Output::Event(Event::Sent(frame)));
+        }
+        if let Phase::Connected(connection) = &mut self.phase {
+            connection.pulse.on_taken(now);
+            if !item.is_heart_beat() {
+                connection.pulse.on_frame(now);
+            }
+        }
         self.last_taken = receipt;
         if let Some(receipt) = receipt {
             self.receipts.mark_written(receipt);
@@ -186,11 +212,22 @@ impl Machine {
             return;
         }
         self.epoch += 1;
-        let until = now.checked_add(self.config.handshake_timeout);
-        self.phase = Phase::Connected(Connection::new(&self.config, until));
+        let step = now.checked_add(self.config.handshake_timeout);
+        let until = [step, self.attempt_until].into_iter().flatten().min();
+        self.phase = Phase::Connected(Connection::new(&self.config, now, until));
         let connect = self.config.connect_frame();
         if let Err(error) = self.transmit.push(Encoder::new(self.config.highest_version()), &connect, None) {
             self.fail(error);
+        }
+    }
+
+    fn on_received(&mut self, now: Instant, bytes: Bytes) {
+        self.now = Some(now);
+        let Phase::Connected(connection) = &mut self.phase else { return };
+        let (gap, late) = connection.receive(now, bytes);
+        self.gap = gap;
+        if late {
+            self.outputs.push_back(Output::Event(Event::HeartBeatLate { gap }));
         }
     }
 
@@ -202,7 +239,7 @@ impl Machine {
             Phase::Dialing { .. } | Phase::Connected(_) => {
                 // What arrived before the close counts: drain it first, a RECEIPT or an ERROR may be the last word.
                 while let Phase::Connected(connection) = &mut self.phase {
-                    let Some(signal) = connection.next_signal(&self.config) else { break };
+                    let Some(signal) = connection.next_signal(&self.config, now) else { break };
                     self.on_signal(signal);
                 }
                 self.on_cut(error);
@@ -236,25 +273,29 @@ impl Machine {
         while let Some((id, written)) = self.receipts.pop_expired(now) {
             self.on_receipt_expired(id, written);
         }
-        if self.phase_deadline().is_none_or(|deadline| deadline > now) {
+        self.judge_step(now);
+        self.judge_pulse(now);
+    }
+
+    /// Ends what has taken longer than its step may.
+    fn judge_step(&mut self, now: Instant) {
+        if self.step_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        let endpoint = &self.config.endpoint;
+        let (config, endpoint) = (&self.config, &self.config.endpoint);
         let error = match &self.phase {
-            Phase::Dialing { .. } => Error::new(
-                ErrorKind::ConnectTimedOut,
-                format!("no connection to {endpoint} within {:?}", self.config.connect_timeout),
-            ),
-            Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => Error::new(
-                ErrorKind::HandshakeTimedOut,
-                format!(
-                    "{endpoint} sent no CONNECTED within {:?}; is it STOMP?",
-                    self.config.handshake_timeout
-                ),
-            ),
+            Phase::Dialing { .. } => {
+                let within = config.connect_timeout.min(config.total_connect_timeout);
+                let text = format!("no connection to {endpoint} within {within:?}");
+                Error::new(ErrorKind::ConnectTimedOut, text)
+            }
+            Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => {
+                let text = format!("{endpoint} sent no CONNECTED in time; is it STOMP?");
+                Error::new(ErrorKind::HandshakeTimedOut, text)
+            }
             Phase::Connected(_) => Error::new(
                 ErrorKind::DisconnectTimedOut,
-                format!("the broker did not end the connection within {:?}", self.config.disconnect_timeout),
+                format!("the broker did not end the connection within {:?}", config.disconnect_timeout),
             ),
             Phase::Closing { .. } => {
                 self.outputs.push_back(Output::Abandon);
@@ -263,6 +304,34 @@ impl Machine {
             Phase::Idle | Phase::Closed(_) => return,
         };
         self.fail(error);
+    }
+
+    /// Beats when it is time to, and ends a connection that shows no life.
+    fn judge_pulse(&mut self, now: Instant) {
+        while let Phase::Connected(connection) = &mut self.phase {
+            let Some(due) = connection.pulse.due(now) else { return };
+            let error = match due {
+                Due::Beat => {
+                    self.transmit.push_heart_beat();
+                    self.outputs.push_back(Output::Event(Event::HeartBeatSent));
+                    continue;
+                }
+                Due::Silent(silent_for) => {
+                    self.outputs.push_back(Output::Event(Event::HeartBeatTimeout { silent_for }));
+                    let text = format!("the broker was silent for {silent_for:.1?}, longer than it promised");
+                    Error::new(ErrorKind::HeartBeatMissed, text)
+                }
+                Due::Stuck(within) => {
+                    let text = format!("the connection took nothing for {within:?}; the peer counts as dead");
+                    Error::new(ErrorKind::WriteStuck, text)
+                }
+                Due::Idle(idle_for) => {
+                    let text = format!("no frame went either way for {idle_for:.1?}");
+                    Error::new(ErrorKind::IdleTimedOut, text)
+                }
+            };
+            self.fail(error);
+        }
     }
 
     fn on_receipt_expired(&mut self, id: ReceiptId, written: bool) {
@@ -283,7 +352,7 @@ impl Machine {
                 self.outputs.push_back(Output::Event(Event::Connected(peer)));
                 self.continue_goodbye();
             }
-            Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat)),
+            Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame) => self.on_message(frame),
             Signal::Receipt(frame) => self.on_receipt(&frame),
             Signal::Error(frame) => self.on_error(frame.detach()),
@@ -372,16 +441,20 @@ impl Machine {
         self.phase = Phase::Closed(cause);
     }
 
-    fn phase_deadline(&self) -> Option<Instant> {
+    fn step_deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Dialing { until } | Phase::Closing { until } => *until,
-            Phase::Connected(connection) => connection.deadline(),
+            Phase::Connected(connection) => connection.state_deadline(),
             Phase::Idle | Phase::Closed(_) => None,
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.phase_deadline(), self.receipts.next_deadline()].into_iter().flatten().min()
+        let pulse = match &self.phase {
+            Phase::Connected(connection) => connection.pulse.deadline(),
+            _ => None,
+        };
+        [self.step_deadline(), pulse, self.receipts.next_deadline()].into_iter().flatten().min()
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Transmit {
     bytes: usize,
     /// Frames that were ever queued; the number of the last one.
     queued: u64,
+    /// Whether frames are kept beside their encoded form, to be told of when they are taken.
+    pub(super) keep_frames: bool,
     /// Frames are written into this block one after the other and split off: one allocation serves many.
     block: BytesMut,
 }
@@ -24,6 +26,8 @@ struct Entry {
     number: u64,
     item: Outbound,
     receipt: Option<ReceiptId>,
+    /// There only if somebody wants to be told of it.
+    frame: Option<Frame>,
 }
 
 impl Transmit {
@@ -43,14 +47,23 @@ impl Transmit {
         };
         self.bytes += item.remaining();
         self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt });
+        let frame = self.keep_frames.then(|| frame.clone());
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame });
         Ok(())
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>)> {
-        let Entry { item, receipt, .. } = self.queue.pop_front()?;
+    /// Queues a heart-beat.
+    pub(super) fn push_heart_beat(&mut self) {
+        let item = Outbound::heart_beat();
+        self.bytes += item.remaining();
+        self.queued += 1;
+        self.queue.push_back(Entry { number: self.queued, item, receipt: None, frame: None });
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Outbound, Option<ReceiptId>, Option<Frame>)> {
+        let Entry { item, receipt, frame, .. } = self.queue.pop_front()?;
         self.bytes -= item.remaining();
-        Some((item, receipt))
+        Some((item, receipt, frame))
     }
 
     /// Takes the frame with this receipt out again; it must never be written.

@@ -1,0 +1,130 @@
+//! The bench of the session: messages in and out, receipts, round trips, and what idle sessions take.
+
+mod cpu;
+mod echo;
+mod idle;
+mod ours;
+mod peers;
+mod raw;
+mod server;
+mod throughput;
+mod work;
+
+use std::process::ExitCode;
+
+use self::echo::record;
+pub use self::idle::session_idle;
+use self::server::Server;
+pub use self::server::session_server;
+use self::work::Work;
+use crate::args::Options;
+
+/// Runs what the arguments ask for. `server` and `idle` are the paths of programs that call [`session_server`] and
+/// [`session_idle`].
+pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> ExitCode {
+    let options = match Options::read(args) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let parts: Vec<&str> = Work::ALL.iter().map(|work| work.name()).chain([echo::NAME, idle::NAME]).collect();
+    let wires = Wire::ALL.map(Wire::name);
+    if let Some(name) =
+        options.only.iter().find(|name| !parts.contains(&&***name) && !wires.contains(&&***name))
+    {
+        if options.is_test() {
+            // `cargo test NAME` names a test of another crate.
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{name:?}: the parts are {}, over {}", parts.join(", "), wires.join(" or "));
+        return ExitCode::FAILURE;
+    }
+    let named = |names: &[&str]| options.only.iter().any(|only| names.contains(&&**only));
+    let wanted = |name: &str, of: &[&str]| !named(of) || named(&[name]);
+    let running = Server::start(server);
+    for wire in Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &wires)) {
+        let place = Place { wire, port: running.port(wire) };
+        for work in Work::ALL.into_iter().filter(|work| wanted(work.name(), &parts)) {
+            work.run(place, &options);
+        }
+        if wanted(echo::NAME, &parts) {
+            match options.rounds {
+                0 => echo::check(place, &options.flavors),
+                rounds => echo::measure(place, &options.flavors, rounds),
+            }
+        }
+    }
+    if wanted(idle::NAME, &parts) && wanted(Wire::Tcp.name(), &wires) {
+        let place = Place { wire: Wire::Tcp, port: running.port(Wire::Tcp) };
+        if options.is_test() { idle::check(idle, place) } else { idle::measure(idle, place) }
+    }
+    if options.is_test() {
+        println!("everything arrived");
+    }
+    ExitCode::SUCCESS
+}
+
+/// What is below a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wire {
+    Ws,
+    Tcp,
+}
+
+impl Wire {
+    const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Where the server listens.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    wire: Wire,
+    port: u16,
+}
+
+impl Place {
+    fn url(self) -> String {
+        format!("{}://{}", self.wire.name(), self.address())
+    }
+
+    fn address(self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// What a subscriber asks the server for.
+#[derive(Clone, Copy, Debug)]
+struct Flooding {
+    messages: usize,
+    /// Octets of each body.
+    body: usize,
+    /// Whether all subscriptions of the connection get some.
+    to_all: bool,
+    /// Whether they come as binary WebSocket messages.
+    binary: bool,
+}
+
+impl Flooding {
+    /// The headers that say so.
+    fn headers(self) -> Vec<(String, String)> {
+        let mut headers = vec![("flood", self.messages.to_string()), ("body", self.body.to_string())];
+        headers.extend(self.to_all.then(|| ("to", "all".into())));
+        headers.extend(self.binary.then(|| ("kind", "binary".into())));
+        headers.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    }
+}
+
+const BENCH: &str = "/queue/bench";
+const ECHO: &str = "/echo";
+
+/// Octets of a small body.
+const BODY: usize = 128;
+
+/// Receipts that are waited for at a time.
+const WINDOW: usize = 4096;

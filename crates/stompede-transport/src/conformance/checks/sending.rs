@@ -1,0 +1,97 @@
+use bytes::Buf;
+
+use super::material::{assorted, bytes_of, split, whole};
+use crate::Outbound;
+use crate::conformance::line::works;
+use crate::conformance::rig::{Rig, Stop, both, failed, same_bytes};
+
+pub(super) async fn each_item_arrives_as_it_was_encoded(rig: &Rig<'_>) -> Result<(), Stop> {
+    let (mut line, mut far) = rig.dial().await?;
+    for item in assorted() {
+        let expected = item.clone().into_bytes();
+        let ((), received) = both(line.send(item), far.collect(expected.len())).await?;
+        same_bytes(&received, &expected, "the peer")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn an_item_is_one_message(rig: &Rig<'_>) -> Result<(), Stop> {
+    if !rig.messages {
+        return Err(Stop::Skipped("this is not said to be a message transport; see Suite::messages"));
+    }
+    let (mut line, mut far) = rig.dial().await?;
+    let items = assorted();
+    let sending = async {
+        for item in &items {
+            line.feed(item.clone()).await?;
+        }
+        works("poll_flush", line.flush().await?)
+    };
+    let ((), chunks) = both(sending, far.chunks(bytes_of(&items).len())).await?;
+    let sent: Vec<usize> = items.iter().map(Buf::remaining).collect();
+    let received: Vec<usize> = chunks.iter().map(bytes::Bytes::len).collect();
+    if sent != received {
+        return Err(failed(format!("items of {sent:?} bytes arrived as messages of {received:?} bytes")));
+    }
+    Ok(())
+}
+
+pub(super) async fn large_bodies_arrive_whole(rig: &Rig<'_>) -> Result<(), Stop> {
+    let (mut line, mut far) = rig.dial().await?;
+    let items = [split(30, 3_000_000), whole(31, 10), split(32, 200_000)];
+    let expected = bytes_of(&items);
+    let sending = async {
+        for item in items {
+            line.send(item).await?;
+        }
+        Ok(())
+    };
+    let ((), received) = both(sending, far.collect(expected.len())).await?;
+    same_bytes(&received, &expected, "the peer")
+}
+
+pub(super) async fn many_items_need_one_flush(rig: &Rig<'_>) -> Result<(), Stop> {
+    let (mut line, mut far) = rig.dial().await?;
+    let items: Vec<Outbound> = (0..1000)
+        .map(|n| match n % 10 {
+            0 => Outbound::heart_beat(),
+            1..6 => whole(n, 128),
+            _ => split(n, 100 * n as usize % 3000),
+        })
+        .collect();
+    let expected = bytes_of(&items);
+    let sending = async {
+        for item in items {
+            line.feed(item).await?;
+        }
+        works("poll_flush", line.flush().await?)
+    };
+    let ((), received) = both(sending, far.collect(expected.len())).await?;
+    same_bytes(&received, &expected, "the peer")
+}
+
+pub(super) async fn what_was_flushed_needs_nothing_more(rig: &Rig<'_>) -> Result<(), Stop> {
+    for body in [0, 10, 2000, 200_000] {
+        let (mut line, mut far) = rig.dial().await?;
+        let items = [Outbound::heart_beat(), split(40, body), whole(41, body)];
+        let expected = bytes_of(&items);
+        let sending = async {
+            for item in items {
+                line.feed(item).await?;
+            }
+            works("poll_flush", line.flush().await?)
+        };
+        // From the end of the flush on, the transport is not asked again.
+        let ((), received) = both(sending, far.collect(expected.len())).await?;
+        same_bytes(&received, &expected, "the peer")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn flushing_nothing_is_ready(rig: &Rig<'_>) -> Result<(), Stop> {
+    let (mut line, mut far) = rig.dial().await?;
+    works("poll_flush with nothing started", line.flush().await?)?;
+    let item = whole(41, 10);
+    let ((), _) = both(line.send(item.clone()), far.collect(item.remaining())).await?;
+    works("poll_flush with nothing more started", line.flush().await?)
+}

@@ -1,0 +1,92 @@
+//! The client without async, and that it refuses to wait where it must not.
+#![cfg(feature = "blocking")]
+
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use stompede::blocking::Client;
+use stompede::{AckMode, ErrorKind, SendError};
+use stompede_broker::TestBroker;
+
+/// A broker in a thread of its own; it lives until the sender is dropped.
+#[allow(clippy::disallowed_methods, reason = "one message each way")]
+fn broker() -> (String, Sender<()>) {
+    let (tell_url, url) = channel();
+    let (alive, ended) = channel::<()>();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let broker = runtime.block_on(TestBroker::start());
+        tell_url.send(broker.ws_url().to_owned()).expect("the test waits");
+        let _ = ended.recv();
+    });
+    (url.recv().expect("started"), alive)
+}
+
+fn connect(url: &str) -> Client {
+    Client::connect(stompede::Client::builder(url)).expect("connected")
+}
+
+#[test]
+fn messages_go_and_come_without_async() {
+    let (url, _broker) = broker();
+    let client = connect(&url);
+    let mut jobs = client
+        .subscribe("/queue/jobs", |subscribe| subscribe.ack(AckMode::ClientIndividual).confirm())
+        .expect("subscribed");
+    for n in 0..100 {
+        client.send("/queue/jobs", |send| send.header("n", n.to_string()).text("job")).expect("sent");
+    }
+    client.confirm("/queue/jobs", |send| send.text("last")).expect("confirmed");
+    client.flush().expect("written");
+    for n in 0..100 {
+        let job = jobs.next().expect("open").expect("a message");
+        assert_eq!(job.header("n").as_deref(), Some(n.to_string().as_str()));
+        job.ack().expect("queued");
+    }
+    assert_eq!(jobs.try_next().expect("open").expect("a message").text(), Ok("last"));
+    assert!(jobs.next_within(Duration::from_millis(20)).expect("open").is_none());
+    client.disconnect().expect("in order");
+    assert!(jobs.next().is_none(), "it ended in order");
+    let unsent = client.send("/queue/jobs", |send| send.text("late")).expect_err("closed");
+    assert!(matches!(unsent, SendError::NotSent(_)));
+}
+
+#[test]
+fn inside_a_runtime_each_call_is_an_error_and_no_panic() {
+    let (url, _broker) = broker();
+    let client = connect(&url);
+    let mut inbox = client.subscribe("/topic/a", |subscribe| subscribe).expect("subscribed");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let mut judge = || {
+        let kind = |error: &stompede::Error| {
+            assert!(error.to_string().contains("inside an async runtime"), "{error}");
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        };
+        kind(&Client::connect(stompede::Client::builder(&url)).expect_err("inside"));
+        kind(&client.subscribe("/topic/b", |subscribe| subscribe).expect_err("inside"));
+        kind(&inbox.try_next().expect_err("inside"));
+        kind(&inbox.next_within(Duration::ZERO).expect_err("inside"));
+        kind(&client.flush().expect_err("inside"));
+        kind(&client.disconnect().expect_err("inside"));
+        let SendError::NotSent(unsent) = client.send("/topic/a", |send| send.text("x")).expect_err("inside")
+        else {
+            unreachable!("it was not sent")
+        };
+        kind(&unsent.cause);
+        assert_eq!(unsent.frame.body_text(), Ok("x"), "the frame comes back");
+    };
+    runtime.block_on(async { judge() });
+    // Dropped inside a runtime, too.
+    runtime.block_on(async move { drop((inbox, client)) });
+}
+
+#[test]
+fn a_refused_connection_is_told() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("tcp://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let error = Client::connect(stompede::Client::builder(url)).expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::DialFailed);
+}

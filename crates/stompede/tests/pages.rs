@@ -1,0 +1,81 @@
+//! What the pages say of the code is so: tests that are named are there, and texts of errors are those of the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn page(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect("the page is there")
+}
+
+/// The cells of every row of every table, the heads aside.
+fn rows(page: &str) -> Vec<Vec<&str>> {
+    let lines = page.lines().filter(|line| line.starts_with('|') && !line.starts_with("|--"));
+    lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_the_migration_page_names_is_there() {
+    let page = page("docs/from-stomp-py.md");
+    let mut named = 0;
+    for row in rows(&page) {
+        for test in row.last().into_iter().flat_map(|cell| quoted(cell)).filter(|text| text.contains("::")) {
+            let (file, name) = test.split_once("::").expect("file::test");
+            if name.starts_with(char::is_uppercase) {
+                continue;
+            }
+            let source = fs::read_to_string(root().join(format!("crates/stompede/tests/{file}.rs")));
+            let source = source.unwrap_or_else(|error| panic!("{test}: {error}"));
+            assert!(source.contains(&format!("fn {name}(")), "{test} is not there");
+            named += 1;
+        }
+    }
+    assert!(named > 35, "{named} tests are named");
+}
+
+#[test]
+fn every_error_text_that_is_explained_is_one_of_ours() {
+    let mut sources = String::new();
+    for name in ["stompede", "stompede-session", "stompede-transport"] {
+        gather(&root().join("crates").join(name).join("src"), &mut sources);
+    }
+    let page = page("docs/guide/troubleshooting.md");
+    let (mut texts, rows) = (0, rows(&page));
+    // The first row is the head.
+    for row in &rows[1..] {
+        for text in quoted(row[0]) {
+            for part in text.split(['…', '"']).map(str::trim).filter(|part| !part.is_empty()) {
+                assert!(sources.contains(part), "no error says {part:?}");
+                texts += 1;
+            }
+        }
+    }
+    assert!(texts > 15, "{texts} texts");
+}
+
+/// All source below a folder; a line break inside a literal counts as the blank that it stands for.
+fn gather(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            gather(&path, into);
+        } else {
+            into.push_str(
+                &fs::read_to_string(&path)
+                    .expect("text")
+                    .replace("\\\n", " ")
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! stomp.py's parameters under their names, and that each has an effect or is refused by its name.
+
+use std::time::Duration;
+
+use stompede::transport::Transport;
+use stompede::{Client, ClientBuilder, Endpoint, ErrorKind};
+use stompede_broker::{Broker, Personality, TestBroker};
+
+async fn refused(builder: ClientBuilder, name: &str) {
+    let error = builder.connect().await.expect_err(name);
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(error.to_string().contains(name), "{name}: {error}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn names_of_stomp_py_do_what_they_say() {
+    let settings = Broker::builder().login("me", "s3cret").virtual_host("/v");
+    let broker = TestBroker::start_with(settings).await;
+    for url in [broker.ws_url(), broker.tcp_url()] {
+        let client = Client::builder(url)
+            .login("me")
+            .passcode("s3cret")
+            .vhost("/v")
+            .heartbeats(2000, 300)
+            .heart_beat_receive_scale(2.0)
+            .keepalive(Duration::from_secs(60))
+            .upgrade_header("Authorization", "Bearer s3cret")
+            .connect()
+            .await
+            .expect("connected");
+        let agreed = client.connected().expect("connected").heart_beat();
+        assert_eq!((agreed.send, agreed.receive), (Duration::from_secs(2), Duration::from_millis(300)));
+        assert_eq!(broker.connections()[0].session.as_ref().expect("greeted").virtual_host, "/v");
+        client.disconnect().await.expect("in order");
+    }
+}
+
+#[tokio::test]
+async fn binary_mode_decides_how_websocket_messages_go() {
+    // ActiveMQ throws binary messages away, so a CONNECT in one is never answered.
+    let broker = TestBroker::start_with(Broker::builder().personality(Personality::activemq())).await;
+    let short = Duration::from_millis(300);
+    let text = Client::builder(broker.ws_url()).connect().await.expect("connected");
+    text.disconnect().await.expect("in order");
+    let binary = Client::builder(broker.ws_url()).binary_mode(true).handshake_timeout(short).connect().await;
+    assert_eq!(binary.expect_err("never answered").kind(), ErrorKind::HandshakeTimedOut);
+    let own = TestBroker::start().await;
+    Client::builder(own.ws_url()).binary_mode(true).connect().await.expect("connected");
+}
+
+#[tokio::test]
+async fn an_open_connection_is_taken_as_it_is() {
+    let broker = TestBroker::start().await;
+    let client =
+        Client::builder("tcp://in.memory").transport(broker.connect()).connect().await.expect("connected");
+    client.send("/queue/a").text("hi").confirm().await.expect("confirmed");
+    assert_eq!(broker.messages("/queue/a").len(), 1);
+}
+
+#[tokio::test]
+async fn nonsense_is_reported_with_the_name_of_the_parameter() {
+    let url = "ws://localhost:1/ws";
+    refused(Client::builder("nonsense"), "URL").await;
+    refused(Client::builder("ws://"), "URL").await;
+    refused(Client::builder(url).versions([]), "versions").await;
+    refused(Client::builder(url).heart_beat_receive_scale(0.5), "receive_scale").await;
+    refused(Client::builder(url).heart_beat_receive_scale(f64::NAN), "receive_scale").await;
+    refused(Client::builder(url).keepalive(Duration::from_millis(10)), "keepalive").await;
+    refused(Client::builder(url).upgrade_header("X", "s3cret\r\nY: z"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("", "s3cret"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("Host", "s3cret"), "upgrade_header").await;
+    refused(Client::builder(url).header("heart-beat", "1,1"), "heart-beat").await;
+    refused(Client::builder(url).header("x", "s3cret\n"), "\"x\"").await;
+    refused(Client::builder(url).header("x", "s3cret\0"), "\"x\"").await;
+    refused(Client::builder(url).host("s3cret\n"), "host").await;
+    refused(Client::builder(url).login("s3cret\n"), "login").await;
+    refused(Client::builder(url).passcode("s3cret\0"), "passcode").await;
+    let own = |_: Endpoint| async {
+        Ok(Box::new(TestBroker::start().await.connect()) as Box<dyn Transport + Send>)
+    };
+    refused(Client::builder(url).binary_mode(true).connector(own), "binary_mode").await;
+    type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
+    let limits: [(&str, Setter); 7] = [
+        ("connect_timeout", ClientBuilder::connect_timeout),
+        ("handshake_timeout", ClientBuilder::handshake_timeout),
+        ("total_connect_timeout", ClientBuilder::total_connect_timeout),
+        ("write_timeout", ClientBuilder::write_timeout),
+        ("idle_timeout", |builder, within| builder.idle_timeout(Some(within))),
+        ("receipt_timeout", ClientBuilder::receipt_timeout),
+        ("disconnect_timeout", ClientBuilder::disconnect_timeout),
+    ];
+    for (name, set) in limits {
+        refused(set(Client::builder(url), Duration::ZERO), name).await;
+    }
+}
