@@ -115,11 +115,15 @@ async fn fill(rig: &Rig<'_>, line: &mut Line<'_>) -> Result<Vec<u8>, Stop> {
                 works("start_send", line.start_send(item)?)?;
                 (seed, in_vain) = (seed + 1, 0);
             }
-            // A transport that wakes itself all the time is blocked all the same.
-            Poll::Pending if in_vain > 10 * MAX_WAKES || !line.woken(&writing, A_WHILE).await => {
-                return Ok(sent);
+            Poll::Pending => {
+                // One that was pending after it had written may have room now. One that is woken all the time is
+                // blocked all the same.
+                let woken = line.woken(&writing, A_WHILE).await;
+                if in_vain > 10 * MAX_WAKES || !woken && line.poll_ready()?.is_pending() {
+                    return Ok(sent);
+                }
+                in_vain += 1;
             }
-            Poll::Pending => in_vain += 1,
         }
         if sent.len() > rig.max_buffered {
             return Err(failed(format!(
