@@ -27,12 +27,8 @@ impl Transaction {
     /// Waits for room and begins one.
     pub(crate) async fn begin(session: &Session) -> Result<Self, Error> {
         let shared = session.shared();
-        let mut room = Room::new(shared.clone(), ABOUT_A_FRAME);
-        let begun = poll_fn(|cx| room.poll(cx, |machine| machine.begin()));
-        let id = rt::timeout(shared.receipt_timeout, begun).await.map_err(|_| {
-            let text = format!("the connection took no more bytes within {:?}", shared.receipt_timeout);
-            Error::new(ErrorKind::WriteTimedOut, text)
-        })??;
+        let mut room = Room::new(shared.clone(), ABOUT_A_FRAME, shared.receipt_timeout);
+        let id = poll_fn(|cx| room.poll(cx, |machine| machine.begin())).await?;
         Ok(Self { session: session.clone(), id, open: true })
     }
 
