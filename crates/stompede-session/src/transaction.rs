@@ -7,7 +7,7 @@ use crate::driver::Room;
 use crate::protocol::{Outcome, TransactionId};
 use crate::receipt::Receipt;
 use crate::send::Unsent;
-use crate::{Confirmed, Error, ErrorKind, Message, SendBuilder, SendError, Session, rt};
+use crate::{Confirmed, Error, Message, SendBuilder, SendError, Session, rt};
 
 /// A transaction: what is sent and acknowledged in it takes effect together, with [`commit`](Self::commit), or not at all.
 ///
