@@ -47,11 +47,17 @@ impl Outbound {
         self.heart_beat
     }
 
+    /// What remains, in order; some of it may be empty.
+    #[cfg(feature = "ws")]
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [&self.head, &self.body, self.tail]
+    }
+
     /// The byte at a place of what remains.
     #[cfg(feature = "ws")]
     pub(crate) fn byte(&self, at: usize) -> Option<u8> {
         let mut before = 0;
-        for part in [&*self.head, &self.body, self.tail] {
+        for part in self.parts() {
             if let Some(&byte) = part.get(at - before) {
                 return Some(byte);
             }
