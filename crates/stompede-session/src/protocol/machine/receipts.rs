@@ -97,12 +97,15 @@ impl Receipts {
         true
     }
 
-    /// Ends every wait because the connection has ended.
-    pub(super) fn resolve_all(&mut self, cause: &Error) {
+    /// Ends every wait because the connection has ended, except those that go on with the next one.
+    pub(super) fn resolve_all(&mut self, cause: &Error, goes_on: impl Fn(ReceiptId) -> bool) {
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             let SlotState::Awaited { written, .. } = slot.state else { continue };
             let id = ReceiptId { index: index as u32, generation: slot.generation };
+            if goes_on(id) {
+                continue;
+            }
             let outcome =
                 if written { Outcome::Unknown(cause.clone()) } else { Outcome::NotSent(cause.clone()) };
             self.resolve(id, outcome);
