@@ -1,6 +1,8 @@
 //! The transports of this crate and their settings.
 
 use std::sync::Arc;
+#[cfg(feature = "tcp")]
+use std::time::Duration;
 
 use stompede_codec::Limits;
 use stompede_transport::Connector;
@@ -11,7 +13,13 @@ use crate::Error;
 #[derive(Clone, Default, Eq, PartialEq)]
 pub(crate) struct Wires {
     #[cfg(feature = "tcp")]
-    pub(crate) keepalive: Option<std::time::Duration>,
+    pub(crate) keepalive: Option<Duration>,
+    #[cfg(feature = "tcp")]
+    pub(crate) keepalive_interval: Option<Duration>,
+    #[cfg(feature = "tcp")]
+    pub(crate) keepalive_count: Option<u32>,
+    #[cfg(feature = "tcp")]
+    pub(crate) bind: Option<std::net::IpAddr>,
     #[cfg(feature = "ws")]
     pub(crate) upgrade_headers: Vec<(String, String)>,
     #[cfg(feature = "ws")]
@@ -22,21 +30,40 @@ pub(crate) struct Wires {
 impl Wires {
     /// A connector with these settings, for a session with these limits.
     pub(crate) fn connector(self, limits: Limits) -> Result<Arc<dyn Connector>, Error> {
-        use stompede_transport::{DefaultConnector, TcpConnector};
+        use stompede_transport::DefaultConnector;
 
-        let mut tcp = TcpConnector::new();
-        if let Some(idle) = self.keepalive {
-            if idle.as_secs() == 0 {
-                return Err(Error::invalid("keepalive: systems count in whole seconds; at least one"));
-            }
-            tcp = tcp.keepalive(idle);
-        }
-        let connector = DefaultConnector::new().tcp(tcp);
+        let connector = DefaultConnector::new().tcp(self.tcp()?);
         #[cfg(not(feature = "ws"))]
         let _ = limits;
         #[cfg(feature = "ws")]
         let connector = connector.ws(self.ws(limits)?);
         Ok(Arc::new(connector))
+    }
+
+    /// How TCP connections are made, those below WebSocket included.
+    fn tcp(&self) -> Result<stompede_transport::TcpConnector, Error> {
+        let seconds = |name: &str, time: Duration| match time.as_secs() {
+            0 => Err(Error::invalid(format!("{name}: systems count in whole seconds; at least one"))),
+            _ => Ok(time),
+        };
+        let mut tcp = stompede_transport::TcpConnector::new();
+        if let Some(idle) = self.keepalive {
+            tcp = tcp.keepalive(seconds("keepalive", idle)?);
+        }
+        if let Some(interval) = self.keepalive_interval {
+            tcp = tcp.keepalive_interval(seconds("keepalive_interval", interval)?);
+        }
+        match self.keepalive_count {
+            Some(0) => {
+                return Err(Error::invalid("keepalive_count: at least one probe has to go unanswered"));
+            }
+            Some(count) => tcp = tcp.keepalive_count(count),
+            None => {}
+        }
+        if let Some(address) = self.bind {
+            tcp = tcp.bind(address);
+        }
+        Ok(tcp)
     }
 
     #[cfg(feature = "ws")]
