@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 use tungstenite::protocol::Role;
 
 use super::config::Split;
+use super::opcode::{CONTINUATION, FIN, MASKED, PING};
 use crate::Outbound;
 
 /// With this many encoded bytes waiting, nothing more is taken until some were written.
@@ -26,11 +27,6 @@ const PART: usize = 16 * 1024;
 
 /// A buffer of this size is kept while nothing waits; a larger one is given back.
 const KEPT: usize = 4 * 1024;
-
-const FIN: u8 = 0x80;
-const CONTINUATION: u8 = 0;
-const PING: u8 = 9;
-const MASKED: u8 = 0x80;
 
 /// Encoded WebSocket frames on their way to the socket.
 ///
@@ -57,7 +53,6 @@ struct Rest {
     split: Split,
     /// What the next frame begins with.
     opcode: u8,
-    begun: bool,
     /// Payload bytes of the current frame that are still to come.
     in_frame: usize,
     mask: Option<[u8; 4]>,
@@ -89,7 +84,7 @@ impl Outgoing {
     /// Takes one item as one message, or as `split` says; only while there is room.
     pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
         self.make_room();
-        self.rest = Some(Rest { item, split, opcode, begun: false, in_frame: 0, mask: None });
+        self.rest = Some(Rest { item, split, opcode, in_frame: 0, mask: None });
         self.encode();
     }
 
@@ -102,12 +97,12 @@ impl Outgoing {
         true
     }
 
-    /// Takes a ping without words.
-    pub(super) fn push_ping(&mut self) -> bool {
+    /// Takes a ping without words, if there is room.
+    pub(super) fn push_ping(&mut self) {
         let mask = self.masks.as_mut().map(Masks::next);
         let mut frame = Vec::with_capacity(6);
         write_header(&mut frame, FIN | PING, 0, mask);
-        self.push_control(&frame)
+        let _ = self.push_control(&frame);
     }
 
     /// Forgets all that waits.
@@ -133,7 +128,9 @@ impl Outgoing {
                     }
                 }
             }
-            self.expected = self.buffer.len();
+            if !self.buffer.is_empty() {
+                self.expected = self.buffer.len();
+            }
             self.buffer.clear();
             self.written = 0;
             if self.rest.is_none() {
@@ -163,17 +160,12 @@ impl Outgoing {
     fn encode(&mut self) {
         while let Some(rest) = &mut self.rest {
             if rest.in_frame == 0 {
-                if rest.begun && !rest.item.has_remaining() {
-                    self.rest = None;
-                    return;
-                }
                 rest.begin_frame(&mut self.buffer, self.masks.as_mut());
             }
             rest.encode_part(&mut self.buffer);
-            if self.buffer.len() - self.written >= HIGH_WATER {
-                if rest.in_frame == 0 && !rest.item.has_remaining() {
-                    self.rest = None;
-                }
+            if rest.in_frame == 0 && !rest.item.has_remaining() {
+                self.rest = None;
+            } else if self.waiting() >= HIGH_WATER {
                 return;
             }
         }
@@ -193,7 +185,6 @@ impl Rest {
         if !is_last {
             self.opcode = CONTINUATION;
         }
-        self.begun = true;
         self.in_frame = len;
     }
 
@@ -289,8 +280,7 @@ mod tests {
     use tungstenite::{Message, error::Error};
 
     use super::*;
-
-    const TEXT: u8 = 1;
+    use crate::ws::opcode::{BINARY, TEXT};
 
     /// A socket that takes at most so many bytes at a time, every other time none.
     struct Slow {
@@ -401,6 +391,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_of_nothing_does_not_forget_how_much_the_buffer_will_need() {
+        let mut outgoing = Outgoing::new(Role::Client);
+        for _ in 0..100 {
+            outgoing.push(item(100), TEXT, Split::No);
+        }
+        let len = write_out(&mut outgoing, 1 << 20).len();
+        write_out(&mut outgoing, 1 << 20);
+        outgoing.push(Outbound::heart_beat(), TEXT, Split::No);
+        assert!(outgoing.buffer.capacity() >= len, "{} after {len}", outgoing.buffer.capacity());
+    }
+
+    #[test]
     fn pieces_have_the_right_size_and_end_between_characters() {
         for text in ["SEND\n\naé漢🦀aé漢🦀🦀🦀🦀\0".repeat(30), "x".repeat(1000), "🦀".repeat(100)]
         {
@@ -431,7 +433,7 @@ mod tests {
     fn what_is_no_text_is_cut_where_the_size_says() {
         let bytes = Bytes::from(vec![0x80; 100]);
         let mut outgoing = Outgoing::new(Role::Server);
-        outgoing.push(Outbound::whole(bytes), 2, Split::Messages(30));
+        outgoing.push(Outbound::whole(bytes), BINARY, Split::Messages(30));
         let lens: Vec<usize> =
             messages(&write_out(&mut outgoing, 7), Role::Server).iter().map(Message::len).collect();
         assert_eq!(lens, [30, 30, 30, 10]);
