@@ -98,10 +98,16 @@ mod pages {
     mod listeners {}
     #[doc = include_str!("../../../docs/guide/streams-and-acks.md")]
     mod streams_and_acks {}
+    #[doc = include_str!("../../../docs/guide/reliability.md")]
+    mod reliability {}
     #[doc = include_str!("../../../docs/guide/heartbeats.md")]
     mod heartbeats {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
+    #[doc = include_str!("../../../docs/from-stompjs.md")]
+    mod from_stompjs {}
+    #[doc = include_str!("../../../docs/from-rust-clients.md")]
+    mod from_rust_clients {}
 }
