@@ -111,6 +111,8 @@ mod pages {
     mod reliability {}
     #[doc = include_str!("../../../docs/guide/heartbeats.md")]
     mod heartbeats {}
+    #[doc = include_str!("../../../docs/guide/brokers.md")]
+    mod brokers {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
