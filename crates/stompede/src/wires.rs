@@ -76,9 +76,11 @@ impl Wires {
         let mut config = WsConfig::new().message_kind(kind).max_message(longest);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
-            config = config
-                .header(name, value)
-                .map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
+            let added = match name.eq_ignore_ascii_case("origin") {
+                true => config.origin(value),
+                false => config.header(name, value),
+            };
+            config = added.map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
         }
         Ok(config)
     }
