@@ -121,7 +121,7 @@ fn clippy(cargo: &Cargo) -> Result<(), Failure> {
 /// The crates with optional parts: without any, with each alone, with all; and what must do without tokio or `std`.
 fn features(cargo: &Cargo) -> Result<(), Failure> {
     let metadata = Metadata::read(cargo)?;
-    for package in ["stompede-codec", "stompede-transport", "stompede"] {
+    for package in ["stompede-codec", "stompede-transport", "stompede", "stompede-broker"] {
         let check = format!("check -p {package} --no-default-features");
         cargo.run(&check, &[])?;
         for feature in metadata.features(package)? {

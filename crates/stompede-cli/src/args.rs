@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::env::{self, VarError};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -78,6 +78,21 @@ pub(crate) struct Broker {
     /// Where to listen for TCP.
     #[arg(long, default_value = "127.0.0.1:61613")]
     pub(crate) tcp: String,
+    /// A certificate chain in PEM, its own certificate first: listen for TLS too.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Let in over TLS only clients with a certificate of these authorities, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Where to listen for TLS, if there is a certificate.
+    #[arg(long, default_value = "127.0.0.1:61615")]
+    pub(crate) tls: String,
+    /// Where to listen for WebSocket over TLS, if there is a certificate.
+    #[arg(long, default_value = "127.0.0.1:61616")]
+    pub(crate) wss: String,
 }
 
 /// How to reach a broker.
@@ -175,10 +190,14 @@ fn from_environment() -> Result<String, Box<dyn std::error::Error>> {
 
 const PASSCODE_VARIABLE: &str = "STOMP_PASSCODE";
 
-fn first_line(path: &std::path::Path) -> Result<String, Box<dyn std::error::Error>> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn first_line(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let text = String::from_utf8(read(path)?).map_err(|_| format!("{} is not UTF-8", path.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A file's content, or an error that names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

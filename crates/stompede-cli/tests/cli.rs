@@ -1,9 +1,11 @@
 //! The built command against an embedded broker, and against nothing.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use stompede_broker::Broker;
+use stompede_test_support::certificates::Authority;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -52,6 +54,30 @@ async fn broker() -> (Broker, String, String) {
     let (ws, tcp) = (broker.ws_url().expect("it listens"), broker.tcp_url().expect("it listens"));
     let (ws, tcp) = (ws.to_owned(), tcp.to_owned());
     (broker, ws, tcp)
+}
+
+/// A folder for a test's files, gone when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stompede-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("made");
+        Self(path)
+    }
+
+    /// Writes a file; where.
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("written");
+        path.into_os_string().into_string().expect("UTF-8")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 const LOGIN: [&str; 4] = ["--login", "me", "--passcode", "secret"];
@@ -148,17 +174,45 @@ async fn failures_say_what_and_exit_with_1_or_2() {
     assert_eq!(run(&["send", &ws, "/queue/a", "x", "-H", "no colon"], b"").await.0, Some(2));
 }
 
-#[tokio::test]
-async fn the_embedded_broker_prints_its_urls() {
-    let mut child =
-        stompede(&["broker", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]).spawn().expect("started");
+/// Starts the embedded broker with these options more, and waits for the URLs.
+async fn run_broker(more: &[&str], count: usize) -> (Child, Vec<String>) {
+    let options = ["broker", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"];
+    let mut child = stompede(&[&options, more].concat()).spawn().expect("started");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut urls = Vec::new();
-    while urls.len() < 2 {
-        urls.push(lines.next_line().await.expect("read").expect("a URL"));
+    while urls.len() < count {
+        let line = tokio::time::timeout(HANG, lines.next_line()).await.expect("no hang");
+        urls.push(line.expect("read").expect("a URL"));
     }
+    (child, urls)
+}
+
+#[tokio::test]
+async fn the_embedded_broker_prints_its_urls() {
+    let (mut child, urls) = run_broker(&[], 2).await;
     for url in urls {
         assert_eq!(run(&["send", &url, "/topic/a", "x"], b"").await.0, Some(0), "{url}");
     }
     child.kill().await.expect("killed");
+}
+
+#[tokio::test]
+async fn the_embedded_broker_listens_for_tls_with_a_certificate() {
+    let root = Authority::new("root");
+    let identity = root.loopback();
+    let folder = Folder::new("tls");
+    let (chain, key) =
+        (folder.write("broker.pem", &identity.chain), folder.write("broker.key", &identity.key));
+    let options = ["--tls-cert", &chain, "--tls-key", &key, "--tls", "127.0.0.1:0", "--wss", "127.0.0.1:0"];
+    let (mut child, urls) = run_broker(&options, 4).await;
+    let schemes: Vec<_> = urls.iter().filter_map(|url| url.split(':').next()).collect();
+    assert_eq!(schemes, ["ws", "tcp", "wss", "tls"]);
+    child.kill().await.expect("killed");
+
+    let (code, _, err) = run(&["broker", "--tls-cert", &chain], b"").await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--tls-key"), "{err}");
+    let (code, _, err) = run(&["broker", "--tls-cert", &chain, "--tls-key", &chain], b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no private key"), "{err}");
 }
