@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use stompede_broker::Broker;
+use stompede_test_support::TestProxy;
 use stompede_test_support::certificates::Authority;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -14,7 +15,7 @@ const HANG: Duration = Duration::from_secs(20);
 
 fn stompede(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stompede"));
-    command.args(arguments).env_remove("STOMP_PASSCODE").kill_on_drop(true);
+    command.args(arguments).env_remove("STOMP_PASSCODE").env_remove("STOMP_PROXY").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -197,7 +198,7 @@ async fn the_embedded_broker_prints_its_urls() {
 }
 
 #[tokio::test]
-async fn the_embedded_broker_listens_for_tls_with_a_certificate() {
+async fn over_tls_certificates_decide_and_a_proxy_passes_on() {
     let root = Authority::new("root");
     let identity = root.loopback();
     let folder = Folder::new("tls");
@@ -207,6 +208,40 @@ async fn the_embedded_broker_listens_for_tls_with_a_certificate() {
     let (mut child, urls) = run_broker(&options, 4).await;
     let schemes: Vec<_> = urls.iter().filter_map(|url| url.split(':').next()).collect();
     assert_eq!(schemes, ["ws", "tcp", "wss", "tls"]);
+
+    let ca = folder.write("ca.pem", &root.pem);
+    for url in &urls[2..] {
+        let sent = run(&["send", url, "/queue/a", "x", "--ca", &ca], b"").await;
+        assert_eq!(sent, (Some(0), String::new(), String::new()));
+        assert_eq!(run(&["send", url, "/queue/a", "x", "--insecure"], b"").await.0, Some(0));
+        let (code, _, err) = run(&["send", url, "/queue/a", "x"], b"").await;
+        assert_eq!(code, Some(1));
+        assert!(err.contains("an authority that is not trusted"), "{err}");
+    }
+    let proxy = TestProxy::start(Some("Basic dXNlcjpzM2NyZXQ=")).await;
+    let through = format!("user:s3cret@{}", proxy.address);
+    let send = ["send", &urls[2], "/queue/a", "x", "--ca", &ca];
+    assert_eq!(run(&[&send[..], &["--proxy", &through]].concat(), b"").await.0, Some(0));
+    assert!(stompede(&send).env("STOMP_PROXY", &through).status().await.expect("ran").success());
+    assert_eq!(proxy.requests.lock().expect("unpoisoned").len(), 2);
+    let (code, _, err) = run(&[&send[..], &["--proxy", &proxy.address]].concat(), b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("407"), "{err}");
+    child.kill().await.expect("killed");
+
+    let authority = Authority::new("of clients");
+    let clients = folder.write("clients.pem", &authority.pem);
+    let (mut child, urls) = run_broker(&[&options[..], &["--tls-client-ca", &clients]].concat(), 4).await;
+    let me = authority.client();
+    let (cert, own_key) = (folder.write("me.pem", &me.chain), folder.write("me.key", &me.key));
+    for url in &urls[2..] {
+        let send = ["send", url, "/queue/a", "x", "--ca", &ca];
+        let shown = run(&[&send[..], &["--cert", &cert, "--key", &own_key]].concat(), b"").await;
+        assert_eq!(shown.0, Some(0), "{}", shown.2);
+        let (code, _, err) = run(&send, b"").await;
+        assert_eq!(code, Some(1));
+        assert!(err.contains("it wants a client certificate"), "{err}");
+    }
     child.kill().await.expect("killed");
 
     let (code, _, err) = run(&["broker", "--tls-cert", &chain], b"").await;
