@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 pub mod certificates;
+#[cfg(feature = "proxy")]
 mod proxy;
 
+#[cfg(feature = "proxy")]
 pub use proxy::TestProxy;
