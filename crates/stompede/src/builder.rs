@@ -21,7 +21,7 @@ pub struct ClientBuilder {
     listeners: Vec<(String, Arc<dyn ErasedListener>)>,
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// What concerns the transports of this crate.
-    wires: Wires,
+    pub(crate) wires: Wires,
 }
 
 impl ClientBuilder {
@@ -218,6 +218,30 @@ impl ClientBuilder {
         self
     }
 
+    /// How long after a keep-alive probe without answer the next is sent; at least a second. Switches keep-alive on.
+    #[cfg(feature = "tcp")]
+    pub fn keepalive_interval(mut self, interval: Duration) -> Self {
+        self.wires.keepalive_interval = Some(interval);
+        self
+    }
+
+    /// After how many keep-alive probes without answer the connection is given up. Switches keep-alive on.
+    #[cfg(feature = "tcp")]
+    pub fn keepalive_count(mut self, probes: u32) -> Self {
+        self.wires.keepalive_count = Some(probes);
+        self
+    }
+
+    /// The local address that connections leave from, over `ws://` too: stomp.py's `bind_host_port`. Only addresses of the
+    /// broker of the same family are tried then.
+    ///
+    /// The port is the system's to choose: one that is fixed could not be used again for a minute after a connection ended.
+    #[cfg(feature = "tcp")]
+    pub fn bind(mut self, address: std::net::IpAddr) -> Self {
+        self.wires.bind = Some(address);
+        self
+    }
+
     /// Adds a header field to the WebSocket upgrade: stomp.py's `header`. Has no meaning for other URLs.
     #[cfg(feature = "ws")]
     pub fn upgrade_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -246,11 +270,11 @@ impl ClientBuilder {
         // Before any task is started for it.
         config.validate()?;
         let connector = match self.connector {
-            Some(_) if self.wires != Wires::default() => {
-                return Err(Error::invalid(
-                    "connector: keepalive, upgrade_header and binary_mode are for the connectors of this crate; \
-                     your own does without them",
-                ));
+            Some(_) if !self.wires.told().is_empty() => {
+                let told = self.wires.told().join(", ");
+                return Err(Error::invalid(format!(
+                    "connector: your own does not hear of what is for those of this crate: {told}"
+                )));
             }
             Some(connector) => connector,
             None => self.wires.connector(config.limits)?,

@@ -332,6 +332,9 @@ impl Driver {
 impl Turn {
     fn take(&mut self, shared: &Shared, input: Option<Input>) {
         let mut core = shared.lock();
+        if let Some(Input::Timer { now }) = input {
+            core.line.expire(now, &mut self.wakers);
+        }
         if let Some(input) = input {
             core.machine.handle_input(input);
         }
@@ -339,7 +342,7 @@ impl Turn {
         for _ in 0..OUTPUT_BUDGET {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
-                    self.deadline = deadline;
+                    self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();
                     self.more = false;
                     break;
                 }
