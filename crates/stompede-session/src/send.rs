@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,6 @@ use stompede_codec::{Command, Frame};
 
 use crate::driver::Room;
 use crate::protocol::{Outcome, ReceiptId, TransactionId};
-use crate::receipt::Receipt;
 use crate::{Body, Error, ErrorKind, Session, rt};
 
 /// A SEND in the making; made by [`Session::send`].
@@ -143,14 +142,11 @@ impl<'a> SendBuilder<'a> {
     /// # Cancel safety
     /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
     /// the message is sent and only the confirmation is lost.
-    pub async fn confirm(self) -> Result<Confirmed, SendError> {
-        let mut hand_over = self.into_hand_over(true);
-        let Some(id) = (&mut hand_over).await? else { return Ok(Confirmed) };
-        match Receipt::new(hand_over.room.shared().clone(), id).await {
-            Some(Outcome::Confirmed) | None => Ok(Confirmed),
-            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
-            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
-            Some(Outcome::NotSent(cause)) => Err(hand_over.not_sent(cause)),
+    pub fn confirm(self) -> ConfirmFuture<'a> {
+        ConfirmFuture {
+            hand_over: self.into_hand_over(true),
+            receipt: Step::HandingOver,
+            session: PhantomData,
         }
     }
 
@@ -168,7 +164,6 @@ impl<'a> SendBuilder<'a> {
             frame: self.frame,
             transaction: self.transaction,
             want_receipt,
-            within,
             error: self.error,
             looked_at: false,
         }
@@ -211,13 +206,63 @@ impl Future for SendFuture<'_> {
     }
 }
 
+/// Sends a message and waits for its RECEIPT; made by [`SendBuilder::confirm`].
+#[must_use = "nothing is sent until it is awaited"]
+pub struct ConfirmFuture<'a> {
+    hand_over: HandOver,
+    receipt: Step,
+    session: PhantomData<&'a Session>,
+}
+
+enum Step {
+    HandingOver,
+    Awaiting(ReceiptId),
+    Done,
+}
+
+impl Future for ConfirmFuture<'_> {
+    type Output = Result<Confirmed, SendError>;
+
+    /// Stays pending if it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let id = match this.receipt {
+            Step::Done => return Poll::Pending,
+            Step::Awaiting(id) => id,
+            Step::HandingOver => {
+                let handed = ready!(Pin::new(&mut this.hand_over).poll(cx));
+                this.receipt = Step::Done;
+                // A receipt was asked for, so there is one.
+                let Some(id) = handed? else { return Poll::Ready(Ok(Confirmed)) };
+                this.receipt = Step::Awaiting(id);
+                id
+            }
+        };
+        let outcome = ready!(this.hand_over.room.shared().poll_receipt(id, cx));
+        this.receipt = Step::Done;
+        Poll::Ready(match outcome {
+            Some(Outcome::Confirmed) | None => Ok(Confirmed),
+            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
+            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
+            Some(Outcome::NotSent(cause)) => Err(this.hand_over.not_sent(cause)),
+        })
+    }
+}
+
+impl Drop for ConfirmFuture<'_> {
+    fn drop(&mut self) {
+        if let Step::Awaiting(id) = self.receipt {
+            self.hand_over.room.shared().command(|machine| machine.forget_receipt(id));
+        }
+    }
+}
+
 /// Waits for room in the queue, then encodes the frame into it.
 struct HandOver {
     room: Room,
     frame: Frame,
     transaction: Option<TransactionId>,
     want_receipt: bool,
-    within: Duration,
     error: Option<Error>,
     /// The observer has had its say.
     looked_at: bool,
@@ -239,7 +284,7 @@ impl Future for HandOver {
             }
         }
         let (frame, transaction) = (&mut this.frame, this.transaction);
-        let (want_receipt, within) = (this.want_receipt, this.within);
+        let (want_receipt, within) = (this.want_receipt, this.room.within());
         let handed = this.room.poll(cx, |machine| {
             if let Some(transaction) = transaction {
                 machine.check_transaction(transaction)?;
@@ -296,6 +341,12 @@ impl From<SendError> for Error {
 impl fmt::Debug for SendBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendBuilder").field("frame", &self.frame).field("deadline", &self.deadline).finish()
+    }
+}
+
+impl fmt::Debug for ConfirmFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfirmFuture").field("frame", &self.hand_over.frame).finish_non_exhaustive()
     }
 }
 

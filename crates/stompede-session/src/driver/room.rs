@@ -36,6 +36,11 @@ impl Room {
         &self.shared
     }
 
+    /// How long the wait may take.
+    pub(crate) fn within(&self) -> Duration {
+        self.within
+    }
+
     /// Runs `act` once there is room, or at once if the session cannot send anyway.
     ///
     /// # Errors

@@ -63,9 +63,7 @@ impl Machine {
 
     /// Whether nobody looks at the frame later, so that it need not say itself which RECEIPT it asks for.
     fn goes_as_it_is(&self, frame: &Frame) -> bool {
-        self.config.sending.is_plain()
-            && !self.transmit.keep_frames
-            && !frame.headers().contains("receipt")
+        self.config.sending.is_plain() && !self.transmit.keep_frames && !frame.headers().contains("receipt")
     }
 
     fn require_receipts(&self) -> Result<(), Error> {
