@@ -202,7 +202,7 @@ impl Future for SendFuture<'_> {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(|_| ())
+        self.0.poll(cx).map_ok(|_| ())
     }
 }
 
@@ -230,22 +230,33 @@ impl Future for ConfirmFuture<'_> {
             Step::Done => return Poll::Pending,
             Step::Awaiting(id) => id,
             Step::HandingOver => {
-                let handed = ready!(Pin::new(&mut this.hand_over).poll(cx));
+                let handed = ready!(this.hand_over.poll(cx));
                 this.receipt = Step::Done;
-                // A receipt was asked for, so there is one.
-                let Some(id) = handed? else { return Poll::Ready(Ok(Confirmed)) };
-                this.receipt = Step::Awaiting(id);
-                id
+                return match handed? {
+                    Handed::Awaiting(id) => {
+                        this.receipt = Step::Awaiting(id);
+                        Poll::Pending
+                    }
+                    Handed::Ended(outcome) => Poll::Ready(this.judge(outcome)),
+                    // Not so: a receipt was asked for.
+                    Handed::Over => Poll::Ready(Ok(Confirmed)),
+                };
             }
         };
         let outcome = ready!(this.hand_over.room.shared().poll_receipt(id, cx));
         this.receipt = Step::Done;
-        Poll::Ready(match outcome {
+        Poll::Ready(this.judge(outcome))
+    }
+}
+
+impl ConfirmFuture<'_> {
+    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
+        match outcome {
             Some(Outcome::Confirmed) | None => Ok(Confirmed),
             Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
             Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
-            Some(Outcome::NotSent(cause)) => Err(this.hand_over.not_sent(cause)),
-        })
+            Some(Outcome::NotSent(cause)) => Err(self.hand_over.not_sent(cause)),
+        }
     }
 }
 
@@ -268,37 +279,45 @@ struct HandOver {
     looked_at: bool,
 }
 
-impl Future for HandOver {
-    type Output = Result<Option<ReceiptId>, SendError>;
+enum Handed {
+    Over,
+    /// The task is woken when the RECEIPT has come.
+    Awaiting(ReceiptId),
+    /// There is an outcome already.
+    Ended(Option<Outcome>),
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Err(this.not_sent(error)));
+impl HandOver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handed, SendError>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Err(self.not_sent(error)));
         }
-        if !std::mem::replace(&mut this.looked_at, true) {
-            let observer = this.room.shared().observer.as_ref();
-            if observer.is_some_and(|observer| !observer.before_send(&mut this.frame)) {
+        if !std::mem::replace(&mut self.looked_at, true) {
+            let observer = self.room.shared().observer.as_ref();
+            if observer.is_some_and(|observer| !observer.before_send(&mut self.frame)) {
                 let held_back = Error::new(ErrorKind::HeldBack, "an interceptor held the frame back");
-                return Poll::Ready(Err(this.not_sent(held_back)));
+                return Poll::Ready(Err(self.not_sent(held_back)));
             }
         }
-        let (frame, transaction) = (&mut this.frame, this.transaction);
-        let (want_receipt, within) = (this.want_receipt, this.room.within());
-        let handed = this.room.poll(cx, |machine| {
+        let (frame, transaction) = (&mut self.frame, self.transaction);
+        let (want_receipt, within) = (self.want_receipt, self.room.within());
+        let handed = self.room.poll(cx, |machine, cx| {
             if let Some(transaction) = transaction {
                 machine.check_transaction(transaction)?;
             }
             if !want_receipt {
-                return machine.send(frame).map(|()| None);
+                return machine.send(frame).map(|()| Handed::Over);
             }
-            machine.send_with_receipt(frame, rt::now().checked_add(within)).map(Some)
+            let id = machine.send_with_receipt(frame, rt::now().checked_add(within))?;
+            // Under the same lock: a receipt costs little else.
+            Ok(match machine.poll_receipt(id, cx) {
+                Poll::Pending => Handed::Awaiting(id),
+                Poll::Ready(outcome) => Handed::Ended(outcome),
+            })
         });
-        handed.map_err(|error| this.not_sent(error))
+        handed.map_err(|error| self.not_sent(error))
     }
-}
 
-impl HandOver {
     fn not_sent(&mut self, cause: Error) -> SendError {
         let frame = std::mem::replace(&mut self.frame, Frame::new(Command::Send));
         SendError::NotSent(Box::new(Unsent { frame, cause }))
