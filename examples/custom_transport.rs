@@ -1,33 +1,38 @@
-//! A pipe of one's own below the client: here a pair of streams inside the process, as a Unix socket or a serial line would be.
+//! How do I reach a broker over something that stompede does not know? Here: a Unix domain socket.
+//!
+//! `dial` is all that a client needs: `Client::builder("unix:/run/broker.sock").connector(dial)`. Whoever writes a
+//! transport lets the conformance suite check it, as `main` does.
 //!
 //! `cargo run --example custom_transport`
 
-use std::sync::Arc;
+#[cfg(unix)]
+mod unix {
+    use stompede_transport::{Endpoint, IoTransport, TransportError, from_io};
+    use tokio::net::UnixStream;
 
-use stompede::transport::{Endpoint, from_io};
-use stompede::{Client, FramedTransport};
-use stompede_broker::Broker;
+    /// An async function is a connector. Dropping its future, or the transport, closes the socket.
+    pub(super) async fn dial(endpoint: Endpoint) -> Result<IoTransport<UnixStream>, TransportError> {
+        Ok(from_io(UnixStream::connect(endpoint.path()).await?))
+    }
+}
 
-#[tokio::main]
+#[cfg(unix)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let broker = Arc::new(Broker::start().await?);
-    let serving = broker.clone();
-    // An async closure is a connector; it is asked for each attempt.
-    let connector = move |endpoint: Endpoint| {
-        println!("dialling {endpoint}");
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        serving.accept(Box::new(from_io(theirs)));
-        async move { Ok(from_io(ours)) }
-    };
-    let client = Client::builder("pipe:/dev/broker").connector(connector).connect().await?;
-    let mut inbox = client.subscribe("/topic/a").confirm().await?;
-    client.send("/topic/a").text("through a pipe").confirm().await?;
-    println!("{}", inbox.try_next().await?.ok_or("the stream ended")?.text()?);
-    client.disconnect().await?;
+    use stompede_transport::conformance::{Peer, Suite};
+    use stompede_transport::{Endpoint, from_io};
 
-    // The same without a session: frames, and nothing that was not sent by hand.
-    let mut wire = FramedTransport::over(broker.connect());
-    wire.send(&stompede::Frame::connect("/", &stompede::Version::ALL)?).await?;
-    println!("{:?}", wire.receive().await?);
-    Ok(())
+    let path = std::env::temp_dir().join(format!("stompede-example-{}.sock", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path)?;
+    let endpoint = Endpoint::parse(&format!("unix:{}", path.display()))?;
+    let accept = || async { Ok(Peer::new(from_io(listener.accept().await?.0))) };
+    let report = Suite::new(&unix::dial, endpoint, accept).half_close().run().await;
+    std::fs::remove_file(&path)?;
+    println!("{report}");
+    if report.passed() { Ok(()) } else { Err("this transport breaks the contract".into()) }
+}
+
+#[cfg(not(unix))]
+fn main() {
+    println!("This system has no Unix domain sockets.");
 }

@@ -2,6 +2,7 @@
 
 mod cpu;
 mod echo;
+mod facade;
 mod idle;
 mod ours;
 mod peers;

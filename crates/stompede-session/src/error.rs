@@ -62,8 +62,18 @@ pub enum ErrorKind {
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
+    /// The outbox holds as much as it may, so the message was not taken.
+    OutboxFull,
+    /// Consumers had not finished within the time limit of `drain()`.
+    DrainTimedOut,
     /// The connection did not end in order within the time limit of `disconnect()`.
     DisconnectTimedOut,
+    /// Reading has stopped because a consumer does not take its messages, so what was awaited could not be seen.
+    Stalled,
+    /// The consumer of a subscription fell further behind than the subscription allows.
+    Overflowed,
+    /// The transaction is not open: committed, aborted, or gone with its connection.
+    TransactionEnded,
     /// The message was delivered on a connection that is gone; the broker will deliver it again.
     StaleAck,
     /// The message was acknowledged or rejected before.
@@ -168,8 +178,14 @@ impl Error {
             | ErrorKind::WriteStuck
             | ErrorKind::IdleTimedOut
             | ErrorKind::DisconnectTimedOut
+            | ErrorKind::DrainTimedOut
             | ErrorKind::StaleAck => Recovery::Reconnect,
-            ErrorKind::WriteTimedOut | ErrorKind::ReceiptTimedOut => Recovery::RetryLater,
+            ErrorKind::WriteTimedOut
+            | ErrorKind::ReceiptTimedOut
+            | ErrorKind::OutboxFull
+            | ErrorKind::Stalled
+            | ErrorKind::Overflowed
+            | ErrorKind::TransactionEnded => Recovery::RetryLater,
             ErrorKind::InvalidArgument
             | ErrorKind::Unencodable
             | ErrorKind::LoginRefused

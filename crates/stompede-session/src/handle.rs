@@ -8,8 +8,9 @@ use stompede_transport::Connector;
 use tokio::sync::watch;
 
 use crate::driver::{self, Observer, Shared};
-use crate::protocol::{Connected, SubscriptionId};
-use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, rt};
+use crate::protocol::{Connected, History, Machine, SubscriptionId};
+use crate::receipt::Receipt;
+use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
 
 /// A handle to a session. Clones are handles to the same session; when the last one is dropped, the session ends in
 /// order, as after [`disconnect`](Self::disconnect).
@@ -18,7 +19,6 @@ pub struct Session(Arc<Handle>);
 
 struct Handle {
     shared: Arc<Shared>,
-    receipt_timeout: Duration,
 }
 
 impl Session {
@@ -48,12 +48,19 @@ impl Session {
         connector: Arc<dyn Connector>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
-        let receipt_timeout = config.receipt_timeout;
+        let retries = config.reconnect.retry_initial_connect;
         let shared = driver::start(config, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
-        let session = Self(Arc::new(Handle { shared, receipt_timeout }));
+        let session = Self(Arc::new(Handle { shared }));
         let mut state = session.0.shared.state().subscribe();
-        let reached = state.wait_for(|state| !matches!(state, SessionState::Connecting)).await;
+        let reached = state.wait_for(|state| match state {
+            SessionState::Connecting => false,
+            SessionState::Connected(_) | SessionState::Disconnecting(_) | SessionState::Closed(_) => true,
+            // Connected, and lost before anybody looked. Unless the first connect is tried again: then it may not have
+            // been connected yet.
+            SessionState::Reconnecting { .. } => !retries,
+        });
+        let reached = reached.await;
         match reached.as_deref() {
             Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(Error::closed)),
             Ok(_) => {
@@ -88,32 +95,44 @@ impl Session {
         SubscribeBuilder::new(self, destination.into())
     }
 
+    /// Begins a transaction. Waits only while the session's queue is full.
+    ///
+    /// # Errors
+    /// No connection is open, or it took no more bytes within the session's `receipt_timeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, nothing is begun.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        Transaction::begin(self).await
+    }
+
     /// Sends UNSUBSCRIBE for a subscription of this session. Messages that wait for its consumer can still be taken;
     /// then its stream ends. A subscription that has ended already is fine.
     ///
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(&self, id: SubscriptionId) -> Result<(), Error> {
-        self.0.shared.unsubscribe(id)
+        self.0.shared.command(|machine| machine.unsubscribe(id))
     }
 
     /// Waits until every frame handed over before this call has been written to the connection.
     ///
     /// # Errors
-    /// The session ended before. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
+    /// The session ended before. [`ErrorKind::ConnectionLost`] if there is no connection, or it was lost before
+    /// everything was written. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn flush(&self) -> Result<(), Error> {
-        let number = self.0.shared.command(|machine| machine.queued());
+        let number = self.0.shared.command(Machine::flush_mark)?;
         let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
-        match rt::timeout(self.0.receipt_timeout, flushed).await {
+        match rt::timeout(self.0.shared.receipt_timeout, flushed).await {
             Ok(flushed) => flushed,
             Err(_) => Err(Error::new(
                 ErrorKind::WriteTimedOut,
-                format!("the connection did not take everything within {:?}", self.0.receipt_timeout),
+                format!("the connection did not take everything within {:?}", self.0.shared.receipt_timeout),
             )),
         }
     }
@@ -139,6 +158,43 @@ impl Session {
             return Ok(());
         }
         self.closed().await.map_or(Ok(()), Err)
+    }
+
+    /// Ends the session once its consumers have finished: ends all subscriptions, waits until every consumer has seen the
+    /// end of its own and every message that has to be settled is settled or dropped, then [`disconnect`](Self::disconnect)s,
+    /// behind the acknowledgements.
+    ///
+    /// Messages can be sent until then, subscriptions are no longer made. In ack mode auto what the broker had sent before
+    /// it read UNSUBSCRIBE is still handed over; in the ack modes it is left to the broker, which delivers it again. A
+    /// message in ack mode auto counts as finished when its consumer asks for the next one. May be called at any time and
+    /// more than once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DrainTimedOut`] if consumers had not finished `within` this time; the session has been disconnected
+    /// all the same. Else as [`disconnect`](Self::disconnect), which takes its own time on top.
+    ///
+    /// # Cancel safety
+    /// Dropped, subscriptions that have ended stay ended and the session stays open: drain it again, or disconnect.
+    pub async fn drain(&self, within: Duration) -> Result<(), Error> {
+        let shared = &self.0.shared;
+        let finished = rt::timeout(within, async {
+            let deadline = rt::now().checked_add(within);
+            for (id, receipt) in shared.command(|machine| machine.begin_drain(deadline)) {
+                // Whatever came of it: no more messages are expected, or nothing can be known any more.
+                let receipt = Receipt::new(shared.clone(), receipt).await;
+                tracing::debug!(?id, ?receipt, "unsubscribed for draining");
+                // It was announced already; there is nothing left to say that could fail.
+                let _ = shared.command(|machine| machine.unsubscribe(id));
+            }
+            poll_fn(|cx| shared.activity.poll_idle(cx)).await;
+        });
+        let finished = finished.await;
+        self.disconnect().await?;
+        finished.map_err(|_| {
+            let text =
+                format!("consumers had not finished within {within:?}; the session has ended all the same");
+            Error::new(ErrorKind::DrainTimedOut, text)
+        })
     }
 
     /// Ends the session at once, without a word to the broker.
@@ -169,12 +225,17 @@ impl Session {
         self.0.shared.state().subscribe()
     }
 
-    /// What the broker said of itself; `None` once the session has ended.
+    /// What the broker said of itself; `None` once the session ends or has ended.
     pub fn connected(&self) -> Option<Arc<Connected>> {
         match &*self.0.shared.state().borrow() {
             SessionState::Connected(peer) => Some(peer.clone()),
             _ => None,
         }
+    }
+
+    /// The last 64 events, for a bug report: what happened to the connection, not what was carried over it.
+    pub fn history(&self) -> History {
+        self.0.shared.command(|machine| machine.history().clone())
     }
 
     /// Whether the observer is told of each frame that is written ([`Event::Sent`](crate::protocol::Event::Sent)), from
@@ -188,7 +249,7 @@ impl Session {
     }
 
     pub(crate) fn receipt_timeout(&self) -> Duration {
-        self.0.receipt_timeout
+        self.0.shared.receipt_timeout
     }
 }
 

@@ -11,7 +11,10 @@ mod body;
 mod config;
 mod error;
 mod heart_beat;
+mod outbox;
+mod profile;
 pub mod protocol;
+mod reconnect;
 
 #[cfg(feature = "tokio")]
 mod driver;
@@ -26,13 +29,21 @@ mod rt;
 #[cfg(feature = "tokio")]
 mod send;
 #[cfg(feature = "tokio")]
+mod settlement;
+#[cfg(feature = "tokio")]
 mod state;
 #[cfg(feature = "tokio")]
 mod subscription;
+#[cfg(feature = "tokio")]
+mod transaction;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
+pub use outbox::{Guarantee, OutboxLimits, SendPolicy, WhileOffline};
+pub use profile::{BrokerProfile, Durable};
+pub use protocol::{Gap, WhenFull};
+pub use reconnect::{HostOrder, ReconnectPolicy};
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "json")]
@@ -51,3 +62,5 @@ pub use send::{Confirmed, SendBuilder, SendError, SendFuture, Unsent};
 pub use state::SessionState;
 #[cfg(feature = "tokio")]
 pub use subscription::{SubscribeBuilder, Subscription};
+#[cfg(feature = "tokio")]
+pub use transaction::Transaction;

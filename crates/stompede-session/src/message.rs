@@ -2,41 +2,43 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::Utf8Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use stompede_codec::Frame;
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::driver::Shared;
-use crate::protocol::SubscriptionId;
-use crate::{Body, BodyError, Error, ErrorKind};
+use crate::protocol::{Gap, Outcome, Settle, SubscriptionId, Ticket, TransactionId};
+use crate::receipt::Receipt;
+use crate::settlement::Settlement;
+use crate::{Body, BodyError, Error, rt};
 
 /// A MESSAGE frame, and the right to acknowledge it.
 ///
-/// Clones share that right: a message is settled once, whoever holds a clone.
+/// Clones share that right: a message is settled once, whoever holds a clone. One that has to be acknowledged and is
+/// dropped without is told of as [`Event::Unsettled`](crate::protocol::Event::Unsettled).
 #[derive(Clone)]
 pub struct Message {
     frame: Frame,
     subscription: SubscriptionId,
-    /// `None` in ack mode auto, where there is nothing to settle.
-    settlement: Option<Arc<Settlement>>,
+    /// `None` for most messages in ack mode auto.
+    aside: Option<Arc<Aside>>,
 }
 
-struct Settlement {
-    shared: Arc<Shared>,
-    epoch: u64,
-    settled: AtomicBool,
+/// What the clones of a message share.
+struct Aside {
+    /// What is missing before it; there is hardly ever anything.
+    gap: Option<Gap>,
+    /// `None` in ack mode auto, where there is nothing to settle.
+    settlement: Option<Settlement>,
 }
 
 impl Message {
-    pub(crate) fn new(
-        frame: Frame,
-        subscription: SubscriptionId,
-        settles_on: Option<(Arc<Shared>, u64)>,
-    ) -> Self {
-        let settlement = settles_on
-            .map(|(shared, epoch)| Arc::new(Settlement { shared, epoch, settled: AtomicBool::new(false) }));
-        Self { frame, subscription, settlement }
+    pub(crate) fn new(frame: Frame, ticket: Ticket, shared: Option<&Arc<Shared>>, gap: Option<Gap>) -> Self {
+        let settlement = shared.map(|shared| Settlement::new(shared.clone(), ticket));
+        let aside = (settlement.is_some() || gap.is_some()).then(|| Arc::new(Aside { gap, settlement }));
+        Self { frame, subscription: ticket.subscription(), aside }
     }
 
     /// The MESSAGE frame.
@@ -117,13 +119,21 @@ impl Message {
         self.subscription
     }
 
+    /// Whether messages are missing between this one and the one before, as far as this session can know.
+    pub fn gap(&self) -> Option<Gap> {
+        self.aside.as_ref()?.gap
+    }
+
     /// Queues an ACK: the broker may forget the message. In ack mode auto there is nothing to do.
     ///
-    /// Never waits. In ack mode client it covers, from STOMP 1.1 on, all earlier messages of the subscription.
+    /// Never waits: its place in the queue was reserved with the message. In ack mode client it covers, from STOMP 1.1 on,
+    /// all earlier messages of the subscription.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadySettled`] if a clone was settled before, [`ErrorKind::StaleAck`] if the connection that
-    /// delivered the message is gone (the broker delivers it again), [`ErrorKind::Closed`] after `disconnect()`.
+    /// [`ErrorKind::AlreadySettled`] if a clone was settled before, or if a later message was that covers this one;
+    /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone (the broker
+    /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] after
+    /// `disconnect()`.
     pub fn ack(&self) -> Result<(), Error> {
         self.settle(true)
     }
@@ -137,40 +147,54 @@ impl Message {
         self.settle(false)
     }
 
+    /// Queues an ACK and waits for the broker's RECEIPT, for as long as the session's `receipt_timeout`. In ack mode
+    /// auto there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack); else the reason why no RECEIPT came: [`ErrorKind::ReceiptTimedOut`], the ERROR of a broker
+    /// that refused, the end of the connection. Whether the message is acknowledged is unknown then.
+    ///
+    /// # Cancel safety
+    /// Dropped after its first poll, the ACK is sent all the same; only the confirmation is lost.
+    pub async fn ack_confirmed(&self) -> Result<(), Error> {
+        let Some(settlement) = self.settlement() else { return Ok(()) };
+        let deadline = rt::now().checked_add(settlement.shared().receipt_timeout);
+        let mut how = Settle::new(true);
+        (how.receipt, how.deadline) = (true, deadline);
+        let Some(receipt) = settlement.settle(&self.frame, how)? else { return Ok(()) };
+        match Receipt::new(settlement.shared().clone(), receipt).await {
+            Some(Outcome::Confirmed) | None => Ok(()),
+            Some(Outcome::Rejected(error) | Outcome::NotSent(error) | Outcome::Unknown(error)) => Err(error),
+        }
+    }
+
+    /// Settles as part of a transaction.
+    pub(crate) fn settle_in(
+        &self,
+        session: &Arc<Shared>,
+        transaction: TransactionId,
+        accept: bool,
+    ) -> Result<(), Error> {
+        let Some(settlement) = self.settlement() else { return Ok(()) };
+        if !Arc::ptr_eq(settlement.shared(), session) {
+            return Err(Error::invalid("the message came in another session than the transaction"));
+        }
+        let mut how = Settle::new(accept);
+        how.transaction = Some(transaction);
+        settlement.settle(&self.frame, how).map(|_| ())
+    }
+
+    fn settlement(&self) -> Option<&Settlement> {
+        self.aside.as_ref()?.settlement.as_ref()
+    }
+
     fn settle(&self, accept: bool) -> Result<(), Error> {
-        let Some(settlement) = &self.settlement else { return Ok(()) };
-        if settlement.settled.swap(true, Ordering::AcqRel) {
-            return Err(Error::new(
-                ErrorKind::AlreadySettled,
-                "the message was acknowledged or rejected before",
-            ));
-        }
-        let settled =
-            settlement.shared.command(|machine| machine.settle(settlement.epoch, &self.frame, accept));
-        if settled.is_err() {
-            // Nothing went out, so nothing is settled: NACK refused in 1.0 leaves ACK open.
-            settlement.settled.store(false, Ordering::Release);
-        }
-        settled
+        let Some(settlement) = self.settlement() else { return Ok(()) };
+        settlement.settle(&self.frame, Settle::new(accept)).map(|_| ())
     }
 
     pub(crate) fn frame_mut(&mut self) -> &mut Frame {
         &mut self.frame
-    }
-
-    /// Bytes that this message is counted with in a queue.
-    pub(crate) fn cost(&self) -> usize {
-        self.frame.body().len() + MESSAGE_OVERHEAD
-    }
-
-    /// The same message for a long wait: a small one no longer keeps the read buffer alive that it came in.
-    ///
-    /// A large one keeps its buffer: it is most of it, and copying it would cost more than it saves.
-    pub(crate) fn for_long_wait(self) -> Self {
-        if self.frame.body().len() > DETACH_UP_TO {
-            return self;
-        }
-        Self { frame: self.frame.detach(), ..self }
     }
 }
 
@@ -182,9 +206,3 @@ impl fmt::Debug for Message {
             .finish()
     }
 }
-
-/// What a message takes besides its body: headers, index, place in a queue. Brokers send about eight headers.
-const MESSAGE_OVERHEAD: usize = 512;
-
-/// Bodies up to this many bytes are copied out of their read buffer when their message has to wait.
-const DETACH_UP_TO: usize = 2 * 1024;

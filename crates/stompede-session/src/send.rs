@@ -1,15 +1,15 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use stompede_codec::{Command, Frame};
 
-use crate::driver::Shared;
-use crate::protocol::{Outcome, ReceiptId};
+use crate::driver::Room;
+use crate::protocol::{Outcome, ReceiptId, TransactionId};
 use crate::receipt::Receipt;
 use crate::{Body, Error, ErrorKind, Session, rt};
 
@@ -21,6 +21,7 @@ pub struct SendBuilder<'a> {
     session: &'a Session,
     frame: Frame,
     deadline: Option<Duration>,
+    transaction: Option<TransactionId>,
     /// What went wrong while it was made; reported when it is sent.
     error: Option<Error>,
 }
@@ -58,11 +59,11 @@ impl<'a> SendBuilder<'a> {
             .is_empty()
             .then(|| Error::invalid("a message needs a destination, and this one is empty"));
         let frame = Frame::new(Command::Send).with_header("destination", destination);
-        Self { session, frame, deadline: None, error }
+        Self { session, frame, deadline: None, transaction: None, error }
     }
 
     pub(crate) fn raw(session: &'a Session, frame: Frame) -> Self {
-        Self { session, frame, deadline: None, error: None }
+        Self { session, frame, deadline: None, transaction: None, error: None }
     }
 
     /// Adds a header. Repeated headers are kept in order; the first one counts.
@@ -127,6 +128,12 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
+    /// Makes the message part of a transaction.
+    pub(crate) fn in_transaction(mut self, transaction: TransactionId) -> Self {
+        self.transaction = Some(transaction);
+        self.header("transaction", transaction.to_string())
+    }
+
     /// Sends the message and waits for the broker's RECEIPT.
     ///
     /// # Errors
@@ -139,7 +146,7 @@ impl<'a> SendBuilder<'a> {
     pub async fn confirm(self) -> Result<Confirmed, SendError> {
         let mut hand_over = self.into_hand_over(true);
         let Some(id) = (&mut hand_over).await? else { return Ok(Confirmed) };
-        match Receipt::new(hand_over.shared.clone(), id).await {
+        match Receipt::new(hand_over.room.shared().clone(), id).await {
             Some(Outcome::Confirmed) | None => Ok(Confirmed),
             Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
             Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
@@ -153,16 +160,17 @@ impl<'a> SendBuilder<'a> {
         SendError::NotSent(Box::new(Unsent { frame: self.frame, cause }))
     }
 
-    fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
+    fn into_hand_over(self, want_receipt: bool) -> HandOver {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
+        let bytes = self.frame.body().len() + ABOUT_A_HEAD;
         HandOver {
-            shared: self.session.shared(),
+            room: Room::new(self.session.shared().clone(), bytes, within),
             frame: self.frame,
+            transaction: self.transaction,
             want_receipt,
             within,
             error: self.error,
             looked_at: false,
-            timer: None,
         }
     }
 
@@ -184,14 +192,14 @@ impl<'a> SendBuilder<'a> {
 /// # Cancel safety
 /// Dropped before it is ready, nothing is sent.
 #[must_use = "nothing is sent until it is awaited"]
-pub struct SendFuture<'a>(HandOver<'a>);
+pub struct SendFuture<'a>(HandOver, PhantomData<&'a Session>);
 
 impl<'a> IntoFuture for SendBuilder<'a> {
     type Output = Result<(), SendError>;
     type IntoFuture = SendFuture<'a>;
 
     fn into_future(self) -> SendFuture<'a> {
-        SendFuture(self.into_hand_over(false))
+        SendFuture(self.into_hand_over(false), PhantomData)
     }
 }
 
@@ -204,19 +212,18 @@ impl Future for SendFuture<'_> {
 }
 
 /// Waits for room in the queue, then encodes the frame into it.
-struct HandOver<'a> {
-    shared: &'a Arc<Shared>,
+struct HandOver {
+    room: Room,
     frame: Frame,
+    transaction: Option<TransactionId>,
     want_receipt: bool,
     within: Duration,
     error: Option<Error>,
     /// The observer has had its say.
     looked_at: bool,
-    /// Only there while the queue is full: a clock for each message would be dear.
-    timer: Option<Pin<Box<rt::Sleep>>>,
 }
 
-impl Future for HandOver<'_> {
+impl Future for HandOver {
     type Output = Result<Option<ReceiptId>, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -225,39 +232,28 @@ impl Future for HandOver<'_> {
             return Poll::Ready(Err(this.not_sent(error)));
         }
         if !std::mem::replace(&mut this.looked_at, true) {
-            let observer = this.shared.observer.as_ref();
+            let observer = this.room.shared().observer.as_ref();
             if observer.is_some_and(|observer| !observer.before_send(&mut this.frame)) {
                 let held_back = Error::new(ErrorKind::HeldBack, "an interceptor held the frame back");
                 return Poll::Ready(Err(this.not_sent(held_back)));
             }
         }
-        let (frame, want_receipt, within) = (&mut this.frame, this.want_receipt, this.within);
-        let handed = this.shared.poll_with_room(cx, |machine| {
+        let (frame, transaction) = (&mut this.frame, this.transaction);
+        let (want_receipt, within) = (this.want_receipt, this.within);
+        let handed = this.room.poll(cx, |machine| {
+            if let Some(transaction) = transaction {
+                machine.check_transaction(transaction)?;
+            }
             if !want_receipt {
                 return machine.send(frame).map(|()| None);
             }
             machine.send_with_receipt(frame, rt::now().checked_add(within)).map(Some)
         });
-        match handed {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(|error| this.not_sent(error))),
-            Poll::Pending => this.poll_timer(cx).map(Err),
-        }
+        handed.map_err(|error| this.not_sent(error))
     }
 }
 
-impl HandOver<'_> {
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<SendError> {
-        if self.timer.is_none() {
-            self.timer = rt::now().checked_add(self.within).map(|until| Box::pin(rt::sleep_until(until)));
-        }
-        let Some(timer) = &mut self.timer else { return Poll::Pending };
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let text = format!("the connection took no more bytes within {:?}", self.within);
-        Poll::Ready(self.not_sent(Error::new(ErrorKind::WriteTimedOut, text)))
-    }
-
+impl HandOver {
     fn not_sent(&mut self, cause: Error) -> SendError {
         let frame = std::mem::replace(&mut self.frame, Frame::new(Command::Send));
         SendError::NotSent(Box::new(Unsent { frame, cause }))
@@ -308,3 +304,6 @@ impl fmt::Debug for SendFuture<'_> {
         f.debug_struct("SendFuture").field("frame", &self.0.frame).finish()
     }
 }
+
+/// What a head is counted with when room is given out; a guess will do.
+const ABOUT_A_HEAD: usize = 128;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures_core::Stream;
 use stompede_codec::Headers;
 
-use crate::driver::{Delivery, DeliveryEnd};
-use crate::protocol::{Outcome, SubscribeRequest, SubscriptionId};
+use crate::driver::Shared;
+use crate::protocol::{
+    Delivery, End, Gap, Inbox, Outcome, RenewHeaders, SubscribeRequest, SubscriptionId, WhenFull,
+};
 use crate::receipt::Receipt;
 use crate::{AckMode, Error, Message, Session, rt};
 
@@ -56,12 +58,53 @@ impl<'a> SubscribeBuilder<'a> {
         self
     }
 
+    /// How many messages wait for the consumer before the queue is full. 256 unless set.
+    ///
+    /// In the ack modes a broker that has a header for it is asked to send no more unsettled ones than this; see
+    /// [`SubscribeRequest::window`].
+    pub fn window(mut self, messages: usize) -> Self {
+        self.request.window = messages;
+        self
+    }
+
+    /// How many bytes wait for the consumer before the queue is full. 256 KiB unless set.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.request.queue_bytes = bytes;
+        self
+    }
+
+    /// What happens to a message for which the queue has no room; [`WhenFull::Overflow`] unless set.
+    pub fn when_full(mut self, what: WhenFull) -> Self {
+        self.request.when_full = what;
+        self
+    }
+
+    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client.
+    pub fn coalesce_acks(mut self) -> Self {
+        self.request.coalesce_acks = true;
+        self
+    }
+
     /// Sends no SUBSCRIBE and no UNSUBSCRIBE: for messages that the broker sends under a subscription of its own making.
     ///
     /// RabbitMQ's replies to `reply-to:/temp-queue/a` come so, with the id `/temp-queue/a`. The id is the destination
     /// unless set.
     pub fn unannounced(mut self) -> Self {
         self.request.announce = false;
+        self
+    }
+
+    /// Makes it a subscription that collects messages while nobody listens, under this name. How it is asked for, and
+    /// whether it can be, is up to the broker; see [`BrokerProfile::durable`](crate::BrokerProfile::durable).
+    pub fn durable(mut self, name: impl Into<String>) -> Self {
+        self.request.durable = Some(name.into());
+        self
+    }
+
+    /// Renews the headers each time the subscription is made again on a new connection: a token that expires, a place to
+    /// go on from. `renew` gets the headers that were given last, and must not block: the session waits for it.
+    pub fn renew_headers(mut self, renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        self.request.renew = Some(RenewHeaders::new(renew));
         self
     }
 
@@ -83,7 +126,7 @@ impl<'a> SubscribeBuilder<'a> {
         let shared = session.shared();
         let within = deadline.unwrap_or(session.receipt_timeout());
         let ack = request.ack;
-        let (id, delivery, receipt) = shared.subscribe(ack, |machine| {
+        let (inbox, receipt) = shared.subscribe(|machine| {
             if !confirm {
                 return Ok((machine.subscribe(request)?, None));
             }
@@ -93,11 +136,13 @@ impl<'a> SubscribeBuilder<'a> {
         // From here on a drop unsubscribes.
         let subscription = Subscription {
             session: Holding::Strong(session.clone()),
-            id,
             ack,
-            delivery,
+            inbox,
             taken: VecDeque::new(),
+            gap: None,
+            at_work: true,
         };
+        shared.activity.enter();
         let Some(receipt) = receipt else { return Ok(subscription) };
         match Receipt::new(shared.clone(), receipt).await {
             Some(Outcome::Confirmed) | None => Ok(subscription),
@@ -120,22 +165,27 @@ impl<'a> IntoFuture for SubscribeBuilder<'a> {
 /// It is its subscription's only consumer. Dropping it unsubscribes. It keeps the session open like any other handle,
 /// unless it has been made [weak](Self::into_weak).
 ///
-/// A slow consumer holds up nobody else at first: up to 256 messages or 256 KiB wait here, as much again may be in the
-/// hands of the consumer, and beyond that all subscriptions of a session together may hold 16 MiB. Only then does the
-/// session stop reading until somebody takes messages.
+/// A slow consumer holds up nobody else at first: up to 256 messages or 256 KiB (and once what came in one read with the
+/// last of them) wait here, as much again may have been taken out together by this handle, and beyond that all
+/// subscriptions of a session together may hold 16 MiB. Only then does the session stop reading until somebody takes
+/// messages. [`SubscribeBuilder::when_full`] has other ways. Small messages that have to wait do not keep the read buffer
+/// alive that they came in.
 pub struct Subscription {
     session: Holding,
-    id: SubscriptionId,
     ack: AckMode,
-    delivery: Arc<Delivery>,
+    inbox: Arc<Inbox>,
     /// Messages taken out of the queue together, so that its lock is not taken for each.
-    taken: VecDeque<Message>,
+    taken: VecDeque<Delivery>,
+    /// What is missing before the next message.
+    gap: Option<Gap>,
+    /// Whether it counts as at work: until its consumer has seen the end, or has gone.
+    at_work: bool,
 }
 
 /// Whether a subscription keeps its session open.
 enum Holding {
     Strong(Session),
-    Weak(Arc<crate::driver::Shared>),
+    Weak(Arc<Shared>),
 }
 
 impl Subscription {
@@ -152,7 +202,7 @@ impl Subscription {
 
     /// The name of this subscription inside its session.
     pub fn id(&self) -> SubscriptionId {
-        self.id
+        self.inbox.subscription()
     }
 
     /// How its messages are acknowledged.
@@ -165,7 +215,7 @@ impl Subscription {
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(mut self) -> Result<(), Error> {
         self.leave()
     }
@@ -197,32 +247,58 @@ impl Subscription {
     }
 
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.taken.pop_front() {
-            return Poll::Ready(Ok(Some(message)));
+        loop {
+            match self.taken.pop_front() {
+                Some(Delivery::Message { frame, ticket }) => {
+                    let gap = self.gap.take();
+                    let shared = (self.ack != AckMode::Auto).then(|| self.shared());
+                    return Poll::Ready(Ok(Some(Message::new(frame, ticket, shared, gap))));
+                }
+                Some(Delivery::Gap(gap)) => {
+                    self.gap = Gap::join(self.gap, Some(gap));
+                    continue;
+                }
+                None => {}
+            }
+            // This queue is none of tokio's: without its budget a busy consumer would starve its runtime.
+            let budget = ready!(tokio::task::coop::poll_proceed(cx));
+            match ready!(self.inbox.poll_take(cx, &mut self.taken)) {
+                Ok(true) => self.shared().wake_driver(),
+                Ok(false) => {}
+                Err(end) => {
+                    self.rest();
+                    return Poll::Ready(match end {
+                        End::Clean => Ok(None),
+                        End::Failed(error) => Err(error),
+                    });
+                }
+            }
+            budget.made_progress();
         }
-        // This queue is none of tokio's: without its budget a busy consumer would starve its runtime.
-        let budget = ready!(tokio::task::coop::poll_proceed(cx));
-        let resume = match ready!(self.delivery.poll_take(cx, &mut self.taken)) {
-            Ok(resume) => resume,
-            Err(DeliveryEnd::Clean) => return Poll::Ready(Ok(None)),
-            Err(DeliveryEnd::Failed(error)) => return Poll::Ready(Err(error)),
-        };
-        budget.made_progress();
-        if resume {
-            self.shared().wake_driver();
+    }
+
+    /// The consumer has no more to do.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.at_work) {
+            self.shared().activity.leave();
         }
-        Poll::Ready(Ok(self.taken.pop_front()))
     }
 
     fn leave(&mut self) -> Result<(), Error> {
-        let left = self.shared().unsubscribe(self.id);
-        if self.delivery.discard() {
-            self.shared().wake_driver();
-        }
-        left
+        let (queued, _) = self.inbox.discard();
+        let taken = std::mem::take(&mut self.taken);
+        let unsettled = match self.ack {
+            AckMode::Auto => 0,
+            _ => queued + taken.iter().filter(|one| matches!(one, Delivery::Message { .. })).count(),
+        };
+        let id = self.id();
+        self.shared().command(|machine| {
+            machine.note_discarded(id, unsettled);
+            machine.unsubscribe(id)
+        })
     }
 
-    fn shared(&self) -> &Arc<crate::driver::Shared> {
+    fn shared(&self) -> &Arc<Shared> {
         match &self.session {
             Holding::Strong(session) => session.shared(),
             Holding::Weak(shared) => shared,
@@ -243,13 +319,14 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // Without a connection there is nobody to tell.
         let _ = self.leave();
+        self.rest();
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("taken", &self.taken.len())
             .finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use common::{Rig, SECOND, header, send};
-use stompede_codec::{Command, Frame};
+use stompede_codec::Command;
 use stompede_session::protocol::{Event, Outcome, ReceiptId, SubscribeRequest};
 use stompede_session::{AckMode, ErrorKind};
 use stompede_transport::{TransportError, TransportErrorKind};
@@ -81,7 +81,7 @@ fn a_receipt_for_a_forgotten_or_foreign_id_is_only_news() {
     assert_ne!(wire_ids[0], wire_ids[1], "a slot is used again, an id never");
     for id in [wire_ids[0].as_str(), "mine", "r-0-9", "r-01-1", "r-7-0", "r-"] {
         rig.receive(&format!("RECEIPT\nreceipt-id:{id}\n\n\0"));
-        assert!(matches!(rig.events.pop(), Some(Event::Receipt(text)) if *text == *id));
+        assert!(matches!(rig.events.pop(), Some(Event::Receipt(name)) if name.to_string() == id));
         assert!(outcome(&mut rig, new).is_pending(), "{id}");
     }
 }
@@ -167,7 +167,10 @@ fn messages_go_to_their_subscription() {
     let wire_ids: Vec<_> = rig.frames().iter().map(|frame| header(frame, "id")).collect();
     for (id, key) in wire_ids.iter().zip([a, b]) {
         rig.receive(&format!("MESSAGE\nsubscription:{id}\nmessage-id:1\ndestination:/topic/x\n\nhi\0"));
-        assert!(matches!(rig.events.pop(), Some(Event::Message { subscription, .. }) if subscription == key));
+        assert!(
+            matches!(rig.events.pop(), Some(Event::Delivered { subscription, messages: 1 }) if subscription == key)
+        );
+        assert_eq!(rig.bodies(key), ["hi"]);
     }
     rig.receive("MESSAGE\nsubscription:nobody\nmessage-id:1\ndestination:/topic/a\n\nhi\0");
     assert!(matches!(rig.events.pop(), Some(Event::Unrouted(_))));
@@ -189,7 +192,7 @@ fn a_1_0_message_without_subscription_goes_by_destination() {
     let mut rig = Rig::connected("1.0");
     let a = rig.machine.subscribe(SubscribeRequest::new("/queue/a")).expect("subscribed");
     rig.receive("MESSAGE\nmessage-id:1\ndestination:/queue/a\n\nhi\0");
-    assert!(matches!(rig.events.pop(), Some(Event::Message { subscription, .. }) if subscription == a));
+    assert!(matches!(rig.events.pop(), Some(Event::Delivered { subscription, .. }) if subscription == a));
     let mut rig = Rig::connected("1.2");
     rig.machine.subscribe(SubscribeRequest::new("/queue/a")).expect("subscribed");
     rig.receive("MESSAGE\nmessage-id:1\ndestination:/queue/a\n\nhi\0");
@@ -221,7 +224,7 @@ fn an_unannounced_subscription_says_nothing_and_still_gets_its_messages() {
     let (id, receipt) = rig.machine.subscribe_with_receipt(replies, None).expect("registered");
     assert!(receipt.is_none(), "nothing is sent that could be confirmed");
     rig.receive("MESSAGE\nsubscription:/temp-queue/a\nmessage-id:1\ndestination:/reply-queue/x\n\nhi\0");
-    assert!(matches!(rig.events.pop(), Some(Event::Message { subscription, .. }) if subscription == id));
+    assert!(matches!(rig.events.pop(), Some(Event::Delivered { subscription, .. }) if subscription == id));
     rig.machine.unsubscribe(id).expect("forgotten");
     assert!(rig.frames().is_empty());
 }
@@ -235,55 +238,6 @@ fn generated_ids_step_around_the_callers() {
     rig.machine.subscribe(SubscribeRequest::new("/topic/b")).expect("subscribed");
     let frames = rig.frames();
     assert_ne!(header(&frames[0], "id"), header(&frames[1], "id"));
-}
-
-fn delivered(rig: &mut Rig, headers: &str) -> Frame {
-    rig.receive(&format!("MESSAGE\nsubscription:s\ndestination:/queue/a\nmessage-id:m1\n{headers}\nhi\0"));
-    match rig.events.pop() {
-        Some(Event::Message { frame, .. }) => frame,
-        other => unreachable!("a message, not {other:?}"),
-    }
-}
-
-#[test]
-fn each_version_has_its_own_acknowledgement() {
-    for (version, expected) in [
-        ("1.0", vec![("message-id", "m1")]),
-        ("1.1", vec![("message-id", "m1"), ("subscription", "s")]),
-        ("1.2", vec![("id", "a1")]),
-    ] {
-        let mut rig = Rig::connected(version);
-        let mut subscribe = request("/queue/a", AckMode::Client);
-        subscribe.id = Some("s".into());
-        rig.machine.subscribe(subscribe).expect("subscribed");
-        rig.frames();
-        let message = delivered(&mut rig, "ack:a1\n");
-        let epoch = rig.machine.epoch();
-        rig.machine.settle(epoch, &message, true).expect("settled");
-        let ack = rig.frame();
-        let headers: Vec<_> = ack.headers().iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
-        let expected: Vec<_> = expected.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        assert_eq!((ack.command(), headers), (Command::Ack, expected), "{version}");
-        let nack = rig.machine.settle(epoch, &message, false);
-        assert_eq!(nack.is_err(), version == "1.0", "1.0 has no NACK");
-    }
-}
-
-#[test]
-fn an_acknowledgement_belongs_to_its_connection() {
-    let mut rig = Rig::connected("1.2");
-    let mut subscribe = request("/queue/a", AckMode::Client);
-    subscribe.id = Some("s".into());
-    rig.machine.subscribe(subscribe).expect("subscribed");
-    let message = delivered(&mut rig, "ack:a1\n");
-    let epoch = rig.machine.epoch();
-    let stale = rig.machine.settle(epoch + 1, &message, true).expect_err("another connection");
-    assert_eq!(stale.kind(), ErrorKind::StaleAck);
-    let message_without = delivered(&mut rig, "");
-    let error = rig.machine.settle(epoch, &message_without, true).expect_err("nothing to acknowledge");
-    assert_eq!(error.kind(), ErrorKind::Protocol);
-    rig.cut(None);
-    assert_eq!(rig.machine.settle(epoch, &message, true).expect_err("gone").kind(), ErrorKind::StaleAck);
 }
 
 #[test]
@@ -302,21 +256,6 @@ fn disconnect_waits_for_receipts_then_for_its_own() {
     assert!(rig.close_asked);
     rig.cut(None);
     assert!(rig.end().is_none(), "clean");
-}
-
-#[test]
-fn acknowledgements_go_out_until_disconnect_is_said() {
-    let mut rig = Rig::connected("1.2");
-    let mut subscribe = request("/queue/a", AckMode::Client);
-    subscribe.id = Some("s".into());
-    rig.machine.subscribe(subscribe).expect("subscribed");
-    let message = delivered(&mut rig, "ack:a1\n");
-    rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
-    rig.frames();
-    rig.machine.disconnect(rig.now);
-    let epoch = rig.machine.epoch();
-    rig.machine.settle(epoch, &message, true).expect("the handler was still at work");
-    assert_eq!(rig.frame().command(), Command::Ack);
 }
 
 #[test]
@@ -384,4 +323,48 @@ fn a_receipt_without_an_id_ends_the_session() {
     let mut rig = Rig::connected("1.2");
     rig.receive("RECEIPT\n\n\0");
     assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::Protocol);
+}
+
+#[test]
+fn a_receipt_after_an_error_does_not_count_whatever_the_error_names() {
+    for names in ["", "receipt-id:r-7-7\n", "receipt-id:somebody-else\n"] {
+        let mut rig = Rig::connected("1.2");
+        let written = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+        let receipt = header(&rig.frame(), "receipt");
+        let waiting = rig.machine.send_with_receipt(&mut send("/queue/b"), None).expect("sent");
+        rig.receive(&format!("ERROR\nmessage:no\n{names}\n\0RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+        let Poll::Ready(Some(Outcome::Unknown(cause))) = outcome(&mut rig, written) else {
+            unreachable!("unknown")
+        };
+        assert_eq!(cause.kind(), ErrorKind::BrokerError);
+        assert!(matches!(outcome(&mut rig, waiting), Poll::Ready(Some(Outcome::NotSent(_)))));
+        // Nor does one that comes later: the connection has been given up.
+        rig.receive(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+        assert!(matches!(outcome(&mut rig, written), Poll::Ready(None)));
+        rig.end();
+    }
+}
+
+#[test]
+fn any_number_of_receipts_has_each_its_own_deadline() {
+    let mut rig = Rig::connected("1.2");
+    let count = 10_000u64;
+    // Not in the order of their deadlines.
+    let mut ids: Vec<_> = (0..count)
+        .map(|n| {
+            let seconds = n * 7919 % count + 1;
+            let deadline = rig.now.checked_add(SECOND * seconds as u32);
+            (seconds, rig.machine.send_with_receipt(&mut send("/queue/a"), deadline).expect("sent"))
+        })
+        .collect();
+    rig.frames();
+    ids.sort_unstable_by_key(|(seconds, _)| *seconds);
+    rig.advance(SECOND * 5000);
+    for (seconds, id) in ids {
+        match outcome(&mut rig, id) {
+            Poll::Ready(Some(Outcome::Unknown(_))) => assert!(seconds <= 5000, "{seconds}"),
+            Poll::Pending => assert!(seconds > 5000, "{seconds}"),
+            other => unreachable!("{other:?}"),
+        }
+    }
 }

@@ -170,7 +170,6 @@ impl TransportError {
     }
 
     /// The same error, said to be about `what`.
-    #[cfg(feature = "proxy")]
     pub(crate) fn about(mut self, what: &str) -> Self {
         self.context = format!("{what}: {}", self.context).into();
         self
@@ -190,6 +189,12 @@ impl TransportError {
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_deref()
     }
+}
+
+/// A setting that makes no sense.
+#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
+pub(crate) fn invalid_setting(why: impl Into<String>) -> TransportError {
+    TransportError::new(TransportErrorKind::InvalidSetting, why)
 }
 
 impl From<io::Error> for TransportError {

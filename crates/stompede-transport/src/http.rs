@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use httparse::Header;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::HttpResponse;
@@ -69,6 +69,12 @@ pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
             return Err(HeadError::NotHttp);
         }
     }
+}
+
+/// Writes a request or an answer, and flushes it.
+pub(crate) async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, text: &str) -> io::Result<()> {
+    io.write_all(text.as_bytes()).await?;
+    io.flush().await
 }
 
 /// What [`read_head`] asks of an answer's first bytes.

@@ -12,6 +12,7 @@
 //! | `tls` | `tls://`, and with `ws` also `wss://`, through rustls; the operating system says whom to trust; switches `tcp` on |
 //! | `webpki-roots` | Mozilla's list of authorities, compiled in; switches `tls` on |
 //! | `proxy` | HTTP proxies below all of them; switches `tcp` on |
+//! | `stream` | any byte `Stream` that is a `Sink` as well, by `from_stream_sink`; needs no runtime |
 //! | `memory` | a pair of connected transports in memory, for tests; needs no runtime |
 //! | `conformance` | a suite that holds any transport to the contract, for tests; needs no runtime |
 //! | `server` | accepting whatever of these is switched on; switches `tcp` on |
@@ -58,6 +59,8 @@ mod proxy;
 pub mod server;
 #[cfg(feature = "ws")]
 mod stall;
+#[cfg(feature = "stream")]
+mod stream_sink;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(feature = "tls")]
@@ -74,6 +77,8 @@ pub use error::{CertificateFault, HttpResponse, TransportError, TransportErrorKi
 pub use outbound::Outbound;
 #[cfg(feature = "proxy")]
 pub use proxy::Proxy;
+#[cfg(feature = "stream")]
+pub use stream_sink::{StreamSinkTransport, from_stream_sink};
 #[cfg(feature = "tcp")]
 pub use tcp::{IoTransport, TcpConnector, TcpTransport, from_io};
 #[cfg(feature = "tls")]

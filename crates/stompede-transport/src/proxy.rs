@@ -4,16 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Response};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::error::invalid_setting as invalid;
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
+use crate::net::STAGE_TIMEOUT;
 use crate::{Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind};
-
-/// How long the proxy may take to answer; it connects to the broker in that time. Below the 10 seconds that a session
-/// gives all stages together.
-const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// An HTTP proxy that connections to a broker go through, of any scheme, by its CONNECT method.
 ///
@@ -43,7 +41,7 @@ impl Proxy {
         let endpoint = parse(address.as_ref());
         let own = endpoint.as_ref().ok().and_then(Endpoint::credentials);
         let credentials = own.map(|own| (own.login().into(), own.passcode().unwrap_or_default().into()));
-        Self { endpoint, credentials, timeout: TIMEOUT }
+        Self { endpoint, credentials, timeout: STAGE_TIMEOUT }
     }
 
     /// What to log in with, by HTTP Basic. It takes precedence over what stands in the address.
@@ -137,11 +135,7 @@ async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(
     proxy: &Endpoint,
     target: &Endpoint,
 ) -> Result<(), TransportError> {
-    let sent = async {
-        io.write_all(request.as_bytes()).await?;
-        io.flush().await
-    };
-    sent.await.map_err(broken)?;
+    http::write(io, request).await.map_err(broken)?;
     let no_answer =
         |what: &str| TransportError::new(Kind::Handshake, format!("the proxy {}: {what}", proxy.address()));
     let (head, rest) = match read_head(io, http::begins_like_an_answer).await {
@@ -188,8 +182,4 @@ async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(
 
 fn broken(error: std::io::Error) -> TransportError {
     TransportError::from_io(error, "the connection to the proxy broke before it had answered")
-}
-
-fn invalid(why: impl Into<String>) -> TransportError {
-    TransportError::new(Kind::InvalidSetting, why)
 }

@@ -4,6 +4,7 @@
 
 use tokio::net::TcpStream;
 
+use crate::net::no_delay;
 use crate::{BoxTransport, TransportError, from_io};
 
 #[cfg(feature = "ws")]
@@ -17,8 +18,7 @@ pub use crate::tls::accept::{TlsAcceptConfig, accept_tls_over};
 /// # Errors
 /// None today; the peer may be gone already, which shows at the first read.
 pub fn accept_tcp(stream: TcpStream) -> Result<BoxTransport, TransportError> {
-    // Only tuning: a system that refuses it is no reason to fail.
-    let _ = stream.set_nodelay(true);
+    no_delay(&stream);
     Ok(Box::new(from_io(stream)))
 }
 
@@ -33,8 +33,7 @@ pub fn accept_tcp(stream: TcpStream) -> Result<BoxTransport, TransportError> {
 /// Dropping the future drops the connection.
 #[cfg(feature = "tls")]
 pub async fn accept_tls(stream: TcpStream, tls: &TlsAcceptConfig) -> Result<BoxTransport, TransportError> {
-    // Only tuning: a system that refuses it is no reason to fail.
-    let _ = stream.set_nodelay(true);
+    no_delay(&stream);
     Ok(Box::new(from_io(accept_tls_over(stream, tls, false).await?)))
 }
 
@@ -53,7 +52,6 @@ pub async fn accept_wss(
     tls: &TlsAcceptConfig,
     config: &AcceptConfig,
 ) -> Result<BoxTransport, TransportError> {
-    // Only tuning: a system that refuses it is no reason to fail.
-    let _ = stream.set_nodelay(true);
+    no_delay(&stream);
     Ok(Box::new(accept_ws_over(accept_tls_over(stream, tls, true).await?, config).await?))
 }

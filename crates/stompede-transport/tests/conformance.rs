@@ -1,5 +1,11 @@
 //! Every transport of ours keeps the contract.
-#![cfg(all(feature = "conformance", feature = "memory", feature = "server", feature = "ws"))]
+#![cfg(all(
+    feature = "conformance",
+    feature = "memory",
+    feature = "server",
+    feature = "stream",
+    feature = "ws"
+))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 #[path = "support/memory_port.rs"]
@@ -14,10 +20,12 @@ use stompede_transport::memory::Config;
 use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws};
 use stompede_transport::{
     BoxTransport, Connector, DefaultConnector, Endpoint, TransportError, WsConfig, WsMessageKind, from_io,
+    from_stream_sink,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
+use tokio_util::codec::{BytesCodec, Decoder as _};
 
 /// Runs a suite to its end; all that it checks has to hold, and no more than these may be skipped.
 async fn holds(suite: Suite<'_>, may_skip: &[&str]) {
@@ -98,8 +106,8 @@ async fn websocket_in_text_and_in_binary() {
 
 #[tokio::test]
 async fn websocket_in_fragments_with_pings() {
-    let client = WsConfig::new().split_fragments(1000).unwrap().ping_interval(Duration::from_millis(5));
-    let server = AcceptConfig::new().ping_interval(Duration::from_millis(7));
+    let client = WsConfig::new().split_fragments(1000).unwrap().ping_interval(Duration::from_millis(20));
+    let server = AcceptConfig::new().ping_interval(Duration::from_millis(30));
     websocket(client, server, true).await;
 }
 
@@ -156,6 +164,18 @@ async fn any_byte_stream() {
     let report = suite.run().await;
     assert!(report.passed(), "{report}");
     assert!(report.skipped().all(|check| skipped.contains(&check.name)), "{report}");
+}
+
+#[tokio::test]
+async fn any_stream_and_sink() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::parse(&format!("framed://{}", listener.local_addr().unwrap())).unwrap();
+    let connector = |endpoint: Endpoint| async move {
+        let stream = TcpStream::connect(endpoint.authority()).await?;
+        Ok(from_stream_sink(BytesCodec::new().framed(stream)))
+    };
+    let accept = || async { resettable(listener.accept().await?.0, accept_tcp) };
+    holds(Suite::new(&connector, endpoint, accept).half_close(), NO_MESSAGES).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
-use stompede_session::{Config, Error, Session};
+use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy, Session};
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
@@ -129,6 +129,18 @@ impl ClientBuilder {
         self.set(|config| config.idle_timeout = within)
     }
 
+    /// Bytes of messages that all subscriptions together may hold beyond their queues before reading stops. 16 MiB unless
+    /// set.
+    pub fn overflow_bytes(self, bytes: usize) -> Self {
+        self.set(|config| config.overflow_bytes = bytes)
+    }
+
+    /// How long reading may have stopped before waits for receipts end with [`ErrorKind::Stalled`](crate::ErrorKind::Stalled).
+    /// 5 s unless set.
+    pub fn stall_timeout(self, within: Duration) -> Self {
+        self.set(|config| config.stall_timeout = within)
+    }
+
     /// Time for a RECEIPT, unless the call gives its own. 30 s unless set.
     pub fn receipt_timeout(self, within: Duration) -> Self {
         self.set(|config| config.receipt_timeout = within)
@@ -137,6 +149,26 @@ impl ClientBuilder {
     /// Time for [`Client::disconnect`]. 10 s unless set.
     pub fn disconnect_timeout(self, within: Duration) -> Self {
         self.set(|config| config.disconnect_timeout = within)
+    }
+
+    /// How the client comes back after its connection is lost. It does so unless told otherwise.
+    pub fn reconnect(self, policy: ReconnectPolicy) -> Self {
+        self.set(|config| config.reconnect = policy)
+    }
+
+    /// What is done for a message beyond writing it once. Nothing unless set.
+    pub fn sending(self, policy: SendPolicy) -> Self {
+        self.set(|config| config.sending = policy)
+    }
+
+    /// Where else the broker can be found, tried after the URL.
+    pub fn failover(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        self.set(|config| config.failover = endpoints.into_iter().collect())
+    }
+
+    /// What the broker does differently. Found out from CONNECTED unless set.
+    pub fn profile(self, profile: BrokerProfile) -> Self {
+        self.set(|config| config.profile = Some(profile))
     }
 
     /// Registers a listener under a name. The same name again replaces the earlier one.
@@ -183,6 +215,30 @@ impl ClientBuilder {
     #[cfg(feature = "tcp")]
     pub fn keepalive(mut self, idle: Duration) -> Self {
         self.wires.keepalive = Some(idle);
+        self
+    }
+
+    /// How long after a keep-alive probe without answer the next is sent; at least a second. Switches keep-alive on.
+    #[cfg(feature = "tcp")]
+    pub fn keepalive_interval(mut self, interval: Duration) -> Self {
+        self.wires.keepalive_interval = Some(interval);
+        self
+    }
+
+    /// After how many keep-alive probes without answer the connection is given up. Switches keep-alive on.
+    #[cfg(feature = "tcp")]
+    pub fn keepalive_count(mut self, probes: u32) -> Self {
+        self.wires.keepalive_count = Some(probes);
+        self
+    }
+
+    /// The local address that connections leave from, over `ws://` too: stomp.py's `bind_host_port`. Only addresses of the
+    /// broker of the same family are tried then.
+    ///
+    /// The port is the system's to choose: one that is fixed could not be used again for a minute after a connection ended.
+    #[cfg(feature = "tcp")]
+    pub fn bind(mut self, address: std::net::IpAddr) -> Self {
+        self.wires.bind = Some(address);
         self
     }
 

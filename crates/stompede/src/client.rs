@@ -1,8 +1,9 @@
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
-use stompede_session::protocol::{Connected, SubscriptionId};
-use stompede_session::{Error, SendBuilder, Session, SessionState};
+use stompede_session::protocol::{Connected, History, SubscriptionId};
+use stompede_session::{Error, SendBuilder, Session, SessionState, Transaction};
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatch;
@@ -101,6 +102,32 @@ impl Client {
         self.session.disconnect().await
     }
 
+    /// Ends the session once its consumers have finished; see [`Session::drain`](stompede_session::Session::drain).
+    ///
+    /// Subscriptions made with `listen()` count as finished when their messages are in the listeners' queues and, in the ack
+    /// modes, settled or dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DrainTimedOut`](crate::ErrorKind::DrainTimedOut) if consumers had not finished `within` this time; else
+    /// as [`disconnect`](Self::disconnect). The session has ended all the same.
+    ///
+    /// # Cancel safety
+    /// Dropped, subscriptions that have ended stay ended and the session stays open.
+    pub async fn drain(&self, within: Duration) -> Result<(), Error> {
+        self.session.drain(within).await
+    }
+
+    /// Begins a transaction, which is aborted when it is dropped without a commit.
+    ///
+    /// # Errors
+    /// No connection is open, or it takes no more bytes.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, nothing is begun.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.session.begin().await
+    }
+
     /// Ends the session at once, without a word to the broker.
     pub fn abort(&self) {
         self.session.abort();
@@ -122,6 +149,11 @@ impl Client {
     /// What the broker said of itself; `None` once the session has ended.
     pub fn connected(&self) -> Option<Arc<Connected>> {
         self.session.connected()
+    }
+
+    /// The last 64 events, for a bug report: what happened to the connection, not what was carried over it.
+    pub fn history(&self) -> History {
+        self.session.history()
     }
 
     /// Where the session stands now.

@@ -1,6 +1,8 @@
 //! The transports of this crate and their settings.
 
 use std::sync::Arc;
+#[cfg(feature = "tcp")]
+use std::time::Duration;
 
 use stompede_codec::Limits;
 use stompede_transport::Connector;
@@ -11,7 +13,13 @@ use crate::Error;
 #[derive(Clone, Default)]
 pub(crate) struct Wires {
     #[cfg(feature = "tcp")]
-    pub(crate) keepalive: Option<std::time::Duration>,
+    pub(crate) keepalive: Option<Duration>,
+    #[cfg(feature = "tcp")]
+    pub(crate) keepalive_interval: Option<Duration>,
+    #[cfg(feature = "tcp")]
+    pub(crate) keepalive_count: Option<u32>,
+    #[cfg(feature = "tcp")]
+    pub(crate) bind: Option<std::net::IpAddr>,
     #[cfg(feature = "ws")]
     pub(crate) upgrade_headers: Vec<(String, String)>,
     #[cfg(feature = "ws")]
@@ -28,6 +36,12 @@ impl Wires {
         let said: &[(&'static str, bool)] = &[
             #[cfg(feature = "tcp")]
             ("keepalive", self.keepalive.is_some()),
+            #[cfg(feature = "tcp")]
+            ("keepalive_interval", self.keepalive_interval.is_some()),
+            #[cfg(feature = "tcp")]
+            ("keepalive_count", self.keepalive_count.is_some()),
+            #[cfg(feature = "tcp")]
+            ("bind", self.bind.is_some()),
             #[cfg(feature = "ws")]
             ("upgrade_header", !self.upgrade_headers.is_empty()),
             #[cfg(feature = "ws")]
@@ -45,16 +59,9 @@ impl Wires {
 impl Wires {
     /// A connector with these settings, for a session with these limits.
     pub(crate) fn connector(self, limits: Limits) -> Result<Arc<dyn Connector>, Error> {
-        use stompede_transport::{DefaultConnector, TcpConnector};
+        use stompede_transport::DefaultConnector;
 
-        let mut tcp = TcpConnector::new();
-        if let Some(idle) = self.keepalive {
-            if idle.as_secs() == 0 {
-                return Err(Error::invalid("keepalive: systems count in whole seconds; at least one"));
-            }
-            tcp = tcp.keepalive(idle);
-        }
-        let connector = DefaultConnector::new().tcp(tcp);
+        let connector = DefaultConnector::new().tcp(self.tcp()?);
         #[cfg(not(feature = "ws"))]
         let _ = limits;
         #[cfg(feature = "ws")]
@@ -72,6 +79,32 @@ impl Wires {
         Ok(Arc::new(connector))
     }
 
+    /// How TCP connections are made, those below WebSocket included.
+    fn tcp(&self) -> Result<stompede_transport::TcpConnector, Error> {
+        let seconds = |name: &str, time: Duration| match time.as_secs() {
+            0 => Err(Error::invalid(format!("{name}: systems count in whole seconds; at least one"))),
+            _ => Ok(time),
+        };
+        let mut tcp = stompede_transport::TcpConnector::new();
+        if let Some(idle) = self.keepalive {
+            tcp = tcp.keepalive(seconds("keepalive", idle)?);
+        }
+        if let Some(interval) = self.keepalive_interval {
+            tcp = tcp.keepalive_interval(seconds("keepalive_interval", interval)?);
+        }
+        match self.keepalive_count {
+            Some(0) => {
+                return Err(Error::invalid("keepalive_count: at least one probe has to go unanswered"));
+            }
+            Some(count) => tcp = tcp.keepalive_count(count),
+            None => {}
+        }
+        if let Some(address) = self.bind {
+            tcp = tcp.bind(address);
+        }
+        Ok(tcp)
+    }
+
     #[cfg(feature = "ws")]
     fn ws(&self, limits: Limits) -> Result<stompede_transport::WsConfig, Error> {
         use stompede_transport::{WsConfig, WsMessageKind, ws};
@@ -82,9 +115,11 @@ impl Wires {
         let mut config = WsConfig::new().message_kind(kind).max_message(longest);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
-            config = config
-                .header(name, value)
-                .map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
+            let added = match name.eq_ignore_ascii_case("origin") {
+                true => config.origin(value),
+                false => config.header(name, value),
+            };
+            config = added.map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
         }
         Ok(config)
     }

@@ -5,8 +5,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use stompede::blocking::Client;
-use stompede::{AckMode, ErrorKind, SendError};
+use stompede::{AckMode, ErrorKind, ReplyTo, RequestError, SendError};
 use stompede_broker::TestBroker;
+
+/// Far more than anything here takes: a hang fails instead of hanging.
+const HANG: Duration = Duration::from_secs(20);
 
 /// A broker in a thread of its own; it lives until the sender is dropped.
 #[allow(clippy::disallowed_methods, reason = "one message each way")]
@@ -53,10 +56,56 @@ fn messages_go_and_come_without_async() {
 }
 
 #[test]
+fn transactions_requests_and_draining_without_async() {
+    let (url, _broker) = broker();
+    let client = connect(&url);
+    let mut jobs = client
+        .subscribe("/queue/jobs", |subscribe| subscribe.ack(AckMode::ClientIndividual).confirm())
+        .expect("subscribed");
+
+    let dropped = client.begin().expect("begun");
+    dropped.send("/queue/jobs", |send| send.text("never")).expect("sent");
+    drop(dropped);
+    let aborted = client.begin().expect("begun");
+    aborted.send("/queue/jobs", |send| send.text("never")).expect("sent");
+    aborted.abort();
+    let kept = client.begin().expect("begun");
+    kept.send("/queue/jobs", |send| send.text("one")).expect("sent");
+    kept.send("/queue/jobs", |send| send.text("two")).expect("sent");
+    kept.commit().expect("committed");
+    let one = jobs.try_next().expect("open").expect("a message");
+    assert_eq!(one.text(), Ok("one"));
+    client.ack_confirmed(&one).expect("confirmed");
+    let two = jobs.try_next().expect("open").expect("a message");
+    let settling = client.begin().expect("begun");
+    settling.ack(&two).expect("queued");
+    settling.commit().expect("committed");
+
+    let answering = client.clone();
+    let service = std::thread::spawn(move || {
+        let mut questions =
+            answering.subscribe("/queue/questions", |subscribe| subscribe).expect("subscribed");
+        let question = questions.try_next().expect("open").expect("a question");
+        answering.reply(&question, |send| send.text("42")).expect("answered");
+    });
+    let requests = client.requester(ReplyTo::Temporary).expect("subscribed");
+    let asked = requests.request("/queue/questions", HANG, |send| send.text("how many?"));
+    assert_eq!(asked.expect("a reply").text(), Ok("42"));
+    service.join().expect("no panic");
+    drop(requests);
+
+    drop(jobs);
+    client.drain(HANG).expect("nobody has anything left to do");
+    assert!(client.begin().is_err() && !client.inner().is_connected());
+}
+
+#[test]
 fn inside_a_runtime_each_call_is_an_error_and_no_panic() {
     let (url, _broker) = broker();
     let client = connect(&url);
     let mut inbox = client.subscribe("/topic/a", |subscribe| subscribe).expect("subscribed");
+    let (requests, begun) = (client.requester(ReplyTo::Temporary).expect("subscribed"), client.begin());
+    let mut begun = Some(begun.expect("begun"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let mut judge = || {
@@ -70,6 +119,22 @@ fn inside_a_runtime_each_call_is_an_error_and_no_panic() {
         kind(&inbox.next_within(Duration::ZERO).expect_err("inside"));
         kind(&client.flush().expect_err("inside"));
         kind(&client.disconnect().expect_err("inside"));
+        kind(&client.drain(HANG).expect_err("inside"));
+        kind(&client.begin().expect_err("inside"));
+        kind(&client.requester(ReplyTo::Temporary).expect_err("inside"));
+        let RequestError::Send(unasked) =
+            requests.request("/topic/a", HANG, |send| send).expect_err("inside")
+        else {
+            unreachable!("it was not asked")
+        };
+        kind(unasked.cause());
+        if let Some(begun) = begun.take() {
+            kind(begun.send("/topic/a", |send| send).expect_err("inside").cause());
+            let SendError::NotSent(uncommitted) = begun.commit().expect_err("inside") else {
+                unreachable!("it was not committed")
+            };
+            kind(&uncommitted.cause);
+        }
         let SendError::NotSent(unsent) = client.send("/topic/a", |send| send.text("x")).expect_err("inside")
         else {
             unreachable!("it was not sent")

@@ -36,6 +36,41 @@ async fn names_of_stomp_py_do_what_they_say() {
     }
 }
 
+/// What the system says of the client's sockets: Linux lists their timers, and the whole of 127/8 is the machine itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn keepalive_and_the_local_address_reach_the_socket_over_both_transports() {
+    let broker = TestBroker::start().await;
+    let mut clients = Vec::new();
+    for url in [broker.ws_url(), broker.tcp_url()] {
+        let builder = Client::builder(url).heart_beat(stompede::HeartBeat::OFF);
+        let kept = builder
+            .keepalive(Duration::from_secs(60))
+            .keepalive_interval(Duration::from_secs(5))
+            .keepalive_count(3)
+            .bind([127, 0, 0, 2].into());
+        clients.push(kept.connect().await.expect("connected"));
+        let peer = broker.connections().pop().expect("the newest").peer.expect("it came over a socket");
+        assert_eq!(peer.ip().to_string(), "127.0.0.2");
+        // Once what was sent has been acknowledged, the timer that is left is that of keep-alive.
+        let local = format!("0200007F:{:04X}", peer.port());
+        let waited = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+                let ours = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+                let timer =
+                    ours.into_iter().find(|line| line.get(1) == Some(&&*local)).expect("it is open")[5];
+                if let Some(left) = timer.strip_prefix("02:") {
+                    return u64::from_str_radix(left, 16).expect("hexadecimal") / 100;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let seconds = waited.await.expect("the timer is set");
+        assert!((45..=60).contains(&seconds), "{seconds} s until the first probe");
+    }
+}
+
 #[tokio::test]
 async fn binary_mode_decides_how_websocket_messages_go() {
     // ActiveMQ throws binary messages away, so a CONNECT in one is never answered.
@@ -47,6 +82,34 @@ async fn binary_mode_decides_how_websocket_messages_go() {
     assert_eq!(binary.expect_err("never answered").kind(), ErrorKind::HandshakeTimedOut);
     let own = TestBroker::start().await;
     Client::builder(own.ws_url()).binary_mode(true).connect().await.expect("connected");
+}
+
+#[tokio::test]
+async fn the_upgrade_asks_for_the_path_with_the_header_fields_that_were_given() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}/app/ws?v=1", listener.local_addr().expect("bound"));
+    let connecting = Client::builder(url)
+        .upgrade_header("Origin", "http://page.example")
+        .upgrade_header("Authorization", "Bearer s3cret")
+        .connect();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let (mut request, mut part) = (Vec::new(), [0; 1024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut part).await.expect("a request");
+            request.extend_from_slice(&part[..read]);
+        }
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.expect("an answer");
+        String::from_utf8(request).expect("text").to_lowercase()
+    };
+    let (refused, request) = tokio::join!(connecting, server);
+    let error = refused.expect_err("forbidden");
+    assert!(error.to_string().contains("403") && !format!("{error:?}").contains("s3cret"), "{error:?}");
+    assert!(request.starts_with("get /app/ws?v=1 http/1.1\r\n"), "{request}");
+    for line in ["\r\norigin: http://page.example\r\n", "\r\nauthorization: bearer s3cret\r\n"] {
+        assert!(request.contains(line), "{request}");
+    }
 }
 
 #[tokio::test]
@@ -67,8 +130,11 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     refused(Client::builder(url).heart_beat_receive_scale(0.5), "receive_scale").await;
     refused(Client::builder(url).heart_beat_receive_scale(f64::NAN), "receive_scale").await;
     refused(Client::builder(url).keepalive(Duration::from_millis(10)), "keepalive").await;
+    refused(Client::builder(url).keepalive_interval(Duration::ZERO), "keepalive_interval").await;
+    refused(Client::builder(url).keepalive_count(0), "keepalive_count").await;
     refused(Client::builder(url).upgrade_header("X", "s3cret\r\nY: z"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("", "s3cret"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("Origin", "s3cret\n"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("Host", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).header("heart-beat", "1,1"), "heart-beat").await;
     refused(Client::builder(url).header("x", "s3cret\n"), "\"x\"").await;
@@ -80,6 +146,7 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
         Ok(Box::new(TestBroker::start().await.connect()) as Box<dyn Transport + Send>)
     };
     refused(Client::builder(url).binary_mode(true).connector(own), "binary_mode").await;
+    refused(Client::builder(url).bind([127, 0, 0, 1].into()).connector(own), "bind").await;
     type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
     let limits: [(&str, Setter); 7] = [
         ("connect_timeout", ClientBuilder::connect_timeout),

@@ -1,6 +1,7 @@
 //! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
 
-mod delivery;
+mod activity;
+mod room;
 mod shared;
 
 use std::future::Future;
@@ -14,12 +15,10 @@ use stompede_transport::{
     BoxTransport, Connecting, Connector, Transport, TransportError, TransportErrorKind,
 };
 
-use self::delivery::End;
-pub(crate) use self::delivery::{Delivery, End as DeliveryEnd};
-use self::shared::Core;
+pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::protocol::{Event, Input, Machine, Output};
-use crate::{Config, Error, Message, SessionState, rt};
+use crate::{Config, Error, SessionState, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -56,11 +55,13 @@ pub(crate) fn start(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
-    let mut machine = Machine::new(config)?;
+    let receipt_timeout = config.receipt_timeout;
+    let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
-    let shared = Arc::new(Shared::new(machine, observer));
-    let driver = Driver { shared: shared.clone(), connector, span, link: Link::Down, timer: None };
+    let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
+    let link = Link::Down;
+    let driver = Driver { shared: shared.clone(), connector, span, link, timer: None, turn: Turn::default() };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -72,6 +73,8 @@ struct Driver {
     span: tracing::Span,
     link: Link,
     timer: Option<Pin<Box<rt::Sleep>>>,
+    /// Kept for the memory that it has.
+    turn: Turn,
 }
 
 enum Link {
@@ -86,6 +89,8 @@ struct Turn {
     outputs: Vec<Output>,
     wakers: Vec<Waker>,
     deadline: Option<Instant>,
+    /// Whether the protocol wants more bytes.
+    reading: bool,
     more: bool,
 }
 
@@ -99,7 +104,7 @@ impl Future for Driver {
         let _turn = span.enter();
         // Registered first: whatever a handle does from here on wakes this task.
         this.shared.lock().driver = Some(cx.waker().clone());
-        this.drain();
+        this.feed(Input::Taken { now: rt::now() });
         this.poll_dial(cx);
         let mut busy = this.poll_read(cx);
         // Before the timer: a silence is judged by what has arrived.
@@ -144,7 +149,7 @@ impl Driver {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..READ_BUDGET {
             let Link::Up { transport, .. } = &mut self.link else { return false };
-            if self.shared.overflow.is_full() {
+            if !self.turn.reading {
                 return false;
             }
             match transport.poll_recv(cx) {
@@ -169,7 +174,10 @@ impl Driver {
                         _ => break,
                     }
                 }
-                self.on_cut(Some(error));
+                // Which may have ended the connection already, and begun another.
+                if let Link::Up { .. } = self.link {
+                    self.on_cut(Some(error));
+                }
                 false
             }
         }
@@ -181,7 +189,7 @@ impl Driver {
         while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
                 let machine = &mut self.shared.lock().machine;
-                if machine.queued_bytes() > 0 {
+                if machine.wants_to_write() {
                     machine.handle_input(Input::Blocked { now });
                 }
                 break;
@@ -204,10 +212,9 @@ impl Driver {
             *unflushed = false;
             let mut core = self.shared.lock();
             core.machine.handle_input(Input::Flushed { now });
-            core.flushed = core.machine.transmitted();
-            let wakers = std::mem::take(&mut core.writers);
+            core.on_flushed(&mut self.turn.wakers);
             drop(core);
-            wakers.into_iter().for_each(Waker::wake);
+            self.turn.wakers.drain(..).for_each(Waker::wake);
         }
         if *closing && !*unflushed {
             // Ready or not: how long to wait for the peer's own close is the protocol's timer.
@@ -237,20 +244,23 @@ impl Driver {
     }
 
     fn feed(&mut self, input: Input) {
-        self.shared.lock().machine.handle_input(input);
-        self.drain();
+        self.run(Some(input));
+    }
+
+    fn drain(&mut self) {
+        self.run(None);
     }
 
     /// Carries out what the protocol has to say, some at a time so that the lock is never held for long.
-    fn drain(&mut self) {
+    fn run(&mut self, mut input: Option<Input>) {
         loop {
-            let turn = Turn::take(&self.shared);
-            turn.wakers.into_iter().for_each(Waker::wake);
-            for output in turn.outputs {
-                self.carry_out(output);
-            }
-            if !turn.more {
-                return self.set_timer(turn.deadline);
+            self.turn.take(&self.shared, input.take());
+            self.turn.wakers.drain(..).for_each(Waker::wake);
+            let mut outputs = std::mem::take(&mut self.turn.outputs);
+            outputs.drain(..).for_each(|output| self.carry_out(output));
+            self.turn.outputs = outputs;
+            if !self.turn.more {
+                return self.set_timer(self.turn.deadline);
             }
         }
     }
@@ -287,6 +297,19 @@ impl Driver {
                 tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
+            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Reconnecting { cause, attempt, next_in } => {
+                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
+                let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
+                self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
+            }
+            Event::Disconnecting => {
+                self.shared.state.send_if_modified(|state| {
+                    let SessionState::Connected(peer) = state else { return false };
+                    *state = SessionState::Disconnecting(peer.clone());
+                    true
+                });
+            }
             Event::Closed(cause) => {
                 self.shared.state.send_replace(SessionState::Closed(cause.clone()));
             }
@@ -307,40 +330,32 @@ impl Driver {
 }
 
 impl Turn {
-    fn take(shared: &Arc<Shared>) -> Self {
-        let mut turn = Self { more: true, ..Self::default() };
+    fn take(&mut self, shared: &Shared, input: Option<Input>) {
         let mut core = shared.lock();
+        if let Some(Input::Timer { now }) = input {
+            core.line.expire(now, &mut self.wakers);
+        }
+        if let Some(input) = input {
+            core.machine.handle_input(input);
+        }
+        self.more = true;
         for _ in 0..OUTPUT_BUDGET {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
-                    turn.deadline = deadline;
-                    turn.more = false;
+                    self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();
+                    self.more = false;
                     break;
                 }
-                Output::Event(Event::Message { subscription, frame }) => {
-                    let Some(consumer) = core.consumers.get(&subscription) else { continue };
-                    let settles_on = consumer.settles.then(|| (shared.clone(), core.machine.epoch()));
-                    let message = Message::new(frame, subscription, settles_on);
-                    turn.wakers.extend(consumer.delivery.push(message));
+                output => {
+                    if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
+                        core.on_lost(&mut self.wakers);
+                    }
+                    self.outputs.push(output);
                 }
-                Output::Event(Event::Closed(cause)) => {
-                    turn.close(&mut core, cause.clone());
-                    turn.outputs.push(Output::Event(Event::Closed(cause)));
-                }
-                output => turn.outputs.push(output),
             }
         }
-        turn.wakers.append(&mut core.machine.take_wakers());
-        turn
-    }
-
-    /// Nobody waits beyond the end of the session.
-    fn close(&mut self, core: &mut Core, cause: Option<Error>) {
-        let end = cause.map_or(End::Clean, End::Failed);
-        for (_, consumer) in core.consumers.drain() {
-            self.wakers.extend(consumer.delivery.end(end.clone()));
-        }
-        self.wakers.append(&mut core.writers);
+        self.reading = core.machine.wants_bytes();
+        core.machine.drain_wakers(&mut self.wakers);
     }
 }
 
@@ -350,5 +365,5 @@ const READ_BUDGET: usize = 32;
 /// Frames written in one turn.
 const WRITE_BUDGET: usize = 256;
 
-/// Outputs taken under one lock.
-const OUTPUT_BUDGET: usize = 256;
+/// Outputs taken under one lock. One may stand for 64 messages that were decoded, which take some ten microseconds.
+const OUTPUT_BUDGET: usize = 16;

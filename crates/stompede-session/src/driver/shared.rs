@@ -1,21 +1,24 @@
 //! What the driver and the handles share: the protocol behind one short lock, and who wants to be woken.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Observer;
-use super::delivery::{Delivery, End, Overflow};
-use crate::protocol::{Machine, Outcome, ReceiptId, SubscriptionId};
-use crate::{AckMode, Error, SessionState};
+use super::activity::Activity;
+use super::room::Line;
+use crate::protocol::{Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
+use crate::{Error, ErrorKind, SessionState};
 
 pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(super) state: watch::Sender<SessionState>,
-    pub(super) overflow: Arc<Overflow>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// How long a RECEIPT is awaited unless a call says otherwise.
+    pub(crate) receipt_timeout: Duration,
+    pub(crate) activity: Activity,
 }
 
 /// The protocol, and what the driver knows besides.
@@ -23,28 +26,27 @@ pub(super) struct Core {
     pub(super) machine: Machine,
     /// The driver's waker while it sleeps.
     pub(super) driver: Option<Waker>,
-    /// Tasks that wait for room in the queue, or for a flush.
-    pub(super) writers: Vec<Waker>,
+    /// Tasks that wait for a flush.
+    flushers: Vec<Waker>,
+    /// Tasks that wait for room in the queue.
+    pub(super) line: Line,
     /// Every frame up to this number has been flushed.
-    pub(super) flushed: u64,
-    pub(super) consumers: HashMap<SubscriptionId, Consumer>,
-}
-
-/// Where the messages of one subscription go.
-pub(super) struct Consumer {
-    pub(super) delivery: Arc<Delivery>,
-    /// Whether its messages can be acknowledged.
-    pub(super) settles: bool,
+    flushed: u64,
 }
 
 impl Shared {
-    pub(super) fn new(machine: Machine, observer: Option<Arc<dyn Observer>>) -> Self {
-        let core = Core { machine, driver: None, writers: Vec::new(), flushed: 0, consumers: HashMap::new() };
+    pub(super) fn new(
+        machine: Machine,
+        observer: Option<Arc<dyn Observer>>,
+        receipt_timeout: Duration,
+    ) -> Self {
+        let core = Core { machine, driver: None, flushers: Vec::new(), line: Line::default(), flushed: 0 };
         Self {
             core: Mutex::new(core),
             state: watch::Sender::new(SessionState::Connecting),
-            overflow: Arc::default(),
             observer,
+            receipt_timeout,
+            activity: Activity::default(),
         }
     }
 
@@ -59,67 +61,52 @@ impl Shared {
     }
 
     fn with_core<R>(&self, act: impl FnOnce(&mut Core) -> R) -> R {
-        let mut core = self.lock();
+        self.finish(self.lock(), act)
+    }
+
+    /// Acts under the lock, then wakes without it.
+    pub(super) fn finish<R>(&self, mut core: MutexGuard<'_, Core>, act: impl FnOnce(&mut Core) -> R) -> R {
         let result = act(&mut core);
-        let (driver, receipts) = (core.driver.take(), core.machine.take_wakers());
+        let (driver, mut wakers) = (core.driver.take(), Vec::new());
+        core.machine.drain_wakers(&mut wakers);
         drop(core);
-        driver.into_iter().chain(receipts).for_each(Waker::wake);
+        driver.into_iter().chain(wakers).for_each(Waker::wake);
         result
     }
 
-    /// Makes a subscription together with its consumer, so that no message can come between the two.
+    /// Makes a subscription and gives its queue with it.
     pub(crate) fn subscribe<R>(
         &self,
-        ack: AckMode,
         act: impl FnOnce(&mut Machine) -> Result<(SubscriptionId, R), Error>,
-    ) -> Result<(SubscriptionId, Arc<Delivery>, R), Error> {
-        self.with_core(|core| {
-            let (id, extra) = act(&mut core.machine)?;
-            let delivery = Arc::new(Delivery::new(self.overflow.clone()));
-            let consumer = Consumer { delivery: delivery.clone(), settles: ack != AckMode::Auto };
-            core.consumers.insert(id, consumer);
-            Ok((id, delivery, extra))
+    ) -> Result<(Arc<Inbox>, R), Error> {
+        self.command(|machine| {
+            let (id, extra) = act(machine)?;
+            // It was made under this very lock.
+            let inbox = machine.inbox(id).ok_or_else(Error::closed)?;
+            Ok((inbox, extra))
         })
     }
 
-    /// Ends a subscription on both sides. What is queued for its consumer stays there.
-    pub(crate) fn unsubscribe(&self, id: SubscriptionId) -> Result<(), Error> {
-        let mut reader = None;
-        let told = self.with_core(|core| {
-            if let Some(consumer) = core.consumers.remove(&id) {
-                reader = consumer.delivery.end(End::Clean);
-            }
-            core.machine.unsubscribe(id)
-        });
-        reader.into_iter().for_each(Waker::wake);
-        told
-    }
-
-    /// Runs `act` once the queue has room, or at once if the session cannot send anyway.
-    pub(crate) fn poll_with_room<R>(
+    /// Waits until the frame with this number, and all before it, have been flushed to the connection `epoch`.
+    ///
+    /// What had not been written when that connection was lost is never flushed on it.
+    pub(crate) fn poll_flushed(
         &self,
         cx: &mut Context<'_>,
-        act: impl FnOnce(&mut Machine) -> R,
-    ) -> Poll<R> {
+        (number, epoch): (u64, u64),
+    ) -> Poll<Result<(), Error>> {
         let mut core = self.lock();
-        if core.machine.connected().is_some() && core.machine.queued_bytes() >= QUEUE_BYTES {
-            core.await_writer(cx);
-            return Poll::Pending;
-        }
-        drop(core);
-        Poll::Ready(self.command(act))
-    }
-
-    /// Waits until the frame with this number, and all before it, have been flushed.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), Error>> {
-        let mut core = self.lock();
-        if core.flushed >= number {
+        if core.flushed >= number && core.machine.epoch() == epoch {
             return Poll::Ready(Ok(()));
         }
         if let Some(cause) = core.machine.closed() {
             return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
         }
-        core.await_writer(cx);
+        if core.machine.is_offline() || core.machine.epoch() != epoch {
+            let text = "there is no connection, or it was lost before everything was written";
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionLost, text)));
+        }
+        core.await_flush(cx);
         Poll::Pending
     }
 
@@ -140,10 +127,23 @@ impl Shared {
 }
 
 impl Core {
-    fn await_writer(&mut self, cx: &Context<'_>) {
-        if !self.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.writers.push(cx.waker().clone());
+    fn await_flush(&mut self, cx: &Context<'_>) {
+        if !self.flushers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.flushers.push(cx.waker().clone());
         }
+    }
+
+    /// Everything taken has been flushed: whoever waits for that, or for the room that it made, goes on.
+    pub(super) fn on_flushed(&mut self, wakers: &mut Vec<Waker>) {
+        self.flushed = self.machine.transmitted();
+        wakers.append(&mut self.flushers);
+        self.line.wake(QUEUE_BYTES.saturating_sub(self.machine.queued_bytes()), wakers);
+    }
+
+    /// Nobody waits beyond the end of the connection.
+    pub(super) fn on_lost(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.append(&mut self.flushers);
+        self.line.wake(usize::MAX, wakers);
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 use stompede_codec::Frame;
 use stompede_transport::Endpoint;
 
-use super::{Connected, SubscriptionId};
+use super::{Connected, ReceiptName, SubscriptionId};
 use crate::Error;
 
 /// Something that happened in a session, in the order in which it happened.
 ///
-/// For each connection there is one [`Connected`](Self::Connected) at most, and after it exactly one
-/// [`Closed`](Self::Closed), which is the last event. A session that never connected has only `Closed`.
+/// After each [`Connected`](Self::Connected) comes exactly one [`Disconnected`](Self::Disconnected), if the session goes
+/// on, or [`Closed`](Self::Closed), if it does not. `Closed` is the last event, and there is always one.
+/// [`Reconnecting`](Self::Reconnecting) comes only where there is no connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -18,17 +19,68 @@ pub enum Event {
     Connecting(Endpoint),
     /// CONNECTED has arrived: frames can be sent.
     Connected(Arc<Connected>),
-    /// A MESSAGE for a subscription.
-    Message {
-        /// Whose message it is.
+    /// The connection is gone, for this reason, and the session goes on without it.
+    Disconnected(Error),
+    /// The next attempt to connect comes later.
+    Reconnecting {
+        /// Why the connection was lost, or why the attempt before failed.
+        cause: Error,
+        /// Its number, counted from 1 since the last stable connection.
+        attempt: u32,
+        /// How long it is until then.
+        next_in: Duration,
+    },
+    /// A subscription has been made again on a new connection: what was sent to a topic in between is missing, and
+    /// what was delivered before and not acknowledged may come again. Its queue has a [gap](super::Gap) in this place.
+    Gap(SubscriptionId),
+    /// Messages have been put into the queue of a subscription; see [`Inbox`](super::Inbox).
+    Delivered {
+        /// Whose messages they are.
         subscription: SubscriptionId,
-        /// The MESSAGE frame.
-        frame: Frame,
+        /// How many.
+        messages: usize,
+    },
+    /// Messages were dropped because the queue of their subscription was full, as it was asked for.
+    Dropped {
+        /// Whose messages they were.
+        subscription: SubscriptionId,
+        /// How many.
+        messages: u64,
+    },
+    /// A subscription has ended for a reason of its own, while the session goes on: the broker will not have it, or its
+    /// queue was full.
+    SubscriptionEnded {
+        /// Which one.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: Error,
+    },
+    /// Messages that should have been acknowledged or rejected were dropped without. The broker will deliver them again,
+    /// to whomever, at the latest when this connection has ended.
+    Unsettled {
+        /// Whose messages they were.
+        subscription: SubscriptionId,
+        /// How many.
+        messages: usize,
+    },
+    /// Nothing more is read, because consumers do not take their messages and nothing more can be held. Heart-beats,
+    /// acknowledgements and commands are still sent; a silence of the broker is not held against it. Who waits for
+    /// something unread for longer than the `stall_timeout` gets [`Stalled`](crate::ErrorKind::Stalled).
+    Stalled {
+        /// Whose consumer holds most of it up.
+        subscription: SubscriptionId,
+        /// Bytes that are held beyond the queues.
+        bytes: usize,
+    },
+    /// Reading goes on.
+    Resumed {
+        /// How long it had stopped.
+        after: Duration,
     },
     /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue.
     Unrouted(Frame),
-    /// A RECEIPT; the text is its `receipt-id`.
-    Receipt(Box<str>),
+    /// A RECEIPT, by its `receipt-id`.
+    Receipt(ReceiptName),
     /// An ERROR. The connection ends with it.
     Error(Frame),
     /// Line ends on their own: the broker's heart-beat. The line end that many brokers send behind a frame is none.

@@ -37,6 +37,11 @@ pub enum Input {
         /// The time.
         now: Instant,
     },
+    /// A consumer has taken messages, and [`Inbox::poll_take`](super::Inbox::poll_take) said that reading may go on.
+    Taken {
+        /// The time.
+        now: Instant,
+    },
     /// The connection ended.
     Closed {
         /// The time.

@@ -11,8 +11,14 @@
 //! 4. while the connection takes more, write what [`Machine::poll_transmit`] gives; then report [`Input::Flushed`], or
 //!    [`Input::Blocked`] while it takes nothing.
 //!
+//! Messages go to the queue of their subscription ([`Machine::inbox`]), in batches; take them with [`Inbox::poll_take`].
+//! While [`Machine::wants_bytes`] says no, leave what has arrived where it is. [`Machine::drain_wakers`] gives the tasks
+//! that wait for what has just come.
+//!
 //! Frames wait inside the machine until the connection takes them, because only then is it known what was written
 //! when a connection is lost: a frame that never left is reported as not sent, one that did as unknown.
+//!
+//! The example `sans_io` of this repository does all of it with a blocking `TcpStream` and a loop.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -39,14 +45,24 @@
 //! # }
 //! ```
 
+mod attempt;
 mod connection;
 mod event;
+mod history;
 mod input;
 mod machine;
 mod output;
 
+pub use attempt::Attempt;
 pub use connection::Connected;
 pub use event::Event;
+pub use history::{History, Record};
 pub use input::Input;
-pub use machine::{Machine, Outcome, ReceiptId, SubscribeRequest, SubscriptionId};
+#[cfg(feature = "__planted")]
+#[doc(hidden)]
+pub use machine::Planted;
+pub use machine::{
+    Delivery, End, Fate, Gap, Inbox, Machine, Outcome, ReceiptId, ReceiptName, RenewHeaders, Settle,
+    SubscribeRequest, SubscriptionId, Ticket, TransactionId, WhenFull,
+};
 pub use output::Output;

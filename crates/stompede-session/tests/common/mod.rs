@@ -2,15 +2,21 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod grammar;
 #[cfg(feature = "tokio")]
 pub(crate) mod peer;
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
 
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits};
-use stompede_session::protocol::{Event, Input, Machine, Output};
-use stompede_session::{Config, Error};
+use stompede_session::protocol::{
+    Delivery, End, Event, Inbox, Input, Machine, Output, SubscriptionId, Ticket,
+};
+use stompede_session::{Config, Error, ReconnectPolicy};
 use stompede_transport::TransportError;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +33,7 @@ pub(crate) struct Rig {
     pub(crate) deadline: Option<Instant>,
     /// Heart-beats among what was written.
     pub(crate) beats: usize,
+    grammar: grammar::Grammar,
     written: Decoder,
 }
 
@@ -46,6 +53,7 @@ impl Rig {
             abandoned: false,
             deadline: None,
             beats: 0,
+            grammar: grammar::Grammar::default(),
             written: Decoder::new(Limits::default()),
         };
         rig.drain();
@@ -117,7 +125,10 @@ impl Rig {
                 Output::Dial(_) => self.dialed += 1,
                 Output::Close => self.close_asked = true,
                 Output::Abandon => self.abandoned = true,
-                Output::Event(event) => self.events.push(event),
+                Output::Event(event) => {
+                    self.grammar.step(&event);
+                    self.events.push(event);
+                }
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     return;
@@ -144,6 +155,51 @@ impl Rig {
         frames
     }
 
+    /// Takes what waits in the queue of a subscription.
+    pub(crate) fn take(&mut self, id: SubscriptionId) -> Vec<Delivery> {
+        let inbox = self.machine.inbox(id).expect("a subscription");
+        let taken = self.take_from(&inbox);
+        self.input(Input::Taken { now: self.now });
+        taken
+    }
+
+    /// The same from a queue whose subscription may be gone.
+    pub(crate) fn take_from(&self, inbox: &Inbox) -> Vec<Delivery> {
+        let mut taken = VecDeque::new();
+        let _ = inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken);
+        taken.into()
+    }
+
+    /// Takes everything there is, and gives the bodies.
+    pub(crate) fn bodies(&mut self, id: SubscriptionId) -> Vec<String> {
+        let mut bodies = Vec::new();
+        loop {
+            let taken = self.take(id);
+            if taken.is_empty() {
+                return bodies;
+            }
+            bodies.extend(taken.iter().map(body));
+        }
+    }
+
+    /// The next message of a subscription, with the right to acknowledge it.
+    pub(crate) fn message(&mut self, id: SubscriptionId) -> (Frame, Ticket) {
+        let mut taken = self.take(id);
+        assert_eq!(taken.len(), 1, "one message: {taken:?}");
+        match taken.remove(0) {
+            Delivery::Message { frame, ticket } => (frame, ticket),
+            Delivery::Gap(gap) => unreachable!("a message, not {gap:?}"),
+        }
+    }
+
+    /// How a subscription ended, once its queue is empty.
+    pub(crate) fn ending(&self, inbox: &Inbox) -> Option<End> {
+        match inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut VecDeque::new()) {
+            Poll::Ready(Err(end)) => Some(end),
+            _ => None,
+        }
+    }
+
     /// The one frame that was written.
     pub(crate) fn frame(&mut self) -> Frame {
         let mut frames = self.frames();
@@ -162,8 +218,11 @@ impl Rig {
     }
 }
 
+/// A session that ends with its connection.
 pub(crate) fn config() -> Config {
-    Config::for_url("tcp://broker.example").expect("a URL")
+    let mut config = Config::for_url("tcp://broker.example").expect("a URL");
+    config.reconnect = ReconnectPolicy::never();
+    config
 }
 
 pub(crate) fn send(destination: &str) -> Frame {
@@ -173,4 +232,12 @@ pub(crate) fn send(destination: &str) -> Frame {
 /// The header of a frame, or nothing.
 pub(crate) fn header(frame: &Frame, name: &str) -> String {
     frame.header(name).unwrap_or_default().into_owned()
+}
+
+/// The body of a message; a gap says how large it is.
+pub(crate) fn body(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Message { frame, .. } => frame.body_text_lossy().into_owned(),
+        Delivery::Gap(gap) => format!("gap of {:?}", gap.messages),
+    }
 }

@@ -1,4 +1,5 @@
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -42,7 +43,7 @@ impl Clock {
     }
 
     /// Ready when the moment has come.
-    pub(super) fn poll(&self, deadline: Deadline, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&self, deadline: Deadline, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock();
         if state.ticks >= deadline.0 {
             return Poll::Ready(());
@@ -55,6 +56,17 @@ impl Clock {
 
     pub(super) fn has_come(&self, deadline: Deadline) -> bool {
         self.0.lock().ticks >= deadline.0
+    }
+
+    /// What the future comes to; `None` if it takes longer.
+    pub(super) async fn limit<T>(&self, time: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        let deadline = self.after(time);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => self.poll(deadline, cx).map(|()| None),
+        })
+        .await
     }
 
     pub(super) async fn sleep(&self, time: Duration) {

@@ -124,10 +124,31 @@ impl<'r> Line<'r> {
         works("start_send", self.start_send(item)?)
     }
 
+    /// Starts items one after the other, each when there is room.
+    pub(super) async fn feed_all(&mut self, items: impl IntoIterator<Item = Outbound>) -> Result<(), Stop> {
+        for item in items {
+            self.feed(item).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts items, and flushes once.
+    pub(super) async fn send_all(&mut self, items: impl IntoIterator<Item = Outbound>) -> Result<(), Stop> {
+        self.feed_all(items).await?;
+        works("poll_flush", self.flush().await?)
+    }
+
     /// Starts an item and flushes.
     pub(super) async fn send(&mut self, item: Outbound) -> Result<(), Stop> {
-        self.feed(item).await?;
-        works("poll_flush", self.flush().await?)
+        self.send_all([item]).await
+    }
+
+    /// Asks the reading side once; nothing has been sent.
+    pub(super) fn poll_silence(&mut self) -> Result<(), Stop> {
+        match self.poll_recv()? {
+            Poll::Pending => Ok(()),
+            Poll::Ready(_) => Err(failed("poll_recv was ready although nothing had been sent")),
+        }
     }
 
     /// Asks the reading side once.
@@ -157,34 +178,14 @@ impl<'r> Line<'r> {
         caught("poll_close", || self.transport.poll_close(&mut Context::from_waker(&waker)))
     }
 
-    /// Waits until one of the sides is woken, at most for so long; whether one was.
-    pub(super) async fn either_woken(&mut self, time: Duration) -> bool {
-        let deadline = self.patience.clock.after(time);
-        poll_fn(|cx| {
-            let sides = [&self.reading, &self.writing];
+    /// Waits until one of these sides is woken, at most for so long; whether one was.
+    pub(super) async fn woken(&mut self, sides: &[&Signal], time: Duration) -> bool {
+        let woken = poll_fn(|cx| {
             sides.iter().for_each(|side| side.attach(cx.waker()));
             let woken = sides.iter().any(|side| side.woken.load(Ordering::SeqCst));
-            match (woken, self.patience.clock.poll(deadline, cx)) {
-                (true, _) => Poll::Ready(true),
-                (false, Poll::Ready(())) => Poll::Ready(false),
-                (false, Poll::Pending) => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// Waits until a side is woken, at most for so long; whether it was.
-    pub(super) async fn woken(&mut self, signal: &Arc<Signal>, time: Duration) -> bool {
-        let deadline = self.patience.clock.after(time);
-        poll_fn(|cx| {
-            signal.attach(cx.waker());
-            match (signal.woken.load(Ordering::SeqCst), self.patience.clock.poll(deadline, cx)) {
-                (true, _) => Poll::Ready(true),
-                (false, Poll::Ready(())) => Poll::Ready(false),
-                (false, Poll::Pending) => Poll::Pending,
-            }
-        })
-        .await
+            if woken { Poll::Ready(()) } else { Poll::Pending }
+        });
+        self.patience.clock.limit(time, woken).await.is_some()
     }
 
     async fn until<T>(
@@ -197,28 +198,23 @@ impl<'r> Line<'r> {
         let patience = self.patience.limit;
         let mut ask =
             |transport: &mut BoxTransport| caught(name, || ask(transport, &mut Context::from_waker(&waker)));
-        let deadline = self.patience.clock.after(patience);
         let mut first = true;
-        poll_fn(|cx| {
+        let asked = poll_fn(|cx| {
             signal.attach(cx.waker());
             if signal.take() || first {
                 first = false;
-                if let Poll::Ready(outcome) = ask(&mut self.transport)? {
-                    return Poll::Ready(Ok(outcome));
-                }
+                return ask(&mut self.transport)?.map(Ok);
             }
-            if self.patience.clock.poll(deadline, cx).is_pending() {
-                return Poll::Pending;
-            }
-            // Asked once more, it tells what was wrong.
-            Poll::Ready(Err(failed(match ask(&mut self.transport)? {
-                Poll::Ready(_) => {
-                    format!("{name} was pending and could go on, but its waker was never woken")
-                }
-                Poll::Pending => format!("{name} was still pending after {patience:?}"),
-            })))
-        })
-        .await
+            Poll::Pending
+        });
+        if let Some(outcome) = self.patience.clock.limit(patience, asked).await {
+            return outcome;
+        }
+        // Asked once more, it tells what was wrong.
+        Err(failed(match ask(&mut self.transport)? {
+            Poll::Ready(_) => format!("{name} was pending and could go on, but its waker was never woken"),
+            Poll::Pending => format!("{name} was still pending after {patience:?}"),
+        }))
     }
 }
 
@@ -273,6 +269,19 @@ impl<'r> Far<'r> {
 
     pub(super) async fn collect(&mut self, len: usize) -> Result<Vec<u8>, Stop> {
         Ok(self.chunks(len).await?.concat())
+    }
+
+    /// Waits for the orderly end of a transport that has closed.
+    pub(super) async fn hear_end(&mut self) -> Result<(), Stop> {
+        match self.recv().await? {
+            None => Ok(()),
+            Some(Ok(more)) => {
+                Err(failed(format!("the peer received {} bytes that nobody had sent", more.len())))
+            }
+            Some(Err(error)) => {
+                Err(failed(format!("the transport closed, and to the peer it was no orderly end: {error}")))
+            }
+        }
     }
 
     pub(super) async fn close(&mut self) -> Result<(), Stop> {

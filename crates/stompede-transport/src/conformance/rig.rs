@@ -3,15 +3,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Peer;
 use super::clock::Clock;
 use super::line::{Far, Line};
-use crate::{Connector, Endpoint, TransportError};
-
-pub(super) type Accepting<'s> = Pin<Box<dyn Future<Output = Result<Peer, TransportError>> + Send + 's>>;
-
-/// Accepts one connection.
-pub(super) type Accept<'s> = Box<dyn Fn() -> Accepting<'s> + Send + Sync + 's>;
+use super::suite::Suite;
 
 /// Why a check ended before its end.
 #[derive(Debug)]
@@ -20,53 +14,41 @@ pub(super) enum Stop {
     Skipped(&'static str),
 }
 
+impl Stop {
+    /// The same, said to have come while something was the case.
+    pub(super) fn during(self, when: &str) -> Self {
+        match self {
+            Self::Failed(what) => Self::Failed(format!("{when}: {what}")),
+            Self::Skipped(why) => Self::Skipped(why),
+        }
+    }
+}
+
 /// What all checks share.
 pub(super) struct Rig<'s> {
-    pub(super) connector: &'s dyn Connector,
-    pub(super) endpoint: Endpoint,
-    pub(super) accept: Accept<'s>,
+    pub(super) suite: Suite<'s>,
     pub(super) clock: Clock,
-    pub(super) patience: Duration,
-    pub(super) max_buffered: usize,
-    pub(super) messages: bool,
-    pub(super) half_close: bool,
 }
 
 impl Rig<'_> {
     /// A new connection: the end under test, and its peer.
     pub(super) async fn dial(&self) -> Result<(Line<'_>, Far<'_>), Stop> {
         let dialling = async {
-            self.connector
-                .connect(self.endpoint.clone())
-                .await
-                .map_err(|error| failed(format!("dialling failed: {error}")))
+            let dialled = self.suite.connector.connect(self.suite.endpoint.clone()).await;
+            dialled.map_err(|error| failed(format!("dialling failed: {error}")))
         };
         let accepting = async {
-            (self.accept)().await.map_err(|error| failed(format!("the peer could not accept: {error}")))
+            let accepted = (self.suite.accept)().await;
+            accepted.map_err(|error| failed(format!("the peer could not accept: {error}")))
         };
         let both = both(dialling, accepting);
-        let (transport, peer) = self.within("dialling and accepting did not come to an end", both).await?;
+        let (transport, peer) =
+            self.patience().within("dialling and accepting did not come to an end", both).await?;
         Ok((Line::new(transport, self.patience()), Far::new(peer, self.patience())))
     }
 
     pub(super) fn patience(&self) -> Patience<'_> {
-        Patience { clock: &self.clock, limit: self.patience }
-    }
-
-    async fn within<T>(&self, what: &str, future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-        self.patience().within(what, future).await
-    }
-
-    /// What the future comes to within a time that is not the patience; `None` if it takes longer.
-    pub(super) async fn peek<T>(&self, time: Duration, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        let deadline = self.clock.after(time);
-        poll_fn(|cx| match (future.as_mut().poll(cx), self.clock.poll(deadline, cx)) {
-            (Poll::Ready(outcome), _) => Poll::Ready(Some(outcome)),
-            (Poll::Pending, Poll::Ready(())) => Poll::Ready(None),
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
-        })
-        .await
+        Patience { clock: &self.clock, limit: self.suite.patience }
     }
 }
 
@@ -84,16 +66,8 @@ impl Patience<'_> {
         what: &str,
         future: impl Future<Output = Result<T, Stop>>,
     ) -> Result<T, Stop> {
-        let mut future = pin!(future);
-        let deadline = self.clock.after(self.limit);
-        poll_fn(|cx| match (future.as_mut().poll(cx), self.clock.poll(deadline, cx)) {
-            (Poll::Ready(outcome), _) => Poll::Ready(outcome),
-            (Poll::Pending, Poll::Ready(())) => {
-                Poll::Ready(Err(failed(format!("{what} within {:?}", self.limit))))
-            }
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
-        })
-        .await
+        let outcome = self.clock.limit(self.limit, future).await;
+        outcome.unwrap_or_else(|| Err(failed(format!("{what} within {:?}", self.limit))))
     }
 }
 

@@ -1,22 +1,26 @@
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::checks;
 use super::clock::Clock;
-use super::rig::{Accept, Rig, Stop, failed};
+use super::rig::{Rig, Stop, failed};
 use super::{Check, Peer, Report, Verdict};
 use crate::{Connector, Endpoint, TransportError};
 
+type Accepting<'s> = Pin<Box<dyn Future<Output = Result<Peer, TransportError>> + Send + 's>>;
+
 /// A transport to be checked, and what is known about it.
 pub struct Suite<'s> {
-    connector: &'s dyn Connector,
-    endpoint: Endpoint,
-    accept: Accept<'s>,
-    patience: Duration,
-    max_buffered: usize,
-    messages: bool,
-    half_close: bool,
+    pub(super) connector: &'s dyn Connector,
+    pub(super) endpoint: Endpoint,
+    /// Accepts one connection.
+    pub(super) accept: Box<dyn Fn() -> Accepting<'s> + Send + Sync + 's>,
+    pub(super) patience: Duration,
+    pub(super) max_buffered: usize,
+    pub(super) messages: bool,
+    pub(super) half_close: bool,
 }
 
 impl<'s> Suite<'s> {
@@ -79,21 +83,12 @@ impl<'s> Suite<'s> {
             Ok(clock) => clock,
             Err(error) => return unstarted(&error),
         };
-        let rig = Rig {
-            connector: self.connector,
-            endpoint: self.endpoint,
-            accept: self.accept,
-            clock,
-            patience: self.patience,
-            max_buffered: self.max_buffered,
-            messages: self.messages,
-            half_close: self.half_close,
-        };
+        // Each wait has its own limit; this is for a check that never stops waiting.
+        let limit = self.patience.saturating_mul(WAITS);
+        let rig = Rig { suite: self, clock };
         let mut checks = Vec::new();
         for check in checks::ALL {
-            // Each wait has its own limit; this is for a check that never stops waiting.
-            let limit = self.patience.saturating_mul(WAITS);
-            let outcome = rig.peek(limit, (check.run)(&rig)).await;
+            let outcome = rig.clock.limit(limit, (check.run)(&rig)).await;
             let verdict = match outcome.unwrap_or_else(|| Err(failed("the check came to no end"))) {
                 Ok(()) => Verdict::Passed,
                 Err(Stop::Failed(what)) => Verdict::Failed(what),

@@ -121,10 +121,9 @@ fn failover(rest: &str) -> Result<Endpoints, TransportError> {
         if url.contains(['(', ')']) {
             return Err(invalid("a bracket stands within its list; write %28 and %29 for literal ones"));
         }
-        let endpoint = Endpoint::parse(url).map_err(|error| {
-            TransportError::new(error.kind().clone(), format!("URL {} of the failover list: {error}", at + 1))
-        })?;
-        endpoints.push(endpoint);
+        let endpoint = Endpoint::parse(url);
+        endpoints
+            .push(endpoint.map_err(|error| error.about(&format!("URL {} of the failover list", at + 1)))?);
     }
     let randomize = options_behind(options)?;
     Ok(Endpoints { list: endpoints.into(), randomize })

@@ -4,6 +4,7 @@ mod race;
 mod stream;
 
 use std::io;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -13,6 +14,17 @@ pub(crate) use stream::NetStream;
 #[cfg(feature = "tls")]
 use crate::TlsConfig;
 use crate::{Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind};
+
+/// How long each stage of connecting may take unless set: the look-up, connecting, the proxy's answer, the TLS handshake
+/// and the WebSocket upgrade. Below the 10 seconds that a session gives all of them together, so that the stage that
+/// hangs is the one that is named; and a lost SYN is repeated after 1, 3 and 7 seconds.
+pub(crate) const STAGE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Has what is flushed go out at once.
+pub(crate) fn no_delay(stream: &TcpStream) {
+    // Only tuning, and nobody asked for it: a system that refuses it is no reason to fail.
+    let _ = stream.set_nodelay(true);
+}
 
 /// What all connectors that speak over TCP dial with.
 #[derive(Clone, Debug, Default)]

@@ -7,15 +7,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::from_io;
-use crate::net::{interleaved, race};
+use crate::net::{STAGE_TIMEOUT, interleaved, no_delay, race};
 use crate::{Connecting, Connector, Endpoint, TransportError, TransportErrorKind as Kind};
-
-/// How long the name look-up may take. Like the limit of every other stage it is below the 10 seconds that a session
-/// gives all of them together, so that the stage that hangs is the one that is named.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// How long all addresses together may take: a lost SYN is repeated after 1, 3 and 7 seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Dials `tcp://` endpoints, and says how the sockets below `tls`, `ws` and `wss` are made.
 ///
@@ -51,8 +44,8 @@ impl TcpConnector {
     /// A connector with the defaults: no TCP keep-alive, for STOMP heart-beats see more.
     pub fn new() -> Self {
         Self {
-            resolve_timeout: RESOLVE_TIMEOUT,
-            connect_timeout: CONNECT_TIMEOUT,
+            resolve_timeout: STAGE_TIMEOUT,
+            connect_timeout: STAGE_TIMEOUT,
             keepalive: None,
             bind: None,
             send_buffer: None,
@@ -128,7 +121,7 @@ impl TcpConnector {
         match timeout(self.connect_timeout, attempt).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(Some((address, error)))) => Err(explained(error, endpoint, address, addresses.len())),
-            Ok(Err(None)) => Err(name_not_found(endpoint)),
+            Ok(Err(None)) => Err(self.no_address(endpoint)),
             Err(_) => Err(TransportError::new(
                 Kind::TimedOut,
                 format!(
@@ -141,7 +134,8 @@ impl TcpConnector {
         }
     }
 
-    /// The addresses in the order in which they are tried.
+    /// The addresses in the order in which they are tried; none if the host has none, or none that the local address
+    /// can reach.
     async fn resolve(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, TransportError> {
         let Some(port) = endpoint.port() else {
             return Err(TransportError::new(
@@ -159,18 +153,14 @@ impl TcpConnector {
         })?;
         let found = found.map_err(|error| name_not_found(endpoint).with_source(error))?;
         let usable = found.filter(|address| self.bind.is_none_or(|bind| bind.is_ipv4() == address.is_ipv4()));
-        let addresses = interleaved(usable);
-        match (addresses.is_empty(), self.bind) {
-            (true, Some(bind)) => {
-                let family = if bind.is_ipv4() { "IPv4" } else { "IPv6" };
-                let host = endpoint.host();
-                let context =
-                    format!("{host} has no {family} address, and the local address to bind is {bind}");
-                Err(TransportError::new(Kind::Unreachable, context))
-            }
-            (true, None) => Err(name_not_found(endpoint)),
-            (false, _) => Ok(addresses),
-        }
+        Ok(interleaved(usable))
+    }
+
+    fn no_address(&self, endpoint: &Endpoint) -> TransportError {
+        let Some(bind) = self.bind else { return name_not_found(endpoint) };
+        let (host, family) = (endpoint.host(), if bind.is_ipv4() { "IPv4" } else { "IPv6" });
+        let context = format!("{host} has no {family} address, and the local address to bind is {bind}");
+        TransportError::new(Kind::Unreachable, context)
     }
 
     /// One attempt.
@@ -191,8 +181,7 @@ impl TcpConnector {
             socket.bind(SocketAddr::new(bind, 0)).map_err(Failed::setting("bind"))?;
         }
         let stream = socket.connect(address).await.map_err(Failed::Connecting)?;
-        // Only tuning, and nobody asked for it: a system that refuses it is no reason to fail.
-        let _ = stream.set_nodelay(true);
+        no_delay(&stream);
         Ok(stream)
     }
 }

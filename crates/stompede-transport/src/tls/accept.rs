@@ -142,6 +142,6 @@ fn with_http(config: &Arc<ServerConfig>) -> Arc<ServerConfig> {
         return config.clone();
     }
     let mut http = ServerConfig::clone(config);
-    http.alpn_protocols = vec![b"http/1.1".to_vec()];
+    http.alpn_protocols = material::alpn_http();
     Arc::new(http)
 }

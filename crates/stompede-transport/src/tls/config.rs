@@ -9,10 +9,8 @@ use rustls_platform_verifier::Verifier;
 
 use super::material::{self, add_root, certificates, invalid, provider};
 use super::verify::AnyCertificate;
+use crate::net::STAGE_TIMEOUT;
 use crate::{Endpoint, TransportError, TransportErrorKind as Kind};
-
-/// How long the handshake may take; below the 10 seconds that a session gives all stages together.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Whom to trust, and who we are, for `tls` and `wss`.
 ///
@@ -64,7 +62,7 @@ impl TlsConfig {
             identity: None,
             own: None,
             server_name: None,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
+            handshake_timeout: STAGE_TIMEOUT,
             built: Arc::default(),
         }
     }
@@ -199,7 +197,7 @@ impl TlsConfig {
         let http = match stomp.alpn_protocols.as_slice() {
             [] => {
                 let mut http = ClientConfig::clone(&stomp);
-                http.alpn_protocols = vec![b"http/1.1".to_vec()];
+                http.alpn_protocols = material::alpn_http();
                 Arc::new(http)
             }
             _ => stomp.clone(),

@@ -8,7 +8,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use crate::{TransportError, TransportErrorKind};
+use crate::TransportError;
+pub(super) use crate::error::invalid_setting as invalid;
 
 /// More than any bundle of authorities has; Mozilla's has about 150.
 const MAX_CERTIFICATES: usize = 2000;
@@ -19,6 +20,11 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// All certificates of a PEM text; other things in it are skipped.
+/// What is offered and chosen below a WebSocket.
+pub(super) fn alpn_http() -> Vec<Vec<u8>> {
+    vec![b"http/1.1".to_vec()]
+}
+
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).take(MAX_CERTIFICATES).collect();
     let found = found.map_err(|error| invalid("the certificates are not PEM").with_source(error))?;
@@ -72,10 +78,6 @@ fn identity(
             .with_source(error)
     })?;
     Ok(Arc::new(SingleCertAndKey::from(certified)))
-}
-
-pub(super) fn invalid(why: impl Into<String>) -> TransportError {
-    TransportError::new(TransportErrorKind::InvalidSetting, why)
 }
 
 /// Stands in the first line of an encrypted PKCS #8 key, and in the second of an older one.

@@ -12,7 +12,9 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::WsMessageKind;
 use super::config::{Speech, clamp_interval, clamp_read_buffer, is_token};
 use super::transport::{Settings, WsTransport};
+use crate::error::invalid_setting;
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
+use crate::net::no_delay;
 use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kind};
 
 /// What a server can choose from, best first.
@@ -93,8 +95,7 @@ impl AcceptConfig {
     /// 123 bytes.
     pub fn goodbye(mut self, reason: CloseReason) -> Result<Self, TransportError> {
         if !CloseCode::from(reason.code).is_allowed() || reason.reason.len() > MAX_REASON {
-            let context = format!("a WebSocket close frame cannot say {reason}");
-            return Err(TransportError::new(Kind::InvalidSetting, context));
+            return Err(invalid_setting(format!("a WebSocket close frame cannot say {reason}")));
         }
         self.goodbye = reason;
         Ok(self)
@@ -155,8 +156,7 @@ impl Default for AcceptConfig {
 /// # Cancel safety
 /// Dropping the future drops the connection.
 pub async fn accept_ws(stream: TcpStream, config: &AcceptConfig) -> Result<BoxTransport, TransportError> {
-    // Only tuning: a system that refuses it is no reason to fail.
-    let _ = stream.set_nodelay(true);
+    no_delay(&stream);
     Ok(Box::new(accept_ws_over(stream, config).await?))
 }
 
@@ -190,7 +190,7 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept_key}\r\n{named}\r\n"
     );
-    write(&mut io, &answer).await.map_err(broken)?;
+    http::write(&mut io, &answer).await.map_err(broken)?;
     let settings = Settings {
         role: Role::Server,
         speech: config.speech.clone(),
@@ -287,15 +287,10 @@ async fn refuse<IO: AsyncWrite + Unpin>(mut io: IO, refusal: &Refusal) -> Transp
         body.len() + 1
     );
     // The refusal is the news, whether it got through or not.
-    let _ = write(&mut io, &answer).await;
+    let _ = http::write(&mut io, &answer).await;
     let _ = io.shutdown().await;
     let context = format!("a client's WebSocket upgrade was refused with HTTP status {status}: {body}");
     TransportError::new(Kind::UpgradeRefused { status }, context)
-}
-
-async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, answer: &str) -> std::io::Result<()> {
-    io.write_all(answer.as_bytes()).await?;
-    io.flush().await
 }
 
 fn broken(error: std::io::Error) -> TransportError {

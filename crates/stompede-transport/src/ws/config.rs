@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{TransportError, TransportErrorKind};
+use crate::TransportError;
+use crate::error::invalid_setting as invalid;
+use crate::net::STAGE_TIMEOUT;
 
 /// The longest WebSocket message by default: what `stompede-codec` takes by default, that is a head of 256 KiB and a
 /// body of 16 MiB, and 1 KiB for its NUL and the line ends that some brokers put behind it.
@@ -26,9 +28,6 @@ const MAX_PING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest character: a smaller piece could not hold it.
 const MIN_PIECE: usize = 4;
 
-/// How long the upgrade may take; below the 10 seconds that a session gives all stages together.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(8);
-
 /// Names of header fields that the upgrade itself sets, or that would change what the request is.
 const OWN_HEADERS: [&str; 8] = [
     "host",
@@ -48,7 +47,7 @@ pub enum WsMessageKind {
     /// Text; binary only for a frame that is not UTF-8. ActiveMQ Classic throws binary messages away silently.
     #[default]
     Auto,
-    /// Text only; a frame that is not UTF-8 is refused with [`NotText`](TransportErrorKind::NotText).
+    /// Text only; a frame that is not UTF-8 is refused with [`NotText`](crate::TransportErrorKind::NotText).
     Text,
     /// Binary only.
     Binary,
@@ -63,6 +62,16 @@ pub(super) enum Split {
     Messages(usize),
     /// One message, in WebSocket frames of at most so many bytes.
     Fragments(usize),
+}
+
+impl Split {
+    /// Up to how many bytes an item stays whole.
+    pub(super) fn limit(self) -> usize {
+        match self {
+            Self::No => usize::MAX,
+            Self::Messages(max) | Self::Fragments(max) => max,
+        }
+    }
 }
 
 /// How a side speaks once it is connected; what both kinds of configuration set, each as far as it makes sense there.
@@ -138,14 +147,14 @@ impl WsConfig {
             origin: None,
             basic_auth: false,
             speech: Speech::default(),
-            upgrade_timeout: UPGRADE_TIMEOUT,
+            upgrade_timeout: STAGE_TIMEOUT,
         }
     }
 
     /// Replaces the subprotocols offered, best first; with none the header field is left out.
     ///
     /// # Errors
-    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if a name is not an HTTP token.
+    /// [`InvalidSetting`](crate::TransportErrorKind::InvalidSetting) if a name is not an HTTP token.
     pub fn subprotocols<S: AsRef<str>>(
         mut self,
         names: impl IntoIterator<Item = S>,
@@ -162,7 +171,7 @@ impl WsConfig {
     /// Adds a header field to the upgrade request.
     ///
     /// # Errors
-    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if HTTP does not allow the name or the value, or if the
+    /// [`InvalidSetting`](crate::TransportErrorKind::InvalidSetting) if HTTP does not allow the name or the value, or if the
     /// upgrade itself sets that field. The error does not repeat the value.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
         let lower = name.to_ascii_lowercase();
@@ -179,7 +188,7 @@ impl WsConfig {
     /// Sends an `Origin` header field, which browsers do and some servers ask for.
     ///
     /// # Errors
-    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if HTTP does not allow the value.
+    /// [`InvalidSetting`](crate::TransportErrorKind::InvalidSetting) if HTTP does not allow the value.
     pub fn origin(mut self, origin: &str) -> Result<Self, TransportError> {
         self.origin = Some(field_value("Origin", origin)?);
         Ok(self)
@@ -202,7 +211,7 @@ impl WsConfig {
     }
 
     /// The longest message in bytes, either way; [`DEFAULT_MAX_MESSAGE`] unless set. A longer one from the peer ends the
-    /// connection with [`TooLarge`](TransportErrorKind::TooLarge); a longer STOMP frame to be sent is refused, split or
+    /// connection with [`TooLarge`](crate::TransportErrorKind::TooLarge); a longer STOMP frame to be sent is refused, split or
     /// not.
     ///
     /// With limits of one's own for the decoder, [`max_message_for`] says what goes with them.
@@ -239,7 +248,7 @@ impl WsConfig {
     /// frame in each message, so that this is off unless asked for. No character of UTF-8 is cut.
     ///
     /// # Errors
-    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
+    /// [`InvalidSetting`](crate::TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
     pub fn split_messages(mut self, max: usize) -> Result<Self, TransportError> {
         self.speech.split = Split::Messages(piece(max)?);
         Ok(self)
@@ -252,7 +261,7 @@ impl WsConfig {
     /// is cut.
     ///
     /// # Errors
-    /// [`InvalidSetting`](TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
+    /// [`InvalidSetting`](crate::TransportErrorKind::InvalidSetting) if `max` is below 4, the length of the longest character.
     pub fn split_fragments(mut self, max: usize) -> Result<Self, TransportError> {
         self.speech.split = Split::Fragments(piece(max)?);
         Ok(self)
@@ -271,7 +280,7 @@ impl WsConfig {
     }
 
     /// How long the peer may read nothing at all while something waits to be written; then sending fails with
-    /// [`TimedOut`](TransportErrorKind::TimedOut). No limit unless set.
+    /// [`TimedOut`](crate::TransportErrorKind::TimedOut). No limit unless set.
     ///
     /// There is none by default because a broker under a memory or disk alarm, such as RabbitMQ, stops reading those
     /// who send for as long as the alarm lasts, and goes on afterwards; receiving goes on meanwhile. A peer that is slow
@@ -342,13 +351,10 @@ pub(super) fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn invalid(why: impl Into<String>) -> TransportError {
-    TransportError::new(TransportErrorKind::InvalidSetting, why)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TransportErrorKind;
 
     #[test]
     fn header_fields_that_could_smuggle_a_request_are_refused() {

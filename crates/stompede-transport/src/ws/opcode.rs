@@ -20,10 +20,16 @@ enum Awaiting {
     Payload(u64),
 }
 
+/// In the first byte: the last frame of its message.
+pub(super) const FIN: u8 = 0x80;
+pub(super) const CONTINUATION: u8 = 0x00;
+pub(super) const TEXT: u8 = 0x01;
+pub(super) const BINARY: u8 = 0x02;
+pub(super) const PING: u8 = 0x09;
+/// In the second byte.
+pub(super) const MASKED: u8 = 0x80;
+
 const OPCODE_MASK: u8 = 0x0f;
-const TEXT: u8 = 0x01;
-const BINARY: u8 = 0x02;
-const MASKED: u8 = 0x80;
 
 impl TextToBinary {
     pub(super) fn new() -> Self {

@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 use tungstenite::protocol::Role;
 
 use super::config::Split;
+use super::opcode::{CONTINUATION, FIN, MASKED, PING};
 use crate::Outbound;
 
 /// With this many encoded bytes waiting, nothing more is taken until some were written.
@@ -27,10 +28,8 @@ const PART: usize = 16 * 1024;
 /// A buffer of this size is kept while nothing waits; a larger one is given back.
 const KEPT: usize = 4 * 1024;
 
-const FIN: u8 = 0x80;
-const CONTINUATION: u8 = 0;
-const PING: u8 = 9;
-const MASKED: u8 = 0x80;
+/// Opcode, a length of 64 bits and a mask.
+const LONGEST_HEADER: usize = 14;
 
 /// Encoded WebSocket frames on their way to the socket.
 ///
@@ -57,7 +56,6 @@ struct Rest {
     split: Split,
     /// What the next frame begins with.
     opcode: u8,
-    begun: bool,
     /// Payload bytes of the current frame that are still to come.
     in_frame: usize,
     mask: Option<[u8; 4]>,
@@ -89,8 +87,24 @@ impl Outgoing {
     /// Takes one item as one message, or as `split` says; only while there is room.
     pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
         self.make_room();
-        self.rest = Some(Rest { item, split, opcode, begun: false, in_frame: 0, mask: None });
+        if item.remaining() <= PART.min(split.limit()) {
+            return self.push_small(&item, opcode);
+        }
+        self.rest = Some(Rest { item, split, opcode, in_frame: 0, mask: None });
         self.encode();
+    }
+
+    /// Nearly all frames are small: they go into the buffer at once, and nothing is kept.
+    fn push_small(&mut self, item: &Outbound, opcode: u8) {
+        let mask = self.masks.as_mut().map(Masks::next);
+        write_header(&mut self.buffer, opcode | FIN, item.remaining(), mask);
+        let at = self.buffer.len();
+        for part in item.parts() {
+            self.buffer.extend_from_slice(part);
+        }
+        if let Some(mask) = mask {
+            apply_mask(&mut self.buffer[at..], mask);
+        }
     }
 
     /// Takes frames that are encoded already, all of them or none; whether it did.
@@ -102,12 +116,12 @@ impl Outgoing {
         true
     }
 
-    /// Takes a ping without words.
-    pub(super) fn push_ping(&mut self) -> bool {
+    /// Takes a ping without words, if there is room.
+    pub(super) fn push_ping(&mut self) {
         let mask = self.masks.as_mut().map(Masks::next);
         let mut frame = Vec::with_capacity(6);
         write_header(&mut frame, FIN | PING, 0, mask);
-        self.push_control(&frame)
+        let _ = self.push_control(&frame);
     }
 
     /// Forgets all that waits.
@@ -133,7 +147,9 @@ impl Outgoing {
                     }
                 }
             }
-            self.expected = self.buffer.len();
+            if !self.buffer.is_empty() {
+                self.expected = self.buffer.len();
+            }
             self.buffer.clear();
             self.written = 0;
             if self.rest.is_none() {
@@ -163,17 +179,12 @@ impl Outgoing {
     fn encode(&mut self) {
         while let Some(rest) = &mut self.rest {
             if rest.in_frame == 0 {
-                if rest.begun && !rest.item.has_remaining() {
-                    self.rest = None;
-                    return;
-                }
                 rest.begin_frame(&mut self.buffer, self.masks.as_mut());
             }
             rest.encode_part(&mut self.buffer);
-            if self.buffer.len() - self.written >= HIGH_WATER {
-                if rest.in_frame == 0 && !rest.item.has_remaining() {
-                    self.rest = None;
-                }
+            if rest.in_frame == 0 && !rest.item.has_remaining() {
+                self.rest = None;
+            } else if self.waiting() >= HIGH_WATER {
                 return;
             }
         }
@@ -193,7 +204,6 @@ impl Rest {
         if !is_last {
             self.opcode = CONTINUATION;
         }
-        self.begun = true;
         self.in_frame = len;
     }
 
@@ -258,18 +268,29 @@ impl Masks {
 
 fn write_header(buffer: &mut Vec<u8>, first: u8, len: usize, mask: Option<[u8; 4]>) {
     let masked = if mask.is_some() { MASKED } else { 0 };
-    match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len @ ..126), _) => buffer.extend_from_slice(&[first, masked | len]),
+    let mut header = [0; LONGEST_HEADER];
+    let mut end = match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ ..126), _) => {
+            header[..2].copy_from_slice(&[first, masked | len]);
+            2
+        }
         (_, Ok(len)) => {
-            buffer.extend_from_slice(&[first, masked | 126]);
-            buffer.extend_from_slice(&len.to_be_bytes());
+            header[..2].copy_from_slice(&[first, masked | 126]);
+            header[2..4].copy_from_slice(&len.to_be_bytes());
+            4
         }
         _ => {
-            buffer.extend_from_slice(&[first, masked | 127]);
-            buffer.extend_from_slice(&(len as u64).to_be_bytes());
+            header[..2].copy_from_slice(&[first, masked | 127]);
+            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            10
         }
+    };
+    if let Some(mask) = mask {
+        header[end..end + 4].copy_from_slice(&mask);
+        end += 4;
     }
-    buffer.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask));
+    // At once: each part alone would cost as much as the whole.
+    buffer.extend_from_slice(&header[..end]);
 }
 
 fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
@@ -279,7 +300,7 @@ fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    rest.iter_mut().zip(wide.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 #[cfg(test)]
@@ -289,8 +310,7 @@ mod tests {
     use tungstenite::{Message, error::Error};
 
     use super::*;
-
-    const TEXT: u8 = 1;
+    use crate::ws::opcode::{BINARY, TEXT};
 
     /// A socket that takes at most so many bytes at a time, every other time none.
     struct Slow {
@@ -401,6 +421,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_of_nothing_does_not_forget_how_much_the_buffer_will_need() {
+        let mut outgoing = Outgoing::new(Role::Client);
+        for _ in 0..100 {
+            outgoing.push(item(100), TEXT, Split::No);
+        }
+        let len = write_out(&mut outgoing, 1 << 20).len();
+        write_out(&mut outgoing, 1 << 20);
+        outgoing.push(Outbound::heart_beat(), TEXT, Split::No);
+        assert!(outgoing.buffer.capacity() >= len, "{} after {len}", outgoing.buffer.capacity());
+    }
+
+    #[test]
     fn pieces_have_the_right_size_and_end_between_characters() {
         for text in ["SEND\n\naé漢🦀aé漢🦀🦀🦀🦀\0".repeat(30), "x".repeat(1000), "🦀".repeat(100)]
         {
@@ -431,7 +463,7 @@ mod tests {
     fn what_is_no_text_is_cut_where_the_size_says() {
         let bytes = Bytes::from(vec![0x80; 100]);
         let mut outgoing = Outgoing::new(Role::Server);
-        outgoing.push(Outbound::whole(bytes), 2, Split::Messages(30));
+        outgoing.push(Outbound::whole(bytes), BINARY, Split::Messages(30));
         let lens: Vec<usize> =
             messages(&write_out(&mut outgoing, 7), Role::Server).iter().map(Message::len).collect();
         assert_eq!(lens, [30, 30, 30, 10]);

@@ -74,8 +74,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
     }
 
     /// Starts a ping, if there is room for one.
-    pub(super) fn push_ping(&mut self) -> bool {
-        self.outgoing.push_ping()
+    pub(super) fn push_ping(&mut self) {
+        self.outgoing.push_ping();
     }
 
     /// What a write failed with; from then on writes go nowhere.

@@ -15,6 +15,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use super::WsMessageKind;
 use super::config::Speech;
 use super::gather::Gather;
+use super::opcode::{BINARY, TEXT};
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
 
@@ -22,9 +23,6 @@ use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind
 ///
 /// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
 const CONTROL_BUFFER: usize = 1024;
-
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
 
 /// How many messages without a payload (pings, pongs, empty ones) are taken in one poll before others get their turn.
 const EMPTY_MAX: usize = 64;
@@ -330,17 +328,14 @@ impl<IO> fmt::Debug for WsTransport<IO> {
 
 /// What a message is sent as. Its body is looked at here and nowhere else.
 fn opcode(speech: &Speech, item: &Outbound) -> Result<u8, TransportError> {
-    let is_text = match speech.kind {
-        WsMessageKind::Binary => return Ok(BINARY),
-        _ => speech.any_as_text || item.is_text(),
-    };
     match speech.kind {
-        _ if is_text => Ok(TEXT),
+        WsMessageKind::Binary => Ok(BINARY),
+        WsMessageKind::Auto | WsMessageKind::Text if speech.any_as_text || item.is_text() => Ok(TEXT),
+        WsMessageKind::Auto => Ok(BINARY),
         WsMessageKind::Text => Err(TransportError::new(
             Kind::NotText,
             "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can",
         )),
-        WsMessageKind::Auto | WsMessageKind::Binary => Ok(BINARY),
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use bytes::BytesMut;
 use httparse::{EMPTY_HEADER, Header, Response};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
@@ -99,11 +99,7 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<WsTransport<IO>, TransportError> {
     let key = generate_key();
     let request = request(endpoint, config, &key)?;
-    let sent = async {
-        io.write_all(request.as_bytes()).await?;
-        io.flush().await
-    };
-    sent.await.map_err(broken)?;
+    http::write(&mut io, &request).await.map_err(broken)?;
     let (head, rest) = match read_head(&mut io, http::begins_like_an_answer).await {
         Ok(read) => read,
         Err(error) => return Err(no_answer(error, endpoint)),

@@ -109,14 +109,12 @@ impl Pulse {
         self.blocked = None;
     }
 
-    #[expect(dead_code, reason = "flow control comes next")]
     /// Reading stops because we want it to.
     pub(in crate::protocol) fn suspend(&mut self) {
         self.suspended = true;
     }
 
     /// Reading goes on.
-    #[expect(dead_code, reason = "flow control comes next")]
     pub(in crate::protocol) fn resume(&mut self, now: Instant) {
         self.suspended = false;
         self.received = now;

@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stompede_codec::{Command, Decoder, Frame, Item, Version};
+use stompede_transport::Endpoint;
 
 pub use self::handshake::Connected;
 pub(super) use self::heartbeat::{Due, Pulse};
 pub(super) use self::state::{Goodbye, State};
-use crate::{Config, Error, ErrorKind};
+use crate::{BrokerProfile, Config, Error, ErrorKind};
 
 /// The reading side of a connection and where it stands.
 #[derive(Debug)]
 pub(super) struct Connection {
+    host: Box<str>,
     decoder: Decoder,
     pub(super) state: State,
     pub(super) pulse: Pulse,
@@ -29,7 +31,8 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum Signal {
     Connected(Arc<Connected>),
-    Message(Frame),
+    /// A MESSAGE, and its bytes on the wire.
+    Message(Frame, usize),
     Receipt(Frame),
     Error(Frame),
     HeartBeat,
@@ -38,9 +41,16 @@ pub(super) enum Signal {
 }
 
 impl Connection {
-    pub(super) fn new(config: &Config, now: Instant, until: Option<Instant>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        endpoint: &Endpoint,
+        profile: &BrokerProfile,
+        now: Instant,
+        until: Option<Instant>,
+    ) -> Self {
         Self {
-            decoder: Decoder::new(config.limits),
+            host: endpoint.authority().into(),
+            decoder: Decoder::new(config.limits).with_strictness(profile.strictness),
             state: State::Handshaking { until },
             pulse: Pulse::new(config, now),
             untouched: false,
@@ -56,14 +66,17 @@ impl Connection {
 
     /// The next thing that what was received amounts to, or `None` until more is received.
     pub(super) fn next_signal(&mut self, config: &Config, now: Instant) -> Option<Signal> {
-        let frame = loop {
+        let (frame, size) = loop {
+            let before = self.decoder.buffered();
             let untouched = std::mem::take(&mut self.untouched);
             match self.decoder.next() {
                 Ok(None) => return None,
                 Ok(Some(Item::HeartBeat)) if untouched => return Some(Signal::HeartBeat),
                 // Padding behind a frame, which RabbitMQ and ActiveMQ send behind each one.
                 Ok(Some(Item::HeartBeat)) => continue,
-                Ok(Some(Item::Frame(frame))) => break frame,
+                Ok(Some(Item::Frame(frame))) => {
+                    break (frame, before.saturating_sub(self.decoder.buffered()));
+                }
                 Err(error) => return Some(Signal::Failed(Error::undecodable(error))),
             }
         };
@@ -71,7 +84,7 @@ impl Connection {
         Some(match &self.state {
             State::Handshaking { .. } => self.shake_hands(config, now, frame),
             State::Open { .. } => match frame.command() {
-                Command::Message => Signal::Message(frame),
+                Command::Message => Signal::Message(frame, size),
                 Command::Receipt => Signal::Receipt(frame),
                 Command::Error => Signal::Error(frame),
                 other => Signal::Failed(Error::new(
@@ -83,10 +96,13 @@ impl Connection {
     }
 
     fn shake_hands(&mut self, config: &Config, now: Instant, frame: Frame) -> Signal {
-        match handshake::judge(config, frame) {
+        match handshake::judge(config, &self.host, frame) {
             Ok(connected) => {
                 let connected = Arc::new(connected);
                 self.decoder.set_version(connected.version());
+                let detected = BrokerProfile::detect(connected.server().as_deref());
+                let decoder = std::mem::replace(&mut self.decoder, Decoder::new(config.limits));
+                self.decoder = decoder.with_strictness(config.profile.unwrap_or(detected).strictness);
                 self.pulse.start(config, connected.heart_beat(), now);
                 self.state = State::Open { peer: connected.clone(), goodbye: Goodbye::Unsaid };
                 Signal::Connected(connected)

@@ -1,8 +1,20 @@
 //! What outlives a connection: subscriptions, receipts, frames that wait; and the decisions about them.
 
+mod acks;
+mod backlog;
+mod backoff;
 mod commands;
+mod flow;
+mod inbox;
+mod incoming;
+mod lifecycle;
+mod planted;
+mod random;
 mod receipts;
+mod reconnect;
+mod restore;
 mod subscriptions;
+mod transactions;
 mod transmit;
 
 use std::collections::VecDeque;
@@ -10,18 +22,29 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use stompede_codec::{Command, Encoder, Frame};
+use stompede_codec::{Encoder, Frame, Version};
 use stompede_transport::{Outbound, TransportError};
 
+pub use self::acks::{Settle, Ticket};
+use self::backlog::Backlog;
+use self::backoff::{Backoff, Hosts};
+use self::flow::{Flow, Stall};
+use self::inbox::{Arrival, Chunk};
+pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
+#[cfg(feature = "__planted")]
+pub use self::planted::Planted;
+use self::planted::planted;
 use self::receipts::Receipts;
-pub use self::receipts::{Outcome, ReceiptId};
+pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
+use self::restore::Restore;
 use self::subscriptions::Subscriptions;
-pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
-use self::transmit::Transmit;
-use super::connection::{Connected, Connection, Due, Goodbye, Signal, State};
-use super::{Event, Input, Output};
-use crate::{Config, Error, ErrorKind};
+pub use self::subscriptions::{RenewHeaders, SubscribeRequest, SubscriptionId};
+use self::transactions::Transactions;
+pub use self::transactions::{Fate, TransactionId};
+use self::transmit::{Taken, Transmit};
+use super::connection::{Connected, Connection, State};
+use super::{Attempt, Event, History, Input, Output};
+use crate::{BrokerProfile, Config, Error, ErrorKind};
 
 /// The client side of STOMP without I/O; see the [module](super) for how to drive it.
 #[derive(Debug)]
@@ -37,17 +60,53 @@ pub struct Machine {
     /// How long nothing had arrived before what was received last.
     gap: Duration,
     outputs: VecDeque<Output>,
+    history: History,
     transmit: Transmit,
     /// The receipt of the frame that was taken last.
     last_taken: Option<ReceiptId>,
     receipts: Receipts,
     subscriptions: Subscriptions,
+    /// Messages that wait for a connection, or for the RECEIPT that says that they need not be sent again.
+    backlog: Backlog,
+    restore: Restore,
+    backoff: Backoff,
+    /// The hosts that this attempt has still to try.
+    hosts: Hosts,
+    attempt: Attempt,
+    /// Why the last connection, or the last attempt at one, ended.
+    last_error: Option<Error>,
+    ever_connected: bool,
+    /// When CONNECTED came, the last time.
+    connected_at: Option<Instant>,
+    /// The last connection ended because of bytes that are no STOMP, or more than may be.
+    poisoned: bool,
+    profile: BrokerProfile,
+    /// Tells this session's messages from those of all others.
+    seed: u64,
+    #[cfg(feature = "__planted")]
+    planted: Option<Planted>,
+    transactions: Transactions,
+    draining: bool,
+    flow: Arc<Flow>,
+    /// What was received last.
+    chunk: Chunk,
+    /// Messages of one subscription that have been decoded and not been handed over.
+    stage: Vec<Arrival>,
+    /// Reading is held until then, for a consumer to take what is in its queue.
+    hold_until: Option<Instant>,
+    stall: Option<Stall>,
+    /// Tasks to be woken once no lock is held.
+    wakers: Vec<Waker>,
 }
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for each session, and it is never moved about")]
 enum Phase {
     Idle,
+    /// Between two attempts.
+    Waiting {
+        until: Option<Instant>,
+    },
     Dialing {
         until: Option<Instant>,
     },
@@ -60,13 +119,36 @@ enum Phase {
 }
 
 impl Machine {
-    /// A session that has not begun.
+    /// A session that has not begun, and for which chance always falls the same way.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if a setting makes no sense; see [`Config::validate`].
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_seed(config, 0)
+    }
+
+    /// The same, with a number that chance follows: the spread of delays, the order of hosts, and the ids of messages
+    /// for [duplicate detection](crate::SendPolicy::duplicate_header). It should be a different one for each session.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_seed(config: Config, seed: u64) -> Result<Self, Error> {
         config.validate()?;
+        let flow = Arc::new(Flow::new(config.overflow_bytes));
         Ok(Self {
+            attempt: config.attempt(config.endpoint.clone(), 0, None),
+            backlog: Backlog::new(config.sending.outbox),
+            profile: config.profile.unwrap_or_default(),
+            restore: Restore::default(),
+            backoff: Backoff::new(seed),
+            hosts: Hosts::default(),
+            last_error: None,
+            ever_connected: false,
+            connected_at: None,
+            poisoned: false,
+            seed,
+            #[cfg(feature = "__planted")]
+            planted: None,
             config,
             phase: Phase::Idle,
             epoch: 0,
@@ -74,10 +156,19 @@ impl Machine {
             now: None,
             gap: Duration::ZERO,
             outputs: VecDeque::new(),
+            history: History::default(),
             transmit: Transmit::default(),
             last_taken: None,
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
+            transactions: Transactions::default(),
+            draining: false,
+            flow,
+            chunk: Chunk::default(),
+            stage: Vec::new(),
+            hold_until: None,
+            stall: None,
+            wakers: Vec::new(),
         })
     }
 
@@ -85,12 +176,16 @@ impl Machine {
     pub fn start(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Idle) {
             self.now = Some(now);
-            self.attempt_until = now.checked_add(self.config.total_connect_timeout);
-            let step = now.checked_add(self.config.connect_timeout);
-            let until = [step, self.attempt_until].into_iter().flatten().min();
-            self.phase = Phase::Dialing { until };
-            self.outputs.push_back(Output::Dial(self.config.endpoint.clone()));
+            self.history.begin(now);
+            self.begin_attempt();
         }
+    }
+
+    /// Plants a bug, to see whether a test finds it.
+    #[cfg(feature = "__planted")]
+    #[doc(hidden)]
+    pub fn plant(&mut self, bug: Planted) {
+        self.planted = Some(bug);
     }
 
     /// Takes in what happened outside. Drain [`poll_output`](Self::poll_output) before the next one.
@@ -100,7 +195,7 @@ impl Machine {
             Input::DialFailed { now, error } => {
                 self.now = Some(now);
                 if matches!(self.phase, Phase::Dialing { .. }) {
-                    let context = format!("cannot connect to {}", self.config.endpoint);
+                    let context = format!("cannot connect to {}", self.attempt.endpoint);
                     self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
                 }
             }
@@ -117,6 +212,7 @@ impl Machine {
                     connection.pulse.on_blocked(now);
                 }
             }
+            Input::Taken { now } => self.on_taken(now),
             Input::Closed { now, error } => self.on_closed(now, error),
             Input::Timer { now } => self.on_timer(now),
         }
@@ -124,15 +220,18 @@ impl Machine {
 
     /// The next thing to do or to know; drain it until it says [`Output::Wait`].
     ///
-    /// Received bytes are decoded here, one frame a call: whoever wants to see to something else in between, may.
+    /// Received bytes are decoded here, a few messages a call: whoever wants to see to something else in between, may.
     pub fn poll_output(&mut self) -> Output {
         loop {
             if let Some(output) = self.outputs.pop_front() {
+                if let (Output::Event(event), Some(now)) = (&output, self.now) {
+                    self.history.note(now, event);
+                }
                 return output;
             }
-            let (Phase::Connected(connection), Some(now)) = (&mut self.phase, self.now) else { break };
-            let Some(signal) = connection.next_signal(&self.config, now) else { break };
-            self.on_signal(signal);
+            if !self.decode() && self.outputs.is_empty() {
+                break;
+            }
         }
         Output::Wait(self.next_deadline())
     }
@@ -141,7 +240,14 @@ impl Machine {
     ///
     /// Taking it counts as writing it: take it only when the connection has room.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outbound> {
-        let (item, receipt, frame) = self.transmit.pop()?;
+        if self.transmit.bytes() == 0 && self.subscriptions.has_pending() {
+            // An ACK that cannot be encoded was refused when it was handed over.
+            let _ = self.push_pending_acks();
+        }
+        let Taken { item, receipt, frame, ack } = self.transmit.pop()?;
+        if ack {
+            self.on_ack_taken();
+        }
         if let Some(frame) = frame {
             self.outputs.push_back(Output::Event(Event::Sent(frame)));
         }
@@ -152,7 +258,9 @@ impl Machine {
             }
         }
         self.last_taken = receipt;
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = receipt
+            && !planted!(self, UnknownBecomesNotSent)
+        {
             self.receipts.mark_written(receipt);
         }
         Some(item)
@@ -163,9 +271,21 @@ impl Machine {
         if let Some(receipt) = self.last_taken.take() {
             let text = "the connection cannot carry this frame";
             let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+            self.backlog.remove(receipt);
+            self.subscriptions.take_back(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
             self.continue_goodbye();
         }
+    }
+
+    /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.
+    pub fn kept(&self) -> (usize, usize) {
+        (self.backlog.len(), self.backlog.bytes())
+    }
+
+    /// What is taken to be true of the broker.
+    pub fn profile(&self) -> &BrokerProfile {
+        &self.profile
     }
 
     /// Bytes that wait in [`poll_transmit`](Self::poll_transmit).
@@ -173,9 +293,34 @@ impl Machine {
         self.transmit.bytes()
     }
 
-    /// The number of the frame queued last; see [`transmitted`](Self::transmitted).
-    pub fn queued(&self) -> u64 {
+    /// Whether there is something for [`poll_transmit`](Self::poll_transmit) to give.
+    pub fn wants_to_write(&self) -> bool {
+        self.transmit.has_next() || self.subscriptions.has_pending()
+    }
+
+    /// Whether more bytes are to be reported; see [`Event::Stalled`]. What has been read may be reported in any case.
+    pub fn wants_bytes(&self) -> bool {
+        self.flow.is_reading() || self.connected().is_none()
+    }
+
+    /// The number of the frame queued last; see [`transmitted`](Self::transmitted). Acknowledgements that were kept back
+    /// to be joined with later ones are queued first.
+    pub fn queued(&mut self) -> u64 {
+        // An ACK that cannot be encoded was refused when it was handed over.
+        let _ = self.push_pending_acks();
         self.transmit.queued()
+    }
+
+    /// What has to be flushed for everything to be that has been handed over: the number of the frame
+    /// [queued](Self::queued) last, and the [connection](Self::epoch) that it is for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConnectionLost`] while there is no connection.
+    pub fn flush_mark(&mut self) -> Result<(u64, u64), Error> {
+        if self.is_offline() {
+            return Err(Error::new(ErrorKind::ConnectionLost, "no connection is open"));
+        }
+        Ok((self.queued(), self.epoch))
     }
 
     /// All frames up to this number have been taken by [`poll_transmit`](Self::poll_transmit), or withdrawn.
@@ -183,9 +328,21 @@ impl Machine {
         self.transmit.taken()
     }
 
-    /// Tasks that wait for a receipt which has ended. Wake them once no lock is held.
-    pub fn take_wakers(&mut self) -> Vec<Waker> {
-        self.receipts.take_wakers()
+    /// Moves the tasks out that wait for something that has come: a message, the outcome of a receipt. Wake them once no
+    /// lock is held.
+    pub fn drain_wakers(&mut self, into: &mut Vec<Waker>) {
+        into.append(&mut self.wakers);
+        self.receipts.append_wakers(into);
+    }
+
+    /// The queue of a subscription, for its one consumer.
+    pub fn inbox(&self, id: SubscriptionId) -> Option<Arc<Inbox>> {
+        self.subscriptions.get(id).map(|entry| entry.inbox.clone())
+    }
+
+    /// The last events, for a bug report.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What the broker said of itself, while the connection is open.
@@ -204,268 +361,20 @@ impl Machine {
         }
     }
 
-    fn on_opened(&mut self, now: Instant) {
-        self.now = Some(now);
-        if !matches!(self.phase, Phase::Dialing { .. }) {
-            // The attempt was given up in the meantime.
-            self.outputs.push_back(Output::Abandon);
-            return;
-        }
-        self.epoch += 1;
-        let step = now.checked_add(self.config.handshake_timeout);
-        let until = [step, self.attempt_until].into_iter().flatten().min();
-        self.phase = Phase::Connected(Connection::new(&self.config, now, until));
-        let connect = self.config.connect_frame();
-        if let Err(error) = self.transmit.push(Encoder::new(self.config.highest_version()), &connect, None) {
-            self.fail(error);
-        }
-    }
-
-    fn on_received(&mut self, now: Instant, bytes: Bytes) {
-        self.now = Some(now);
-        let Phase::Connected(connection) = &mut self.phase else { return };
-        let (gap, late) = connection.receive(now, bytes);
-        self.gap = gap;
-        if late {
-            self.outputs.push_back(Output::Event(Event::HeartBeatLate { gap }));
-        }
-    }
-
-    fn on_closed(&mut self, now: Instant, error: Option<TransportError>) {
-        self.now = Some(now);
+    /// The version of the open connection.
+    fn version(&self) -> Option<Version> {
         match &self.phase {
-            Phase::Idle | Phase::Closed(_) => {}
-            Phase::Closing { .. } => self.end(None),
-            Phase::Dialing { .. } | Phase::Connected(_) => {
-                // What arrived before the close counts: drain it first, a RECEIPT or an ERROR may be the last word.
-                while let Phase::Connected(connection) = &mut self.phase {
-                    let Some(signal) = connection.next_signal(&self.config, now) else { break };
-                    self.on_signal(signal);
-                }
-                self.on_cut(error);
-            }
-        }
-    }
-
-    /// The connection is gone and everything that arrived on it has been looked at.
-    fn on_cut(&mut self, error: Option<TransportError>) {
-        match &self.phase {
-            Phase::Connected(Connection {
-                state: State::Open { goodbye: Goodbye::Said { .. }, .. }, ..
-            }) if error.is_none() => {
-                // RabbitMQ over WebSocket never sends the RECEIPT of a DISCONNECT: its orderly close has to count.
-                self.end(None);
-            }
-            Phase::Closing { .. } => self.end(None),
-            Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => {
-                self.fail(lost(
-                    "the connection ended before CONNECTED; is this port STOMP, and of this kind?",
-                    error,
-                ));
-            }
-            Phase::Dialing { .. } | Phase::Connected(_) => self.fail(lost("the connection was lost", error)),
-            Phase::Idle | Phase::Closed(_) => {}
-        }
-    }
-
-    fn on_timer(&mut self, now: Instant) {
-        self.now = Some(now);
-        while let Some((id, written)) = self.receipts.pop_expired(now) {
-            self.on_receipt_expired(id, written);
-        }
-        self.judge_step(now);
-        self.judge_pulse(now);
-    }
-
-    /// Ends what has taken longer than its step may.
-    fn judge_step(&mut self, now: Instant) {
-        if self.step_deadline().is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        let (config, endpoint) = (&self.config, &self.config.endpoint);
-        let error = match &self.phase {
-            Phase::Dialing { .. } => {
-                let within = config.connect_timeout.min(config.total_connect_timeout);
-                let text = format!("no connection to {endpoint} within {within:?}");
-                Error::new(ErrorKind::ConnectTimedOut, text)
-            }
-            Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => {
-                let text = format!("{endpoint} sent no CONNECTED in time; is it STOMP?");
-                Error::new(ErrorKind::HandshakeTimedOut, text)
-            }
-            Phase::Connected(_) => Error::new(
-                ErrorKind::DisconnectTimedOut,
-                format!("the broker did not end the connection within {:?}", config.disconnect_timeout),
-            ),
-            Phase::Closing { .. } => {
-                self.outputs.push_back(Output::Abandon);
-                return self.end(None);
-            }
-            Phase::Idle | Phase::Closed(_) => return,
-        };
-        self.fail(error);
-    }
-
-    /// Beats when it is time to, and ends a connection that shows no life.
-    fn judge_pulse(&mut self, now: Instant) {
-        while let Phase::Connected(connection) = &mut self.phase {
-            let Some(due) = connection.pulse.due(now) else { return };
-            let error = match due {
-                Due::Beat => {
-                    self.transmit.push_heart_beat();
-                    self.outputs.push_back(Output::Event(Event::HeartBeatSent));
-                    continue;
-                }
-                Due::Silent(silent_for) => {
-                    self.outputs.push_back(Output::Event(Event::HeartBeatTimeout { silent_for }));
-                    let text = format!("the broker was silent for {silent_for:.1?}, longer than it promised");
-                    Error::new(ErrorKind::HeartBeatMissed, text)
-                }
-                Due::Stuck(within) => {
-                    let text = format!("the connection took nothing for {within:?}; the peer counts as dead");
-                    Error::new(ErrorKind::WriteStuck, text)
-                }
-                Due::Idle(idle_for) => {
-                    let text = format!("no frame went either way for {idle_for:.1?}");
-                    Error::new(ErrorKind::IdleTimedOut, text)
-                }
-            };
-            self.fail(error);
-        }
-    }
-
-    fn on_receipt_expired(&mut self, id: ReceiptId, written: bool) {
-        let error = Error::new(ErrorKind::ReceiptTimedOut, "no RECEIPT came in time");
-        let outcome = if written {
-            Outcome::Unknown(error)
-        } else {
-            self.transmit.withdraw(id);
-            Outcome::NotSent(error)
-        };
-        self.receipts.resolve(id, outcome);
-        self.continue_goodbye();
-    }
-
-    fn on_signal(&mut self, signal: Signal) {
-        match signal {
-            Signal::Connected(peer) => {
-                self.outputs.push_back(Output::Event(Event::Connected(peer)));
-                self.continue_goodbye();
-            }
-            Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
-            Signal::Message(frame) => self.on_message(frame),
-            Signal::Receipt(frame) => self.on_receipt(&frame),
-            Signal::Error(frame) => self.on_error(frame.detach()),
-            Signal::Failed(error) => {
-                if let Some(frame) = error.frame() {
-                    self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
-                }
-                self.fail(error);
-            }
-        }
-    }
-
-    fn on_message(&mut self, frame: Frame) {
-        let Phase::Connected(connection) = &self.phase else { return };
-        let Some(version) = connection.version() else { return };
-        let event = match self.subscriptions.route(version, &frame) {
-            Some(subscription) => Event::Message { subscription, frame },
-            None => Event::Unrouted(frame),
-        };
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn on_receipt(&mut self, frame: &Frame) {
-        let Some(id) = frame.header("receipt-id") else {
-            return self
-                .fail(Error::new(ErrorKind::Protocol, "the broker sent a RECEIPT without receipt-id"));
-        };
-        self.outputs.push_back(Output::Event(Event::Receipt((*id).into())));
-        if let Some(id) = ReceiptId::parse(&id) {
-            self.receipts.resolve(id, Outcome::Confirmed);
-        }
-        match &self.phase {
-            Phase::Connected(Connection {
-                state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
-                ..
-            }) if **receipt == *id => {
-                let until = self.now.and_then(|now| now.checked_add(CLOSE_GRACE));
-                self.phase = Phase::Closing { until };
-                self.outputs.push_back(Output::Close);
-            }
-            _ => self.continue_goodbye(),
-        }
-    }
-
-    /// An ERROR ends the connection, whatever the broker does with its socket, and no receipt counts after it.
-    fn on_error(&mut self, frame: Frame) {
-        self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
-        let culprit = frame.header("receipt-id").and_then(|id| ReceiptId::parse(&id));
-        let error = Error::from_frame(ErrorKind::BrokerError, "the broker sent ERROR", frame);
-        if let Some(id) = culprit {
-            self.receipts.resolve(id, Outcome::Rejected(error.clone()));
-        }
-        self.fail(error);
-    }
-
-    /// Says DISCONNECT once no receipt is awaited any more.
-    fn continue_goodbye(&mut self) {
-        let Phase::Connected(Connection { state: State::Open { peer, goodbye }, .. }) = &mut self.phase
-        else {
-            return;
-        };
-        let Goodbye::Waiting { until } = goodbye else { return };
-        if self.receipts.awaited() > 0 {
-            return;
-        }
-        let receipt: Box<str> = format!("bye-{}", self.epoch).into();
-        let frame = Frame::new(Command::Disconnect).with_header("receipt", &receipt);
-        *goodbye = Goodbye::Said { receipt, until: *until };
-        let encoder = Encoder::new(peer.version());
-        if let Err(error) = self.transmit.push(encoder, &frame, None) {
-            self.fail(error);
-        }
-    }
-
-    /// The connection, or the attempt at one, is over for this reason.
-    fn fail(&mut self, error: Error) {
-        self.outputs.push_back(Output::Abandon);
-        self.end(Some(error));
-    }
-
-    fn end(&mut self, cause: Option<Error>) {
-        let for_waiters = cause.clone().unwrap_or_else(Error::closed);
-        self.receipts.resolve_all(&for_waiters);
-        self.transmit.clear();
-        self.outputs.push_back(Output::Event(Event::Closed(cause.clone())));
-        self.phase = Phase::Closed(cause);
-    }
-
-    fn step_deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Dialing { until } | Phase::Closing { until } => *until,
-            Phase::Connected(connection) => connection.state_deadline(),
-            Phase::Idle | Phase::Closed(_) => None,
-        }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let pulse = match &self.phase {
-            Phase::Connected(connection) => connection.pulse.deadline(),
+            Phase::Connected(connection) => connection.version(),
             _ => None,
-        };
-        [self.step_deadline(), pulse, self.receipts.next_deadline()].into_iter().flatten().min()
+        }
+    }
+
+    fn push_frame(
+        &mut self,
+        version: Version,
+        frame: &Frame,
+        receipt: Option<ReceiptId>,
+    ) -> Result<(), Error> {
+        self.transmit.push(Encoder::new(version), frame, receipt)
     }
 }
-
-fn lost(context: &str, error: Option<TransportError>) -> Error {
-    match error {
-        Some(error) => Error::with_transport(ErrorKind::ConnectionLost, context, error),
-        None => Error::new(ErrorKind::ConnectionLost, format!("{context}: the broker closed it")),
-    }
-}
-
-/// How long an orderly end waits for the peer's own close.
-///
-/// By then the broker has confirmed DISCONNECT; the rest is courtesy, and courtesy needs no more than a round trip.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);

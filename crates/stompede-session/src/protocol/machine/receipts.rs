@@ -1,6 +1,9 @@
 //! Receipts that are awaited: a slab of slots, each with a generation, so that an id never means two things.
+//!
+//! Opening and resolving one allocates nothing once slab and heap have grown to what is outstanding.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -33,7 +36,7 @@ pub(super) struct Receipts {
     slots: Vec<Slot>,
     free: Vec<u32>,
     awaited: usize,
-    deadlines: BTreeSet<(Instant, ReceiptId)>,
+    deadlines: Deadlines,
     /// Who has to be woken once the caller has let go of its locks.
     wakers: Vec<Waker>,
 }
@@ -47,14 +50,14 @@ struct Slot {
 #[derive(Debug)]
 enum SlotState {
     Free,
-    Awaited { written: bool, deadline: Option<Instant>, waker: Option<Waker> },
+    Awaited { written: bool, waker: Option<Waker> },
     Ended(Outcome),
 }
 
 impl Receipts {
     /// Reserves a slot. `deadline: None` waits as long as the connection lives.
     pub(super) fn open(&mut self, deadline: Option<Instant>) -> ReceiptId {
-        let state = SlotState::Awaited { written: false, deadline, waker: None };
+        let state = SlotState::Awaited { written: false, waker: None };
         let id = match self.free.pop() {
             Some(index) => {
                 let slot = &mut self.slots[index as usize];
@@ -70,7 +73,8 @@ impl Receipts {
         };
         self.awaited += 1;
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
+            self.deadlines.push(deadline, id);
+            self.tidy_deadlines();
         }
         id
     }
@@ -85,23 +89,23 @@ impl Receipts {
     /// Ends the wait for `id`, if somebody still waits.
     pub(super) fn resolve(&mut self, id: ReceiptId, outcome: Outcome) -> bool {
         let Some(slot) = self.slot(id) else { return false };
-        let SlotState::Awaited { deadline, waker, .. } = &mut slot.state else { return false };
-        let (deadline, waker) = (*deadline, waker.take());
+        let SlotState::Awaited { waker, .. } = &mut slot.state else { return false };
+        let waker = waker.take();
         slot.state = SlotState::Ended(outcome);
         self.awaited -= 1;
         self.wakers.extend(waker);
-        if let Some(deadline) = deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
         true
     }
 
-    /// Ends every wait because the connection has ended.
-    pub(super) fn resolve_all(&mut self, cause: &Error) {
+    /// Ends every wait because the connection has ended, except those that go on with the next one.
+    pub(super) fn resolve_all(&mut self, cause: &Error, goes_on: impl Fn(ReceiptId) -> bool) {
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             let SlotState::Awaited { written, .. } = slot.state else { continue };
             let id = ReceiptId { index: index as u32, generation: slot.generation };
+            if goes_on(id) {
+                continue;
+            }
             let outcome =
                 if written { Outcome::Unknown(cause.clone()) } else { Outcome::NotSent(cause.clone()) };
             self.resolve(id, outcome);
@@ -110,15 +114,16 @@ impl Receipts {
 
     /// The next receipt whose time is over, and whether its frame was written.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(ReceiptId, bool)> {
-        let (deadline, id) = *self.deadlines.first()?;
-        if deadline > now {
-            return None;
+        while let Some((deadline, id)) = self.deadlines.first() {
+            if deadline > now {
+                return None;
+            }
+            self.deadlines.remove_first();
+            if let Some(Slot { state: SlotState::Awaited { written, .. }, .. }) = self.slot(id) {
+                return Some((id, *written));
+            }
         }
-        self.deadlines.pop_first();
-        match self.slot(id) {
-            Some(Slot { state: SlotState::Awaited { written, .. }, .. }) => Some((id, *written)),
-            _ => None,
-        }
+        None
     }
 
     /// Takes the outcome of `id`, or arranges for a wake-up. The slot is free again after `Ready`.
@@ -139,24 +144,57 @@ impl Receipts {
 
     /// Nobody waits for `id` any more.
     pub(super) fn forget(&mut self, id: ReceiptId) {
-        if let Some(SlotState::Awaited { deadline, .. }) = self.release(id) {
+        if let Some(SlotState::Awaited { .. }) = self.release(id) {
             self.awaited -= 1;
-            if let Some(deadline) = deadline {
-                self.deadlines.remove(&(deadline, id));
-            }
         }
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+    /// The earliest deadline of a receipt that is awaited.
+    pub(super) fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some((deadline, id)) = self.deadlines.first() {
+            if self.is_awaited(id) {
+                return Some(deadline);
+            }
+            self.deadlines.remove_first();
+        }
+        None
     }
 
     pub(super) fn awaited(&self) -> usize {
         self.awaited
     }
 
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+    pub(super) fn append_wakers(&mut self, to: &mut Vec<Waker>) {
+        to.append(&mut self.wakers);
+    }
+
+    /// All receipts that are awaited, and whether their frames were written.
+    pub(super) fn awaited_ids(&self) -> Vec<(ReceiptId, bool)> {
+        let slots = self.slots.iter().zip(0..);
+        slots
+            .filter_map(|(slot, index)| match slot.state {
+                SlotState::Awaited { written, .. } => {
+                    Some((ReceiptId { index, generation: slot.generation }, written))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn is_awaited(&self, id: ReceiptId) -> bool {
+        let slot = self.slots.get(id.index as usize);
+        slot.is_some_and(|slot| {
+            slot.generation == id.generation && matches!(slot.state, SlotState::Awaited { .. })
+        })
+    }
+
+    /// Throws deadlines away that mean nothing any more, once they are more than half.
+    fn tidy_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.awaited + SPARE_DEADLINES {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|id| self.is_awaited(id));
+            self.deadlines = deadlines;
+        }
     }
 
     fn release(&mut self, id: ReceiptId) -> Option<SlotState> {
@@ -173,19 +211,203 @@ impl Receipts {
     }
 }
 
+/// Deadlines, earliest first; those of receipts that have ended meanwhile stay until they come up, or until they are the
+/// greater part.
+#[derive(Debug, Default)]
+struct Deadlines {
+    /// In order. Most waits are equally long, so most deadlines go to the end.
+    in_order: VecDeque<(Instant, ReceiptId)>,
+    /// Those that came later than one that is later.
+    others: BinaryHeap<Reverse<(Instant, ReceiptId)>>,
+}
+
+impl Deadlines {
+    fn push(&mut self, deadline: Instant, id: ReceiptId) {
+        if self.in_order.back().is_none_or(|(last, _)| *last <= deadline) {
+            self.in_order.push_back((deadline, id));
+        } else {
+            self.others.push(Reverse((deadline, id)));
+        }
+    }
+
+    fn first(&self) -> Option<(Instant, ReceiptId)> {
+        let other = self.others.peek().map(|Reverse(other)| other);
+        self.in_order.front().into_iter().chain(other).min().copied()
+    }
+
+    fn remove_first(&mut self) {
+        if self.first() == self.in_order.front().copied() {
+            self.in_order.pop_front();
+        } else {
+            self.others.pop();
+        }
+    }
+
+    fn retain(&mut self, is_awaited: impl Fn(ReceiptId) -> bool) {
+        self.in_order.retain(|(_, id)| is_awaited(*id));
+        self.others.retain(|Reverse((_, id))| is_awaited(*id));
+    }
+
+    fn len(&self) -> usize {
+        self.in_order.len() + self.others.len()
+    }
+}
+
 /// The id as it stands in a `receipt` header.
 impl fmt::Display for ReceiptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r-{}-{}", self.index, self.generation)
+        f.write_str(self.text().as_str())
     }
 }
 
 impl ReceiptId {
+    /// What [`Display`](fmt::Display) writes, without an allocation.
+    pub(super) fn text(self) -> ReceiptText {
+        let mut text = ReceiptText { octets: [0; MAX_TEXT], from: MAX_TEXT };
+        text.put_number(self.generation);
+        text.put(b'-');
+        text.put_number(self.index);
+        text.put(b'-');
+        text.put(b'r');
+        text
+    }
+
     /// Reads what [`Display`](fmt::Display) wrote; anything else is no id of ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (index, generation) = text.strip_prefix("r-")?.split_once('-')?;
-        let id = Self { index: index.parse().ok()?, generation: generation.parse().ok()? };
-        // "r-01-0" and "r-+1-0" parse as numbers; they are not what was sent.
-        (id.to_string() == text).then_some(id)
+        Some(Self { index: number(index)?, generation: number(generation)? })
+    }
+}
+
+/// A number as `Display` writes it. "01" and "+1" parse as numbers too; they are not what was sent.
+fn number(text: &str) -> Option<u32> {
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |number, octet| {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+    })
+}
+
+/// A receipt id as text, on the stack. It is written from its end: the general way of writing numbers takes longer than
+/// the rest of what is done for a receipt.
+#[derive(Debug)]
+pub(super) struct ReceiptText {
+    octets: [u8; MAX_TEXT],
+    from: usize,
+}
+
+impl ReceiptText {
+    pub(super) fn as_str(&self) -> &str {
+        self.octets.get(self.from..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+
+    fn put(&mut self, octet: u8) {
+        // It always fits: see `MAX_TEXT`.
+        self.from -= 1;
+        self.octets[self.from] = octet;
+    }
+
+    fn put_number(&mut self, mut number: u32) {
+        loop {
+            self.put(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// What a RECEIPT names: its `receipt-id`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "a receipt is one of ours or it is not")]
+pub enum ReceiptName {
+    /// An id that this session gave out, perhaps one that nobody awaits any more.
+    Ours(ReceiptId),
+    /// Any other text, for example a `receipt` header that a caller wrote.
+    Other(Box<str>),
+}
+
+impl ReceiptName {
+    pub(super) fn read(text: &str) -> Self {
+        ReceiptId::parse(text).map_or_else(|| Self::Other(text.into()), Self::Ours)
+    }
+}
+
+/// The text of the `receipt-id` header.
+impl fmt::Display for ReceiptName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(id) => id.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// "r-", "-" and two numbers of at most ten digits.
+const MAX_TEXT: usize = 3 + 2 * 10;
+
+/// Deadlines of ended waits that are kept before tidying up: enough that a few waits never cause it.
+const SPARE_DEADLINES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn ended_waits_are_not_kept_until_their_deadlines() {
+        let start = Instant::now();
+        let mut receipts = Receipts::default();
+        for n in 0..100_000u32 {
+            let deadline = start + std::time::Duration::from_millis(u64::from(n));
+            let id = receipts.open(Some(deadline));
+            assert_eq!(receipts.next_deadline(), Some(deadline));
+            receipts.resolve(id, Outcome::Confirmed);
+            receipts.forget(id);
+        }
+        assert!(receipts.deadlines.len() <= SPARE_DEADLINES + 1);
+        assert_eq!((receipts.slots.len(), receipts.awaited()), (1, 0));
+        assert_eq!(receipts.next_deadline(), None);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn deadlines_come_in_order_however_they_were_put_in() {
+        let start = Instant::now();
+        let mut receipts = Receipts::default();
+        let mut expected: Vec<_> = [5, 7, 7, 3, 9, 1, 9, 4, 8, 2]
+            .into_iter()
+            .map(|seconds| {
+                let deadline = start + std::time::Duration::from_secs(seconds);
+                (deadline, receipts.open(Some(deadline)))
+            })
+            .collect();
+        receipts.forget(expected.remove(4).1);
+        receipts.forget(expected.remove(4).1);
+        expected.sort_unstable();
+        let end = start + std::time::Duration::from_secs(60);
+        for (deadline, id) in expected {
+            assert_eq!(receipts.next_deadline(), Some(deadline));
+            assert_eq!(receipts.pop_expired(end), Some((id, false)));
+        }
+        assert_eq!((receipts.next_deadline(), receipts.pop_expired(end)), (None, None));
+    }
+
+    #[test]
+    fn ids_fit_and_read_back() {
+        let [smallest, largest] = [0, u32::MAX].map(|n| ReceiptId { index: n, generation: n });
+        assert_eq!(smallest.text().as_str(), "r-0-0");
+        assert_eq!(largest.text().as_str(), "r-4294967295-4294967295");
+        for id in [smallest, largest, ReceiptId { index: 10, generation: 907 }] {
+            assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+        }
+        for other in ["r-4294967296-0", "r-42949672950-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"]
+        {
+            assert_eq!(ReceiptId::parse(other), None, "{other}");
+        }
     }
 }

@@ -1,14 +1,30 @@
 //! Which subscriptions there are, and which one a MESSAGE belongs to.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use stompede_codec::{Command, Frame, Headers, Version};
 
-use crate::{AckMode, Error};
+use super::ReceiptId;
+use super::flow::Flow;
+use super::inbox::{Bounds, Inbox, WhenFull};
+use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SubscriptionId(u64);
+pub struct SubscriptionId {
+    /// Counts subscriptions. Only who makes four billion of them may see one again, and not in its old slot.
+    number: u32,
+    slot: u32,
+}
+
+impl SubscriptionId {
+    /// Unlike any other subscription's.
+    pub(super) fn number(self) -> u32 {
+        self.number
+    }
+}
 
 /// What to subscribe to.
 #[derive(Clone, Debug)]
@@ -20,11 +36,47 @@ pub struct SubscribeRequest {
     pub id: Option<String>,
     /// How messages are acknowledged.
     pub ack: AckMode,
-    /// More headers, in this order: a selector, a durable name, a prefetch count.
+    /// More headers, in this order: a selector, a priority.
     pub headers: Headers,
     /// Whether the broker is told. If not, neither SUBSCRIBE nor UNSUBSCRIBE is sent, and the id is the destination
     /// unless set.
     pub announce: bool,
+    /// How many messages wait for the consumer before the queue is full. 256 unless set.
+    ///
+    /// In the ack modes the broker is asked to send no more unsettled ones than this, where its
+    /// [profile](BrokerProfile::prefetch_header) has a header for it and the caller has set none; then the queue cannot
+    /// fill. Whoever acknowledges every thousandth message needs a window of a thousand.
+    pub window: usize,
+    /// How many bytes wait for the consumer before the queue is full; one larger message fits all the same. 256 KiB
+    /// unless set.
+    pub queue_bytes: usize,
+    /// What happens to a message for which there is no room.
+    pub when_full: WhenFull,
+    /// Whether ACKs of ack mode client may be joined: one that waits to be written gives way to a later one, which covers
+    /// it. From STOMP 1.1 on. Off unless set.
+    pub coalesce_acks: bool,
+    /// The name of a subscription that collects messages while nobody listens; how it is asked for is up to the
+    /// broker's [profile](BrokerProfile::durable). It becomes the id too, unless one is set.
+    pub durable: Option<String>,
+    /// Renews the headers each time the subscription is made again on a new connection.
+    pub renew: Option<RenewHeaders>,
+}
+
+/// A function that renews the headers of a SUBSCRIBE.
+#[derive(Clone)]
+pub struct RenewHeaders(Arc<dyn Fn(&mut Headers) + Send + Sync>);
+
+impl RenewHeaders {
+    /// Calls `renew` with the headers that were given last. It must not block: the session waits for it.
+    pub fn new(renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(renew))
+    }
+}
+
+impl fmt::Debug for RenewHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RenewHeaders")
+    }
 }
 
 impl SubscribeRequest {
@@ -36,86 +88,305 @@ impl SubscribeRequest {
             ack: AckMode::Auto,
             headers: Headers::new(),
             announce: true,
+            window: WINDOW,
+            queue_bytes: QUEUE_BYTES,
+            when_full: WhenFull::Overflow,
+            coalesce_acks: false,
+            durable: None,
+            renew: None,
         }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let drops = matches!(self.when_full, WhenFull::DropOldest | WhenFull::DropNewest);
+        let complaint = match self {
+            Self { destination, .. } if destination.is_empty() => {
+                "a subscription needs a destination, and this one is empty"
+            }
+            Self { id: Some(id), .. } if id.is_empty() => "the id of a subscription is empty",
+            Self { durable: Some(name), .. } if name.is_empty() => {
+                "the name of a durable subscription is empty"
+            }
+            Self { window: 0, .. } => "window: a queue for no message at all would always be full",
+            Self { queue_bytes: 0, .. } => "queue_bytes: a queue of no bytes at all would always be full",
+            Self { ack, .. } if drops && *ack != AckMode::Auto => {
+                "when_full: a message that has to be acknowledged cannot be dropped; use ack mode auto"
+            }
+            Self { ack, coalesce_acks: true, .. } if *ack != AckMode::Client => {
+                "coalesce_acks: only in ack mode client does one ACK cover others"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(complaint))
+    }
+
+    fn frame(&self, wire_id: &str, profile: &BrokerProfile) -> Result<Frame, Error> {
+        let mut frame = Frame::new(Command::Subscribe)
+            .with_header("id", wire_id)
+            .with_header("destination", &self.destination)
+            .with_header("ack", self.ack.as_str());
+        if let Some(name) = profile.prefetch_header.filter(|_| self.ack != AckMode::Auto)
+            && !self.headers.contains(name)
+        {
+            frame.headers_mut().push(name, self.window.to_string());
+        }
+        frame.headers_mut().extend(&self.headers);
+        match (&self.durable, profile.durable) {
+            (None, _) => {}
+            (Some(_), Durable::ById) => {
+                frame.headers_mut().insert("durable", "true");
+                frame.headers_mut().insert("auto-delete", "false");
+            }
+            (Some(name), Durable::ByHeader(header)) => frame.headers_mut().insert(header, name),
+            (Some(_), Durable::Unsupported) => {
+                return Err(Error::invalid("nobody knows how to ask this broker for a durable subscription"));
+            }
+        }
+        Ok(frame)
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    next: u64,
+    last: u32,
     by_wire_id: HashMap<Box<str>, SubscriptionId>,
-    entries: HashMap<SubscriptionId, Entry>,
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    /// Where the last message went: the next one mostly goes there too.
+    recent: usize,
+    /// Subscriptions that keep an ACK back.
+    pending: Vec<SubscriptionId>,
+    /// Who waits for the RECEIPT of a SUBSCRIBE, on whichever connection it comes.
+    awaited: HashMap<ReceiptId, SubscriptionId>,
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
+    pub(super) id: SubscriptionId,
     wire_id: Box<str>,
-    destination: Box<str>,
-    ack: AckMode,
-    announce: bool,
+    pub(super) request: SubscribeRequest,
+    pub(super) inbox: Arc<Inbox>,
+    /// Somebody waits for the RECEIPT of its SUBSCRIBE.
+    pub(super) receipt: Option<ReceiptId>,
+    /// SUBSCRIBE was queued on the present connection.
+    on_wire: bool,
+    /// SUBSCRIBE was queued on some connection.
+    was_on_wire: bool,
+    /// Connections that were lost while this subscription alone was being made again.
+    pub(super) strikes: u8,
+    /// Messages that have come on this connection.
+    pub(super) messages: u64,
+    /// All messages up to this number have been settled by a cumulative ACK or NACK.
+    pub(super) covered: u64,
+    pending: Option<Frame>,
+    joined: usize,
 }
 
 impl Subscriptions {
-    /// Reserves an id and builds the SUBSCRIBE frame for it, if there is to be one.
+    /// Reserves an id.
     pub(super) fn add(
         &mut self,
-        request: SubscribeRequest,
-    ) -> Result<(SubscriptionId, Option<Frame>), Error> {
-        let SubscribeRequest { destination, id, ack, headers, announce } = request;
-        let id = id.or_else(|| (!announce).then(|| destination.clone()));
-        if destination.is_empty() {
-            return Err(Error::invalid("a subscription needs a destination, and this one is empty"));
+        mut request: SubscribeRequest,
+        profile: &BrokerProfile,
+        flow: &Arc<Flow>,
+    ) -> Result<SubscriptionId, Error> {
+        request.check()?;
+        if profile.is_implicit(&request.destination) {
+            request.announce = false;
         }
-        let wire_id = match id {
-            Some(id) if id.is_empty() => return Err(Error::invalid("the id of a subscription is empty")),
+        let named = request.id.as_ref().or(request.durable.as_ref());
+        let given = named.or((!request.announce).then_some(&request.destination));
+        let wire_id: Box<str> = match given {
             Some(id) if self.by_wire_id.contains_key(id.as_str()) => {
                 return Err(Error::invalid(format!("the subscription id {id:?} is in use; choose another")));
             }
-            Some(id) => id.into_boxed_str(),
+            Some(id) => id.as_str().into(),
             None => self.unused_wire_id(),
         };
-        let frame = announce.then(|| {
-            let mut frame = Frame::new(Command::Subscribe)
-                .with_header("id", &wire_id)
-                .with_header("destination", &destination)
-                .with_header("ack", ack.as_str());
-            frame.headers_mut().extend(&headers);
-            frame
-        });
-        let key = SubscriptionId(self.next);
-        self.next += 1;
-        self.by_wire_id.insert(wire_id.clone(), key);
-        let destination = destination.into_boxed_str();
-        self.entries.insert(key, Entry { wire_id, destination, ack, announce });
-        Ok((key, frame))
+        self.last = self.last.wrapping_add(1);
+        // Four billion subscriptions at once do not fit into memory, so the slot always fits.
+        let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        let id = SubscriptionId { number: self.last, slot };
+        let bounds = Bounds { messages: request.window, bytes: request.queue_bytes };
+        let settles = request.ack != AckMode::Auto;
+        let entry = Entry {
+            id,
+            wire_id: wire_id.clone(),
+            inbox: Arc::new(Inbox::new(id, bounds, request.when_full, settles, flow.clone())),
+            request,
+            receipt: None,
+            on_wire: false,
+            was_on_wire: false,
+            strikes: 0,
+            messages: 0,
+            covered: 0,
+            pending: None,
+            joined: 0,
+        };
+        self.by_wire_id.insert(wire_id, id);
+        match self.entries.get_mut(slot as usize) {
+            Some(free) => *free = Some(entry),
+            None => self.entries.push(Some(entry)),
+        }
+        Ok(id)
     }
 
-    /// Forgets a subscription and builds the UNSUBSCRIBE frame for it; `None` if there is nothing to tell.
-    pub(super) fn remove(&mut self, key: SubscriptionId) -> Option<Frame> {
-        let entry = self.entries.remove(&key)?;
+    /// The SUBSCRIBE frame for the present connection; `None` if nothing is to be said.
+    pub(super) fn frame(
+        &mut self,
+        id: SubscriptionId,
+        version: Version,
+        profile: &BrokerProfile,
+    ) -> Result<Option<Frame>, Error> {
+        let Some(entry) = self.get_mut(id) else { return Ok(None) };
+        let request = &mut entry.request;
+        if version == Version::V1_0 && request.ack == AckMode::ClientIndividual {
+            return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
+        }
+        if let Some(RenewHeaders(renew)) = request.renew.as_ref().filter(|_| entry.was_on_wire) {
+            renew(&mut request.headers);
+        }
+        // Where nothing is said, messages may have been missed all the same.
+        let frame = request.announce.then(|| request.frame(&entry.wire_id, profile)).transpose()?;
+        entry.on_wire = true;
+        entry.was_on_wire = true;
+        Ok(frame)
+    }
+
+    /// Forgets a subscription.
+    pub(super) fn remove(&mut self, id: SubscriptionId) -> Option<Entry> {
+        self.get(id)?;
+        let entry = self.entries.get_mut(id.slot as usize)?.take()?;
         self.by_wire_id.remove(&entry.wire_id);
-        entry.announce.then(|| Frame::new(Command::Unsubscribe).with_header("id", &entry.wire_id))
+        self.pending.retain(|other| *other != id);
+        entry.receipt.and_then(|receipt| self.awaited.remove(&receipt));
+        self.free.push(id.slot);
+        Some(entry)
+    }
+
+    /// Forgets all of them.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        self.by_wire_id.clear();
+        self.pending.clear();
+        self.awaited.clear();
+        self.free.clear();
+        std::mem::take(&mut self.entries).into_iter().flatten()
+    }
+
+    /// The connection is gone, and what was said on it: numbers of messages, and acknowledgements that were kept back.
+    pub(super) fn lose_connection(&mut self) {
+        self.pending.clear();
+        for entry in self.entries.iter_mut().flatten() {
+            entry.on_wire = false;
+            (entry.messages, entry.covered, entry.joined) = (0, 0, 0);
+            entry.pending = None;
+        }
+    }
+
+    /// All there are, oldest first.
+    pub(super) fn ids(&self) -> Vec<SubscriptionId> {
+        let mut ids: Vec<_> = self.iter().map(|entry| entry.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Somebody waits for the RECEIPT of this SUBSCRIBE.
+    pub(super) fn await_receipt(&mut self, id: SubscriptionId, receipt: ReceiptId) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.receipt = Some(receipt);
+            self.awaited.insert(receipt, id);
+        }
+    }
+
+    /// Nobody waits for this receipt any more. Gives the subscription that it was about.
+    pub(super) fn end_receipt(&mut self, receipt: ReceiptId) -> Option<SubscriptionId> {
+        let id = self.awaited.remove(&receipt)?;
+        if let Some(entry) = self.get_mut(id) {
+            entry.receipt = None;
+        }
+        Some(id)
+    }
+
+    /// Whether this receipt is that of a SUBSCRIBE.
+    pub(super) fn awaits(&self, receipt: ReceiptId) -> bool {
+        self.awaited.contains_key(&receipt)
+    }
+
+    /// The SUBSCRIBE with this receipt was taken out of the queue again: the broker does not know of it.
+    pub(super) fn take_back(&mut self, receipt: ReceiptId) {
+        if let Some(id) = self.awaited.get(&receipt).copied()
+            && let Some(entry) = self.get_mut(id)
+        {
+            entry.on_wire = false;
+        }
     }
 
     /// The subscription that a MESSAGE belongs to.
-    pub(super) fn route(&self, version: Version, message: &Frame) -> Option<SubscriptionId> {
-        if let Some(wire_id) = message.header("subscription") {
-            return self.by_wire_id.get(&*wire_id).copied();
-        }
-        if version > Version::V1_0 {
+    pub(super) fn route(&mut self, version: Version, message: &Frame) -> Option<&mut Entry> {
+        let slot = if let Some(wire_id) = message.header("subscription") {
+            match self.entries.get(self.recent) {
+                Some(Some(entry)) if *entry.wire_id == *wire_id => self.recent,
+                _ => self.by_wire_id.get(&*wire_id)?.slot as usize,
+            }
+        } else if version == Version::V1_0 {
+            // Some 1.0 servers leave the id out even where one was given; the destination has to do.
+            let destination = message.header("destination")?;
+            let matches = self.iter().filter(|entry| *entry.request.destination == *destination);
+            matches.map(|entry| entry.id).min()?.slot as usize
+        } else {
             return None;
-        }
-        // Some 1.0 servers leave the id out even where one was given; the destination has to do.
-        let destination = message.header("destination")?;
-        self.entries.iter().filter(|(_, entry)| *entry.destination == *destination).map(|(key, _)| *key).min()
+        };
+        self.recent = slot;
+        self.entries.get_mut(slot)?.as_mut()
     }
 
-    pub(super) fn ack_mode(&self, key: SubscriptionId) -> Option<AckMode> {
-        self.entries.get(&key).map(|entry| entry.ack)
+    pub(super) fn get(&self, id: SubscriptionId) -> Option<&Entry> {
+        self.entries.get(id.slot as usize)?.as_ref().filter(|entry| entry.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.slot as usize)?.as_mut().filter(|entry| entry.id == id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    /// Keeps an ACK back in place of the one that is kept; `true` once so many were joined that it should go.
+    pub(super) fn put_pending(&mut self, id: SubscriptionId, frame: Frame) -> bool {
+        let Some(entry) = self.get_mut(id) else { return false };
+        let first = entry.pending.replace(frame).is_none();
+        entry.joined += 1;
+        let due = entry.joined * 2 >= entry.request.window;
+        if first {
+            self.pending.push(id);
+        }
+        due
+    }
+
+    /// The ACK that a subscription keeps back.
+    pub(super) fn take_pending(&mut self, id: SubscriptionId) -> Option<Frame> {
+        let entry = self.get_mut(id)?;
+        entry.joined = 0;
+        entry.pending.take()
+    }
+
+    /// The next ACK that any subscription keeps back.
+    pub(super) fn next_pending(&mut self) -> Option<Frame> {
+        while let Some(id) = self.pending.pop() {
+            if let Some(frame) = self.take_pending(id) {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     fn unused_wire_id(&self) -> Box<str> {
-        let mut number = self.next;
+        let mut number = u64::from(self.last);
         loop {
             let id = format!("sub-{number}");
             if !self.by_wire_id.contains_key(id.as_str()) {
@@ -125,3 +396,22 @@ impl Subscriptions {
         }
     }
 }
+
+impl Entry {
+    /// The UNSUBSCRIBE frame; `None` if there is nobody to tell.
+    pub(super) fn unsubscribe_frame(&self) -> Option<Frame> {
+        let told = self.request.announce && self.on_wire;
+        told.then(|| Frame::new(Command::Unsubscribe).with_header("id", &self.wire_id))
+    }
+
+    /// Whether messages may have been missed before the present connection.
+    pub(super) fn was_on_wire(&self) -> bool {
+        self.was_on_wire
+    }
+}
+
+/// Messages in the queue of one subscription. More bring no speed, they only make memory grow.
+const WINDOW: usize = 256;
+
+/// Bytes in the queue of one subscription.
+const QUEUE_BYTES: usize = 256 * 1024;

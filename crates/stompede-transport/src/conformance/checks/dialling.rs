@@ -10,8 +10,8 @@ use crate::conformance::rig::{Rig, Stop, both, failed, same_bytes};
 const A_WHILE: Duration = Duration::from_millis(60);
 
 pub(super) async fn dialling_is_lazy(rig: &Rig<'_>) -> Result<(), Stop> {
-    let attempt = rig.connector.connect(rig.endpoint.clone());
-    let accepted = rig.peek(A_WHILE, (rig.accept)()).await;
+    let attempt = rig.suite.connector.connect(rig.suite.endpoint.clone());
+    let accepted = rig.clock.limit(A_WHILE, (rig.suite.accept)()).await;
     drop(attempt);
     match accepted {
         None => Ok(()),
@@ -23,7 +23,7 @@ pub(super) async fn dialling_is_lazy(rig: &Rig<'_>) -> Result<(), Stop> {
 }
 
 pub(super) async fn a_dropped_dial_stops(rig: &Rig<'_>) -> Result<(), Stop> {
-    let mut attempt = rig.connector.connect(rig.endpoint.clone());
+    let mut attempt = rig.suite.connector.connect(rig.suite.endpoint.clone());
     poll_fn(|cx| {
         // Ready already, or under way: either is dropped.
         let _ = attempt.as_mut().poll(cx);
@@ -32,13 +32,13 @@ pub(super) async fn a_dropped_dial_stops(rig: &Rig<'_>) -> Result<(), Stop> {
     .await;
     drop(attempt);
     // A connection may have come about below; then it has to end.
-    let Some(Ok(peer)) = rig.peek(A_WHILE, (rig.accept)()).await else { return Ok(()) };
+    let Some(Ok(peer)) = rig.clock.limit(A_WHILE, (rig.suite.accept)()).await else { return Ok(()) };
     let mut far = Far::new(peer, rig.patience());
     match far.recv().await {
         Ok(_) => Ok(()),
         Err(_) => Err(failed(format!(
             "the future was dropped, and the connection was still there {:?} later",
-            rig.patience
+            rig.suite.patience
         ))),
     }
 }

@@ -36,9 +36,7 @@ pub(super) async fn what_came_before_a_close_is_not_lost(rig: &Rig<'_>) -> Resul
 
 pub(super) async fn a_close_is_an_orderly_end(rig: &Rig<'_>) -> Result<(), Stop> {
     let (mut line, mut far) = rig.dial().await?;
-    if line.poll_recv()?.is_ready() {
-        return Err(failed("poll_recv was ready although nothing had been sent"));
-    }
+    line.poll_silence()?;
     far.close().await?;
     match line.recv().await? {
         None => Ok(()),
@@ -137,10 +135,8 @@ pub(super) async fn what_has_arrived_is_read_after_a_failed_write(rig: &Rig<'_>)
     rig.clock.sleep(A_MOMENT).await;
     far.reset()?;
     fail_writing(rig, &mut line).await?;
-    let received = line.collect(bytes.len()).await.map_err(|stop| match stop {
-        Stop::Failed(what) => failed(format!("after a write had failed: {what}")),
-        skipped => skipped,
-    })?;
+    let received = line.collect(bytes.len()).await;
+    let received = received.map_err(|stop| stop.during("after a write had failed"))?;
     same_bytes(&received, &bytes, "the transport")
 }
 
@@ -149,22 +145,13 @@ pub(super) async fn closing_flushes_and_ends_the_sending_side(rig: &Rig<'_>) -> 
     let items = assorted();
     let expected = bytes_of(&items);
     let closing = async {
-        for item in items {
-            line.feed(item).await?;
-        }
+        line.feed_all(items).await?;
         works("poll_close", line.close().await?)
     };
     let hearing = async {
         let received = far.collect(expected.len()).await?;
-        match far.recv().await? {
-            None => Ok(received),
-            Some(Ok(more)) => {
-                Err(failed(format!("the peer received {} bytes that nobody had sent", more.len())))
-            }
-            Some(Err(error)) => {
-                Err(failed(format!("the transport closed, and to the peer it was no orderly end: {error}")))
-            }
-        }
+        far.hear_end().await?;
+        Ok(received)
     };
     let ((), received) = both(closing, hearing).await?;
     same_bytes(&received, &expected, "the peer")
@@ -173,11 +160,7 @@ pub(super) async fn closing_flushes_and_ends_the_sending_side(rig: &Rig<'_>) -> 
 pub(super) async fn the_peers_goodbye_ends_a_closed_connection(rig: &Rig<'_>) -> Result<(), Stop> {
     let (mut line, mut far) = rig.dial().await?;
     let hearing = async {
-        if let Some(other) = far.recv().await? {
-            return Err(failed(format!(
-                "the transport closed, and to the peer it was no orderly end: {other:?}"
-            )));
-        }
+        far.hear_end().await?;
         far.close().await
     };
     let closing = async { works("poll_close", line.close().await?) };
@@ -187,18 +170,14 @@ pub(super) async fn the_peers_goodbye_ends_a_closed_connection(rig: &Rig<'_>) ->
 }
 
 pub(super) async fn a_closed_side_still_receives(rig: &Rig<'_>) -> Result<(), Stop> {
-    if !rig.half_close {
+    if !rig.suite.half_close {
         return Err(Stop::Skipped("this is not said to close by halves; see Suite::half_close"));
     }
     let (mut line, mut far) = rig.dial().await?;
     works("poll_close", line.close().await?)?;
     let bytes = split(84, 100_000).into_bytes();
     let answering = async {
-        if let Some(other) = far.recv().await? {
-            return Err(failed(format!(
-                "the transport closed, and to the peer it was no orderly end: {other:?}"
-            )));
-        }
+        far.hear_end().await?;
         far.send(bytes.clone()).await?;
         far.close().await
     };
@@ -220,14 +199,14 @@ pub(super) async fn dropping_closes_at_once(rig: &Rig<'_>) -> Result<(), Stop> {
         }
         Err(_) => Err(failed(format!(
             "the transport was dropped, and the peer saw no end within {:?}",
-            rig.patience
+            rig.suite.patience
         ))),
     }
 }
 
 /// Writes to a peer that is gone until that is noticed.
 async fn fail_writing(rig: &Rig<'_>, line: &mut Line<'_>) -> Result<TransportError, Stop> {
-    let deadline = rig.clock.after(rig.patience);
+    let deadline = rig.clock.after(rig.suite.patience);
     for seed in 0.. {
         if let Err(error) = line.ready().await? {
             return Ok(error);

@@ -33,10 +33,8 @@ pub(super) async fn reading_goes_on_while_a_write_is_blocked(rig: &Rig<'_>) -> R
     for seed in 0..3 {
         let bytes = split(seed, 1000).into_bytes();
         far.send(bytes.clone()).await?;
-        let received = line.collect(bytes.len()).await.map_err(|stop| match stop {
-            Stop::Failed(what) => failed(format!("while a write was blocked: {what}")),
-            skipped => skipped,
-        })?;
+        let received = line.collect(bytes.len()).await;
+        let received = received.map_err(|stop| stop.during("while a write was blocked"))?;
         same_bytes(&received, &bytes, "the transport")?;
         // It goes on being asked, as a driver does.
         let _ = (line.poll_ready()?, line.poll_flush()?);
@@ -60,17 +58,15 @@ pub(super) async fn each_side_has_a_waker_of_its_own(rig: &Rig<'_>) -> Result<()
         let (reading, writing) = (line.reading.clone(), line.writing.clone());
         let bytes = split(60, 100).into_bytes();
         far.send(bytes.clone()).await?;
-        if !line.woken(&reading, rig.patience).await {
+        if !line.woken(&[&reading], rig.suite.patience).await {
             return Err(failed(
                 "a reader was not woken by what arrived because a writer was waiting as well",
             ));
         }
         line.collect(bytes.len()).await?;
-        if line.poll_recv()?.is_ready() {
-            return Err(failed("poll_recv was ready although nothing had been sent"));
-        }
+        line.poll_silence()?;
         let resuming = async {
-            if !line.woken(&writing, rig.patience).await {
+            if !line.woken(&[&writing], rig.suite.patience).await {
                 return Err(failed(
                     "a blocked writer was not woken by the peer's reading because a reader was waiting as well",
                 ));
@@ -115,13 +111,17 @@ async fn fill(rig: &Rig<'_>, line: &mut Line<'_>) -> Result<Vec<u8>, Stop> {
                 works("start_send", line.start_send(item)?)?;
                 (seed, in_vain) = (seed + 1, 0);
             }
-            // A transport that wakes itself all the time is blocked all the same.
-            Poll::Pending if in_vain > 10 * MAX_WAKES || !line.woken(&writing, A_WHILE).await => {
-                return Ok(sent);
+            Poll::Pending => {
+                // One that was pending after it had written may have room now. One that is woken all the time is
+                // blocked all the same.
+                let woken = line.woken(&[&writing], A_WHILE).await;
+                if in_vain > 10 * MAX_WAKES || !woken && line.poll_ready()?.is_pending() {
+                    return Ok(sent);
+                }
+                in_vain += 1;
             }
-            Poll::Pending => in_vain += 1,
         }
-        if sent.len() > rig.max_buffered {
+        if sent.len() > rig.suite.max_buffered {
             return Err(failed(format!(
                 "poll_ready was still ready after {} bytes that the peer had not read",
                 sent.len()
@@ -136,19 +136,17 @@ async fn stay_quiet(rig: &Rig<'_>, line: &mut Line<'_>, how: &str) -> Result<(),
     let (reading, writing) = (line.reading.clone(), line.writing.clone());
     let watching = async {
         loop {
-            if line.poll_recv()?.is_ready() {
-                return Err(failed("poll_recv was ready although nothing had been sent"));
-            }
+            line.poll_silence()?;
             // Ready or not: what is blocked stays so, and what is not has nothing to do.
             let _ = (line.poll_ready()?, line.poll_flush()?);
             let wakes = line.reading.wakes() - before.0 + line.writing.wakes() - before.1;
             // By then it is plain, and whoever is always woken never lets others have their turn.
-            if wakes > 10 * MAX_WAKES || !line.either_woken(A_WHILE).await {
+            if wakes > 10 * MAX_WAKES || !line.woken(&[&reading, &writing], A_WHILE).await {
                 return Ok(());
             }
         }
     };
-    rig.peek(A_WHILE, watching).await.unwrap_or(Ok(()))?;
+    rig.clock.limit(A_WHILE, watching).await.unwrap_or(Ok(()))?;
     let wakes = (reading.wakes() - before.0, writing.wakes() - before.1);
     if wakes.0 > MAX_WAKES || wakes.1 > MAX_WAKES {
         return Err(failed(format!(

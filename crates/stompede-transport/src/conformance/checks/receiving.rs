@@ -10,31 +10,17 @@ const SIZES: [usize; 10] = [1, 2, 1, 40, 3, 200, 7, 1, 4000, 20_000];
 pub(super) async fn chunks_are_never_empty(rig: &Rig<'_>) -> Result<(), Stop> {
     let (mut line, mut far) = rig.dial().await?;
     let bytes = Bytes::from(bytes_of(&assorted()));
-    let mut received = 0;
-    let reading = async {
-        while received < bytes.len() {
-            match line.recv().await? {
-                Some(Ok(chunk)) if chunk.is_empty() => {
-                    return Err(failed(format!("an empty chunk came after {received} bytes")));
-                }
-                Some(Ok(chunk)) => received += chunk.len(),
-                end => return Err(failed(format!("the connection ended after {received} bytes: {end:?}"))),
-            }
-        }
-        Ok(())
-    };
-    both(reading, send_all(&mut far, cut(&bytes, &SIZES))).await?;
+    // Whether they are the right bytes is for the next check.
+    both(line.collect(bytes.len()), send_all(&mut far, cut(&bytes, &SIZES))).await?;
     Ok(())
 }
 
 pub(super) async fn bytes_arrive_in_order_however_they_were_cut(rig: &Rig<'_>) -> Result<(), Stop> {
-    for sizes in [&SIZES[..], &[1], &[usize::MAX]] {
+    let bytes = Bytes::from(bytes_of(&assorted()));
+    // Byte by byte, a part of it is enough.
+    for (len, sizes) in [(bytes.len(), &SIZES[..]), (300, &[1]), (bytes.len(), &[usize::MAX])] {
         let (mut line, mut far) = rig.dial().await?;
-        // Byte by byte, a part of it is enough.
-        let len = if sizes == [1] { 300 } else { usize::MAX };
-        let bytes = bytes_of(&assorted());
-        let bytes = Bytes::from(bytes).slice(..len.min(bytes_of(&assorted()).len()));
-        transfer(&mut line, &mut far, &bytes, sizes).await?;
+        transfer(&mut line, &mut far, &bytes.slice(..len), sizes).await?;
     }
     Ok(())
 }
@@ -47,13 +33,11 @@ pub(super) async fn much_arrives_whole(rig: &Rig<'_>) -> Result<(), Stop> {
 pub(super) async fn a_waiting_reader_is_woken(rig: &Rig<'_>) -> Result<(), Stop> {
     let (mut line, mut far) = rig.dial().await?;
     for seed in 0..5 {
-        if line.poll_recv()?.is_ready() {
-            return Err(failed("poll_recv was ready although nothing had been sent"));
-        }
+        line.poll_silence()?;
         let bytes = split(seed, 10).into_bytes();
         far.send(bytes.clone()).await?;
         let reading = line.reading.clone();
-        if !line.woken(&reading, rig.patience).await {
+        if !line.woken(&[&reading], rig.suite.patience).await {
             return Err(failed("poll_recv was pending, bytes arrived, and its waker was never woken"));
         }
         same_bytes(&line.collect(bytes.len()).await?, &bytes, "the transport")?;

@@ -16,18 +16,12 @@ pub(super) async fn each_item_arrives_as_it_was_encoded(rig: &Rig<'_>) -> Result
 }
 
 pub(super) async fn an_item_is_one_message(rig: &Rig<'_>) -> Result<(), Stop> {
-    if !rig.messages {
+    if !rig.suite.messages {
         return Err(Stop::Skipped("this is not said to be a message transport; see Suite::messages"));
     }
     let (mut line, mut far) = rig.dial().await?;
     let items = assorted();
-    let sending = async {
-        for item in &items {
-            line.feed(item.clone()).await?;
-        }
-        works("poll_flush", line.flush().await?)
-    };
-    let ((), chunks) = both(sending, far.chunks(bytes_of(&items).len())).await?;
+    let ((), chunks) = both(line.send_all(items.clone()), far.chunks(bytes_of(&items).len())).await?;
     let sent: Vec<usize> = items.iter().map(Buf::remaining).collect();
     let received: Vec<usize> = chunks.iter().map(bytes::Bytes::len).collect();
     if sent != received {
@@ -60,13 +54,7 @@ pub(super) async fn many_items_need_one_flush(rig: &Rig<'_>) -> Result<(), Stop>
         })
         .collect();
     let expected = bytes_of(&items);
-    let sending = async {
-        for item in items {
-            line.feed(item).await?;
-        }
-        works("poll_flush", line.flush().await?)
-    };
-    let ((), received) = both(sending, far.collect(expected.len())).await?;
+    let ((), received) = both(line.send_all(items), far.collect(expected.len())).await?;
     same_bytes(&received, &expected, "the peer")
 }
 
@@ -75,14 +63,8 @@ pub(super) async fn what_was_flushed_needs_nothing_more(rig: &Rig<'_>) -> Result
         let (mut line, mut far) = rig.dial().await?;
         let items = [Outbound::heart_beat(), split(40, body), whole(41, body)];
         let expected = bytes_of(&items);
-        let sending = async {
-            for item in items {
-                line.feed(item).await?;
-            }
-            works("poll_flush", line.flush().await?)
-        };
         // From the end of the flush on, the transport is not asked again.
-        let ((), received) = both(sending, far.collect(expected.len())).await?;
+        let ((), received) = both(line.send_all(items), far.collect(expected.len())).await?;
         same_bytes(&received, &expected, "the peer")?;
     }
     Ok(())

@@ -1,0 +1,218 @@
+//! Acknowledging: in the form that each version wants, once, and never waiting.
+
+use std::time::Instant;
+
+use stompede_codec::{Command, Encoder, Frame, Version};
+
+use super::flow::ACK_BYTES;
+use super::planted::planted;
+use super::{Machine, Phase, ReceiptId, SubscriptionId, TransactionId};
+use crate::protocol::Event;
+use crate::protocol::Output;
+use crate::protocol::connection::{Connection, Goodbye, State};
+use crate::{AckMode, Error, ErrorKind};
+
+/// The right to acknowledge one message: which one it was, and on which connection it came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ticket {
+    pub(super) subscription: SubscriptionId,
+    pub(super) epoch: u64,
+    /// Counts the messages of the subscription on this connection, from one on.
+    pub(super) number: u64,
+    /// Bytes that the message is counted with in a queue.
+    pub(super) cost: u32,
+}
+
+/// How a message is settled.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Settle {
+    /// ACK if true, else NACK.
+    pub accept: bool,
+    /// As part of this transaction.
+    pub transaction: Option<TransactionId>,
+    /// Whether a RECEIPT is asked for.
+    pub receipt: bool,
+    /// Until when the RECEIPT is awaited; `None`: as long as the connection lives.
+    pub deadline: Option<Instant>,
+}
+
+impl Settle {
+    /// Plainly ACK, or NACK.
+    pub fn new(accept: bool) -> Self {
+        Self { accept, transaction: None, receipt: false, deadline: None }
+    }
+}
+
+impl Ticket {
+    /// Which subscription the message came for.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    pub(super) fn cost(&self) -> usize {
+        self.cost as usize
+    }
+}
+
+impl Machine {
+    /// Queues ACK or NACK for `message`. Its place in the queue was reserved when it was handed out. Does nothing for a
+    /// broker that [does not know them](crate::BrokerProfile::acknowledges).
+    ///
+    /// # Errors
+    /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone,
+    /// [`ErrorKind::AlreadySettled`] if an ACK or NACK of a later message covered it (ack mode client, from STOMP 1.1
+    /// on), [`ErrorKind::Protocol`] if the message lacks what an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK
+    /// in STOMP 1.0, [`ErrorKind::TransactionEnded`] if the transaction is not open. Then nothing was queued.
+    pub fn settle(
+        &mut self,
+        ticket: &Ticket,
+        message: &Frame,
+        how: Settle,
+    ) -> Result<Option<ReceiptId>, Error> {
+        let version = self.settling_version(ticket)?;
+        if !self.profile.acknowledges {
+            return Ok(None);
+        }
+        let Some(entry) = self.subscriptions.get(ticket.subscription) else {
+            return Err(stale("the subscription that delivered this message is gone"));
+        };
+        let cumulative = entry.request.ack == AckMode::Client && version > Version::V1_0;
+        if cumulative && ticket.number <= entry.covered {
+            let text =
+                "a later message of the subscription was settled, which in ack mode client covers this one";
+            return Err(Error::new(ErrorKind::AlreadySettled, text));
+        }
+        let mut frame = settling_frame(version, message, how.accept)?;
+        if let Some(transaction) = how.transaction {
+            frame
+                .headers_mut()
+                .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
+        }
+        let plain = how.accept && how.transaction.is_none() && !how.receipt;
+        if plain && cumulative && entry.request.coalesce_acks {
+            self.coalesce(ticket, frame);
+            return Ok(None);
+        }
+        if cumulative && how.accept && how.transaction.is_none() {
+            // It covers what waits, and more.
+            self.subscriptions.take_pending(ticket.subscription);
+        }
+        self.push_pending_acks()?;
+        let receipt = how.receipt.then(|| self.receipts.open(how.deadline));
+        if let Some(receipt) = receipt {
+            frame.headers_mut().push("receipt", receipt.text().as_str());
+        }
+        if let Err(error) = self.push_ack(version, &frame, receipt) {
+            receipt.into_iter().for_each(|receipt| self.receipts.forget(receipt));
+            return Err(error);
+        }
+        match how.transaction {
+            // What it covers is settled only by COMMIT.
+            Some(transaction) if cumulative => self.transactions.note_cover(transaction, ticket),
+            Some(_) => {}
+            None => self.cover(ticket),
+        }
+        Ok(receipt)
+    }
+
+    /// A message was dropped without having been settled.
+    pub fn note_unsettled(&mut self, ticket: &Ticket) {
+        if ticket.epoch == self.epoch {
+            self.note_discarded(ticket.subscription, 1);
+        }
+    }
+
+    /// So many messages of a subscription were thrown away, or taken out and dropped, without having been settled.
+    pub fn note_discarded(&mut self, subscription: SubscriptionId, messages: usize) {
+        if messages > 0 && self.connected().is_some() {
+            self.outputs.push_back(Output::Event(Event::Unsettled { subscription, messages }));
+        }
+    }
+
+    /// Marks everything up to this message as settled.
+    pub(super) fn cover(&mut self, ticket: &Ticket) {
+        if let Some(entry) = self.subscriptions.get_mut(ticket.subscription)
+            && ticket.epoch == self.epoch
+        {
+            entry.covered = entry.covered.max(ticket.number);
+        }
+    }
+
+    /// Queues the acknowledgements that were kept back to be joined with later ones.
+    pub(super) fn push_pending_acks(&mut self) -> Result<(), Error> {
+        while let Some(frame) = self.subscriptions.next_pending() {
+            let Some(version) = self.version() else { return Ok(()) };
+            self.push_ack(version, &frame, None)?;
+        }
+        Ok(())
+    }
+
+    /// An acknowledgement has left the queue.
+    pub(super) fn on_ack_taken(&mut self) {
+        if self.flow.acks_full() && self.transmit.ack_bytes() <= ACK_BYTES / 2 {
+            self.flow.set_acks_full(false);
+            let (wakers, subscriptions) = (&mut self.wakers, &self.subscriptions);
+            subscriptions.iter().for_each(|entry| wakers.extend(entry.inbox.acks_flow()));
+        }
+    }
+
+    /// Keeps an ACK back, in place of an earlier one of the same subscription.
+    fn coalesce(&mut self, ticket: &Ticket, frame: Frame) {
+        self.cover(ticket);
+        let due = self.subscriptions.put_pending(ticket.subscription, frame);
+        // The broker's prefetch must not run dry meanwhile.
+        if due && let Err(error) = self.push_pending_acks() {
+            self.fail(error);
+        }
+    }
+
+    fn push_ack(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
+        self.transmit.push_ack(Encoder::new(version), frame, receipt)?;
+        if self.transmit.ack_bytes() >= ACK_BYTES {
+            self.flow.set_acks_full(true);
+        }
+        Ok(())
+    }
+
+    /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
+    fn settling_version(&self, ticket: &Ticket) -> Result<Version, Error> {
+        match &self.phase {
+            _ if ticket.epoch != self.epoch && !planted!(self, SettleStaleAck) => {
+                Err(stale("the connection that delivered this message is gone"))
+            }
+            Phase::Connected(Connection {
+                state: State::Open { peer, goodbye: Goodbye::Waiting { .. } },
+                ..
+            }) => Ok(peer.version()),
+            Phase::Connected(_) => self.open_version(),
+            _ => Err(stale("the connection that delivered this message is gone")),
+        }
+    }
+}
+
+/// ACK or NACK (STOMP 1.2, section ACK): `id` repeats the `ack` header; 1.1 names message and subscription; 1.0 the
+/// message.
+fn settling_frame(version: Version, message: &Frame, accept: bool) -> Result<Frame, Error> {
+    let mut frame = Frame::new(if accept { Command::Ack } else { Command::Nack });
+    if !accept && version == Version::V1_0 {
+        return Err(Error::new(ErrorKind::Unencodable, "STOMP 1.0 has no NACK; leave the message unsettled"));
+    }
+    let (names, rename): (&[&str], _) = match version {
+        Version::V1_2 => (&["ack"], Some("id")),
+        Version::V1_1 => (&["message-id", "subscription"], None),
+        Version::V1_0 => (&["message-id"], None),
+    };
+    for name in names {
+        let Some(value) = message.header(name) else {
+            let text = format!("the broker sent no {name} header, so there is nothing to acknowledge");
+            return Err(Error::new(ErrorKind::Protocol, text));
+        };
+        frame.headers_mut().push(rename.unwrap_or(name), value);
+    }
+    Ok(frame)
+}
+
+fn stale(what: &str) -> Error {
+    Error::new(ErrorKind::StaleAck, format!("{what}; the broker will deliver it again"))
+}

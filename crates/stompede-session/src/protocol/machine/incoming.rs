@@ -1,0 +1,243 @@
+//! What arrives: frames to their subscriptions and waiters, and when to stop reading.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use stompede_codec::Frame;
+
+use super::flow::{HOLD, Stall};
+use super::inbox::{Arrival, Chunk, Pushed};
+use super::planted::planted;
+use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
+use crate::protocol::connection::{Connection, Goodbye, Signal, State};
+use crate::protocol::{Event, Output};
+use crate::{AckMode, Error, ErrorKind};
+
+impl Machine {
+    pub(super) fn on_received(&mut self, now: Instant, bytes: Bytes) {
+        self.on_taken(now);
+        self.chunk = Chunk { number: self.chunk.number + 1, len: bytes.len() };
+        let Phase::Connected(connection) = &mut self.phase else { return };
+        let (gap, late) = connection.receive(now, bytes);
+        self.gap = gap;
+        if late {
+            self.outputs.push_back(Output::Event(Event::HeartBeatLate { gap }));
+        }
+    }
+
+    /// Reading goes on if consumers have taken enough.
+    pub(super) fn on_taken(&mut self, now: Instant) {
+        self.now = Some(now);
+        if !self.flow.is_reading() {
+            return;
+        }
+        self.hold_until = None;
+        if let Some(stall) = self.stall.take() {
+            if let Phase::Connected(connection) = &mut self.phase {
+                connection.pulse.resume(now);
+            }
+            let after = now.saturating_duration_since(stall.since);
+            self.outputs.push_back(Output::Event(Event::Resumed { after }));
+        }
+    }
+
+    /// Decodes some of what has been received; `false` if there is nothing more.
+    pub(super) fn decode(&mut self) -> bool {
+        for _ in 0..STAGE {
+            let (Phase::Connected(connection), Some(now)) = (&mut self.phase, self.now) else { return false };
+            match connection.next_signal(&self.config, now) {
+                Some(Signal::Message(frame, size)) => self.on_message(frame, size),
+                Some(signal) => {
+                    self.hand_over();
+                    self.on_signal(signal);
+                    return true;
+                }
+                None => {
+                    let staged = !self.stage.is_empty();
+                    self.hand_over();
+                    self.stall_if_full(now);
+                    return staged;
+                }
+            }
+        }
+        self.hand_over();
+        true
+    }
+
+    /// Ends a moment of holding that was not used, and the waits of those who need what is not read.
+    pub(super) fn judge_flow(&mut self, now: Instant) {
+        if self.hold_until.is_some_and(|until| until <= now) {
+            self.hold_until = None;
+            self.flow.release();
+        }
+        self.on_taken(now);
+        let Some(stall) = &mut self.stall else { return };
+        if stall.judge_at.is_none_or(|at| at > now) {
+            return;
+        }
+        stall.judge_at = now.checked_add(self.config.stall_timeout);
+        for (id, written) in self.receipts.awaited_ids() {
+            self.give_up_receipt(id, written, stalled());
+        }
+        if let Phase::Connected(Connection { state: State::Open { goodbye, .. }, .. }) = &self.phase
+            && !matches!(goodbye, Goodbye::Unsaid)
+        {
+            self.fail(stalled());
+        }
+    }
+
+    fn on_message(&mut self, frame: Frame, size: usize) {
+        let epoch = self.epoch;
+        let Some(version) = self.version() else { return };
+        let Some(entry) = self.subscriptions.route(version, &frame) else {
+            self.hand_over();
+            return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
+        };
+        entry.messages += 1;
+        let cost = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
+        let ticket = Ticket { subscription: entry.id, epoch, number: entry.messages, cost };
+        if self.stage.first().is_some_and(|staged| staged.ticket.subscription != ticket.subscription) {
+            self.hand_over();
+        }
+        self.stage.push(Arrival { frame, ticket });
+    }
+
+    /// Nothing holds reading up any more: what did belonged to a connection that is gone.
+    pub(super) fn read_on(&mut self) {
+        (self.stall, self.hold_until) = (None, None);
+        self.flow.read_on();
+        self.flow.set_acks_full(false);
+        let (wakers, subscriptions) = (&mut self.wakers, &self.subscriptions);
+        subscriptions.iter().for_each(|entry| wakers.extend(entry.inbox.acks_flow()));
+    }
+
+    /// Hands the staged messages to their subscription.
+    fn hand_over(&mut self) {
+        let Some(first) = self.stage.first() else { return };
+        let (subscription, messages) = (first.ticket.subscription, self.stage.len());
+        let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
+        let settles = entry.request.ack != AckMode::Auto;
+        let pushed = entry.inbox.push(&mut self.stage, self.chunk);
+        let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
+        self.wakers.extend(waker);
+        if filled {
+            self.hold_until = self.now.and_then(|now| now.checked_add(HOLD));
+        }
+        if messages > refused {
+            let messages = messages - refused;
+            self.outputs.push_back(Output::Event(Event::Delivered { subscription, messages }));
+        }
+        if settles {
+            self.note_discarded(subscription, refused);
+        }
+        if dropped > 0 {
+            self.outputs.push_back(Output::Event(Event::Dropped { subscription, messages: dropped }));
+        }
+        if let Some(cause) = overflowed {
+            self.drop_overflowed(subscription, cause);
+        }
+    }
+
+    /// The broker is told that a subscription has ended because its queue was full.
+    fn drop_overflowed(&mut self, subscription: SubscriptionId, cause: Error) {
+        let told = self.unsubscribe(subscription);
+        self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription, cause }));
+        if let Err(error) = told {
+            self.fail(error);
+        }
+    }
+
+    /// Stops reading if nothing more can be held.
+    fn stall_if_full(&mut self, now: Instant) {
+        if self.stall.is_some() || self.connected().is_none() || !self.flow.stall_if_full() {
+            return;
+        }
+        let fullest = self.subscriptions.iter().max_by_key(|entry| entry.inbox.overflow_bytes());
+        let Some(subscription) = fullest.map(|entry| entry.id) else { return };
+        if let Phase::Connected(connection) = &mut self.phase {
+            connection.pulse.suspend();
+        }
+        self.hold_until = None;
+        self.stall = Some(Stall { since: now, judge_at: now.checked_add(self.config.stall_timeout) });
+        self.outputs.push_back(Output::Event(Event::Stalled { subscription, bytes: self.flow.overflow() }));
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Connected(peer) => self.on_connected(peer),
+            Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
+            Signal::Message(frame, size) => self.on_message(frame, size),
+            Signal::Receipt(frame) => self.on_receipt(&frame),
+            Signal::Error(frame) => self.on_error(frame.detach()),
+            Signal::Failed(error) => {
+                if let Some(frame) = error.frame() {
+                    self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
+                }
+                self.fail(error);
+            }
+        }
+    }
+
+    fn on_receipt(&mut self, frame: &Frame) {
+        let Some(id) = frame.header("receipt-id") else {
+            return self
+                .fail(Error::new(ErrorKind::Protocol, "the broker sent a RECEIPT without receipt-id"));
+        };
+        let name = ReceiptName::read(&id);
+        if let ReceiptName::Ours(id) = name {
+            if !planted!(self, ResendAfterConfirm) {
+                self.backlog.remove(id);
+            }
+            self.subscriptions.end_receipt(id);
+            self.receipts.resolve(id, Outcome::Confirmed);
+        }
+        self.outputs.push_back(Output::Event(Event::Receipt(name)));
+        self.restore_on_receipt(&id);
+        match &self.phase {
+            Phase::Connected(Connection {
+                state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
+                ..
+            }) if **receipt == *id => {
+                let until = self.now.and_then(|now| now.checked_add(CLOSE_GRACE));
+                self.phase = Phase::Closing { until };
+                self.outputs.push_back(Output::Close);
+            }
+            _ => self.continue_goodbye(),
+        }
+    }
+
+    /// An ERROR ends the connection, whatever the broker does with its socket, and no receipt counts after it.
+    fn on_error(&mut self, frame: Frame) {
+        self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
+        let name = frame.header("receipt-id").map(String::from);
+        let error = Error::from_frame(ErrorKind::BrokerError, "the broker sent ERROR", frame);
+        if let Some(id) = name.as_deref().and_then(ReceiptId::parse) {
+            self.backlog.remove(id);
+            if let Some(subscription) = self.subscriptions.end_receipt(id) {
+                self.end_subscription(subscription, error.clone());
+            }
+            self.receipts.resolve(id, Outcome::Rejected(error.clone()));
+        }
+        self.restore_on_error(name.as_deref(), &error);
+        self.fail(error);
+    }
+}
+
+/// Reading has stopped because a consumer does not take its messages, so what is awaited cannot be seen.
+pub(super) fn stalled() -> Error {
+    Error::new(
+        ErrorKind::Stalled,
+        "reading has stopped because a consumer does not take its messages; what is awaited may have come",
+    )
+}
+
+/// Messages that are handed over together, at most. More bring no speed; what others wait for comes sooner with less.
+const STAGE: usize = 64;
+
+/// What a message takes in a queue besides its bytes on the wire.
+const OVERHEAD: usize = size_of::<super::Delivery>();
+
+/// How long an orderly end waits for the peer's own close.
+///
+/// By then the broker has confirmed DISCONNECT; the rest is courtesy, and courtesy needs no more than a round trip.
+const CLOSE_GRACE: std::time::Duration = std::time::Duration::from_secs(1);

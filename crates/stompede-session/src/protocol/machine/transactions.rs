@@ -1,0 +1,158 @@
+//! Transactions of a connection. They die with it: what was sent in one is then as if it had not been.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use stompede_codec::Frame;
+
+use super::{Machine, ReceiptId, SubscriptionId, Ticket};
+use crate::{Error, ErrorKind};
+
+/// Names one transaction of one session; never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TransactionId(u64);
+
+/// The open transactions.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    last: u64,
+    open: HashMap<TransactionId, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    epoch: u64,
+    /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
+    covers: Vec<Ticket>,
+    fate: Fate,
+}
+
+/// Whether a transaction has been aborted, for whoever acknowledged something in it.
+#[derive(Clone, Debug, Default)]
+pub struct Fate(Arc<AtomicBool>);
+
+impl Fate {
+    /// Whether it was aborted: what was acknowledged in it may be acknowledged again.
+    pub fn is_aborted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Transactions {
+    fn add(&mut self, epoch: u64) -> TransactionId {
+        self.last += 1;
+        let id = TransactionId(self.last);
+        self.open.insert(id, Open { epoch, covers: Vec::new(), fate: Fate::default() });
+        id
+    }
+
+    /// The text of an open transaction, or an error that says that it has ended.
+    pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
+        match self.open.get(&id) {
+            Some(open) if open.epoch == epoch => Ok(id.to_string()),
+            _ => Err(ended()),
+        }
+    }
+
+    /// COMMIT will settle everything of its subscription up to this message.
+    pub(super) fn note_cover(&mut self, id: TransactionId, ticket: &Ticket) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        match open.covers.iter_mut().find(|cover| cover.subscription == ticket.subscription) {
+            Some(cover) => cover.number = cover.number.max(ticket.number),
+            None => open.covers.push(*ticket),
+        }
+    }
+
+    /// The connection is gone, and with it every transaction: the broker aborts them.
+    pub(super) fn clear(&mut self) {
+        self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
+    }
+
+    pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
+        for open in self.open.values_mut() {
+            open.covers.retain(|cover| cover.subscription != subscription);
+        }
+    }
+}
+
+impl Machine {
+    /// Queues a BEGIN.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn begin(&mut self) -> Result<TransactionId, Error> {
+        let version = self.open_version()?;
+        let id = self.transactions.add(self.epoch);
+        let frame =
+            Frame::begin(&id.to_string()).map_err(|error| Error::invalid_because("transaction", error));
+        match frame.and_then(|frame| self.push_frame(version, &frame, None)) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.transactions.open.remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TransactionEnded`] if it is not; the end of the session, if it has ended.
+    pub fn check_transaction(&self, id: TransactionId) -> Result<(), Error> {
+        let open = self.open_version();
+        if !self.is_offline() {
+            open?;
+        }
+        self.transactions.check(id, self.epoch).map(|_| ())
+    }
+
+    /// What becomes of an open transaction; `None` if it is not open.
+    pub fn fate(&self, id: TransactionId) -> Option<Fate> {
+        self.transactions.open.get(&id).map(|open| open.fate.clone())
+    }
+
+    /// Queues a COMMIT and asks for a RECEIPT, awaited until `deadline`. The transaction has ended for us with that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TransactionEnded`] if it is not open; else as [`send`](Self::send).
+    pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
+        let text = self.transactions.check(id, self.epoch)?;
+        self.push_pending_acks()?;
+        let mut frame = Frame::commit(&text).map_err(|error| Error::invalid_because("transaction", error))?;
+        let receipt = self.send_with_receipt(&mut frame, deadline)?;
+        let covers = self.transactions.open.remove(&id).map_or_else(Vec::new, |open| open.covers);
+        covers.iter().for_each(|ticket| self.cover(ticket));
+        Ok(receipt)
+    }
+
+    /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
+    pub fn abort_transaction(&mut self, id: TransactionId) {
+        let text = self.transactions.check(id, self.epoch);
+        if let Some(open) = self.transactions.open.remove(&id) {
+            open.fate.0.store(true, Ordering::Release);
+        }
+        if let (Ok(text), Some(version)) = (text, self.version_before_goodbye())
+            && let Ok(frame) = Frame::abort(&text)
+        {
+            // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
+            let _ = self.push_frame(version, &frame, None);
+        }
+    }
+}
+
+/// The id as it stands in a `transaction` header.
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tx-{}", self.0)
+    }
+}
+
+fn ended() -> Error {
+    Error::new(
+        ErrorKind::TransactionEnded,
+        "the transaction has ended: committed, aborted, or gone with its connection",
+    )
+}

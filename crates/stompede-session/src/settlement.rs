@@ -1,0 +1,74 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stompede_codec::Frame;
+
+use crate::driver::Shared;
+use crate::protocol::{Fate, ReceiptId, Settle, Ticket};
+use crate::{Error, ErrorKind};
+
+/// The right to acknowledge one message, shared by its clones.
+pub(crate) struct Settlement {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open,
+    Settled,
+    /// Settled when its transaction is committed, and open again once it has been aborted.
+    In(Fate),
+}
+
+impl Settlement {
+    pub(crate) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
+        shared.activity.enter();
+        Self { shared, ticket, state: Mutex::new(State::Open) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn settle(&self, frame: &Frame, how: Settle) -> Result<Option<ReceiptId>, Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.is_open() {
+            let text = "the message was acknowledged or rejected before";
+            return Err(Error::new(ErrorKind::AlreadySettled, text));
+        }
+        let (receipt, next) = self.shared.command(|machine| {
+            let receipt = machine.settle(&self.ticket, frame, how)?;
+            let fate = how.transaction.and_then(|transaction| machine.fate(transaction));
+            Ok::<_, Error>((receipt, fate.map_or(State::Settled, State::In)))
+        })?;
+        // Only now: what was refused leaves the message as it was. NACK refused in 1.0 leaves ACK open.
+        let first = matches!(std::mem::replace(&mut *state, next), State::Open);
+        drop(state);
+        if first {
+            self.shared.activity.leave();
+        }
+        Ok(receipt)
+    }
+}
+
+impl State {
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Settled => false,
+            Self::In(fate) => fate.is_aborted(),
+        }
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.is_open() {
+            self.shared.command(|machine| machine.note_unsettled(&self.ticket));
+        }
+        if let State::Open = state {
+            self.shared.activity.leave();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Ends: drain, disconnect, abort, and each of them again.
+
+#![cfg(feature = "tokio")]
+
+mod common;
+
+use common::peer::{Peer, no_task_is_left};
+use common::{SECOND, header};
+use stompede_codec::Command;
+use stompede_session::{AckMode, ErrorKind, Session};
+
+const ROOM: usize = 64 * 1024;
+
+#[tokio::test(start_paused = true)]
+async fn drain_lets_handlers_finish_and_sends_their_acks_before_disconnect() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut jobs = session
+        .subscribe("/queue/a")
+        .id("s")
+        .ack(AckMode::ClientIndividual)
+        .await
+        .expect("subscribed")
+        .into_weak();
+    peer.frame().await;
+    peer.message("s", "a1").await;
+    let worker = async {
+        let job = jobs.try_next().await.expect("open").expect("a message");
+        tokio::time::sleep(5 * SECOND).await;
+        session.send("/queue/answers").await.expect("answers still go out");
+        job.ack().expect("settled");
+        assert!(jobs.try_next().await.expect("a clean end").is_none());
+    };
+    let broker = async {
+        tokio::time::sleep(SECOND).await;
+        // This one comes too late to be begun.
+        peer.message("s", "a2").await;
+        let mut seen = Vec::new();
+        loop {
+            let frame = peer.frame().await;
+            seen.push(frame.command());
+            if frame.command() == Command::Disconnect {
+                peer.receipt(&frame).await;
+                peer.close().await;
+                return seen;
+            }
+        }
+    };
+    let drain = async {
+        tokio::time::sleep(SECOND / 2).await;
+        session.drain(60 * SECOND).await
+    };
+    let ((), seen, drained) = tokio::join!(worker, broker, drain);
+    drained.expect("drained");
+    assert_eq!(seen, [Command::Send, Command::Ack, Command::Disconnect], "no UNSUBSCRIBE before the ACK");
+    session.drain(SECOND).await.expect("twice is fine");
+    no_task_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_hands_over_what_was_under_way_in_ack_mode_auto() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut news = session.subscribe("/topic/a").id("s").await.expect("subscribed").into_weak();
+    peer.frame().await;
+    let consumer = async {
+        let mut texts = Vec::new();
+        while let Some(message) = news.try_next().await.expect("a clean end") {
+            texts.push(message.text().expect("text").to_owned());
+        }
+        texts
+    };
+    let broker = async {
+        let unsubscribe = peer.frame().await;
+        assert_eq!(unsubscribe.command(), Command::Unsubscribe);
+        // Sent before the broker had read it.
+        peer.message("s", "late").await;
+        peer.receipt(&unsubscribe).await;
+        peer.goodbye().await;
+    };
+    let (texts, (), drained) = tokio::join!(consumer, broker, session.drain(60 * SECOND));
+    drained.expect("drained");
+    assert_eq!(texts, ["late"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_takes_too_long_says_so_and_disconnects_all_the_same() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut jobs = session.subscribe("/queue/a").id("s").ack(AckMode::Client).await.expect("subscribed");
+    peer.frame().await;
+    peer.message("s", "a1").await;
+    let held = jobs.try_next().await.expect("open").expect("a message");
+    let (drained, ()) = tokio::join!(session.drain(3 * SECOND), peer.goodbye());
+    assert_eq!(drained.expect_err("not finished").kind(), ErrorKind::DrainTimedOut);
+    assert_eq!(held.ack().expect_err("too late").kind(), ErrorKind::StaleAck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_subscribed_while_a_session_is_drained() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let _jobs = session.subscribe("/queue/a").ack(AckMode::Client).await.expect("subscribed");
+    peer.frame().await;
+    let late = async {
+        tokio::time::sleep(SECOND).await;
+        session.subscribe("/queue/b").await.map(|_| ())
+    };
+    let (_, late, ()) = tokio::join!(session.drain(3 * SECOND), late, peer.goodbye());
+    assert_eq!(late.expect_err("draining").kind(), ErrorKind::Closed);
+}
+
+/// Every end after every end, and during it: each resolves, and none hangs or panics.
+#[tokio::test(start_paused = true)]
+async fn each_end_is_legal_at_any_time_and_twice() {
+    async fn end(session: &Session, how: usize) {
+        // Whether it was in order is for others to say: here it only has to come to an end.
+        let _ = match how {
+            0 => session.disconnect().await,
+            1 => session.drain(SECOND).await,
+            2 => session.flush().await,
+            _ => {
+                session.abort();
+                Ok(())
+            }
+        };
+    }
+    for first in 0..4 {
+        for second in 0..4 {
+            for dead in [false, true] {
+                let (session, mut peer) = Peer::session(ROOM).await;
+                let _inbox = session.subscribe("/queue/a").ack(AckMode::Client).await.expect("subscribed");
+                let broker = async {
+                    if dead {
+                        return drop(peer);
+                    }
+                    while let Some(frame) = peer.try_frame().await {
+                        if !header(&frame, "receipt").is_empty() {
+                            peer.receipt(&frame).await;
+                        }
+                    }
+                };
+                let user = async {
+                    tokio::join!(end(&session, first), end(&session, second));
+                    end(&session, second).await;
+                    session.abort();
+                    session.closed().await;
+                };
+                let both = async { tokio::join!(broker, user) };
+                let ended = tokio::time::timeout(60 * SECOND, both).await;
+                assert!(ended.is_ok(), "{first} and {second}, dead: {dead}");
+            }
+        }
+    }
+}

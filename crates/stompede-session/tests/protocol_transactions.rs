@@ -1,0 +1,111 @@
+//! Transactions, without a driver.
+
+mod common;
+
+use common::{Rig, header};
+use stompede_codec::{Command, Frame};
+use stompede_session::protocol::{Settle, SubscribeRequest, SubscriptionId, Ticket};
+use stompede_session::{AckMode, ErrorKind};
+
+fn words(rig: &mut Rig) -> Vec<String> {
+    rig.frames().iter().map(|frame| format!("{} {}", frame.command(), header(frame, "transaction"))).collect()
+}
+
+fn settle_in(transaction: stompede_session::protocol::TransactionId) -> Settle {
+    let mut how = Settle::new(true);
+    how.transaction = Some(transaction);
+    how
+}
+
+fn client(rig: &mut Rig) -> SubscriptionId {
+    let mut request = SubscribeRequest::new("/queue/a");
+    (request.id, request.ack) = (Some("s".into()), AckMode::Client);
+    let id = rig.machine.subscribe(request).expect("subscribed");
+    rig.frames();
+    id
+}
+
+fn deliver(rig: &mut Rig, id: SubscriptionId, ack: &str) -> (Frame, Ticket) {
+    rig.receive(&format!("MESSAGE\nsubscription:s\nmessage-id:{ack}\nack:{ack}\n\nhi\0"));
+    rig.message(id)
+}
+
+#[test]
+fn begin_commit_and_abort_name_their_transaction() {
+    let mut rig = Rig::connected("1.2");
+    let (a, b) = (rig.machine.begin().expect("begun"), rig.machine.begin().expect("begun"));
+    assert_ne!(a, b);
+    rig.machine.commit(a, None).expect("committed");
+    rig.machine.abort_transaction(b);
+    let (a, b) = (a.to_string(), b.to_string());
+    let expected = [format!("BEGIN {a}"), format!("BEGIN {b}"), format!("COMMIT {a}"), format!("ABORT {b}")];
+    assert_eq!(words(&mut rig), expected);
+}
+
+#[test]
+fn a_transaction_that_has_ended_takes_nothing_more() {
+    let mut rig = Rig::connected("1.2");
+    let id = client(&mut rig);
+    let (frame, ticket) = deliver(&mut rig, id, "a1");
+    for aborted in [false, true] {
+        let transaction = rig.machine.begin().expect("begun");
+        if aborted {
+            rig.machine.abort_transaction(transaction);
+        } else {
+            rig.machine.commit(transaction, None).expect("committed");
+        }
+        rig.frames();
+        let ended = |error: stompede_session::Error| assert_eq!(error.kind(), ErrorKind::TransactionEnded);
+        ended(rig.machine.check_transaction(transaction).expect_err("ended"));
+        ended(rig.machine.commit(transaction, None).expect_err("ended"));
+        ended(rig.machine.settle(&ticket, &frame, settle_in(transaction)).expect_err("ended"));
+        rig.machine.abort_transaction(transaction);
+        assert!(rig.frames().is_empty(), "and nothing is said");
+    }
+}
+
+#[test]
+fn what_an_ack_covers_is_settled_by_commit_and_not_by_abort() {
+    for commit in [true, false] {
+        let mut rig = Rig::connected("1.2");
+        let id = client(&mut rig);
+        let first = deliver(&mut rig, id, "a1");
+        let second = deliver(&mut rig, id, "a2");
+        let transaction = rig.machine.begin().expect("begun");
+        rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+        let frames = rig.frames();
+        assert_eq!(header(&frames[1], "transaction"), transaction.to_string());
+        if commit {
+            rig.machine.commit(transaction, None).expect("committed");
+        } else {
+            rig.machine.abort_transaction(transaction);
+        }
+        let covered = rig.machine.settle(&first.1, &first.0, Settle::new(true));
+        assert_eq!(covered.err().map(|error| error.kind()), commit.then_some(ErrorKind::AlreadySettled));
+    }
+}
+
+#[test]
+fn a_transaction_dies_with_its_connection_and_is_never_replayed() {
+    let mut rig = Rig::connected("1.2");
+    let transaction = rig.machine.begin().expect("begun");
+    rig.frames();
+    rig.cut(None);
+    assert!(rig.machine.commit(transaction, None).is_err());
+    rig.machine.abort_transaction(transaction);
+    assert!(rig.frames().is_empty());
+}
+
+#[test]
+fn an_abort_still_goes_out_before_disconnect() {
+    let mut rig = Rig::connected("1.2");
+    let transaction = rig.machine.begin().expect("begun");
+    let mut send = common::send("/queue/a");
+    rig.machine.send_with_receipt(&mut send, None).expect("sent");
+    let receipt = header(&rig.frames()[1], "receipt");
+    rig.machine.disconnect(rig.now);
+    rig.machine.abort_transaction(transaction);
+    rig.receive(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+    let commands: Vec<_> = rig.frames().iter().map(Frame::command).collect();
+    assert_eq!(commands, [Command::Abort, Command::Disconnect]);
+}

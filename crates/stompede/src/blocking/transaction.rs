@@ -1,0 +1,73 @@
+use stompede_session::protocol::TransactionId;
+
+use super::Client;
+use super::thread::refuse_runtime;
+use crate::{Command, Confirmed, Error, Frame, Message, SendBuilder, SendError};
+
+/// What is sent and acknowledged in it takes effect together, with [`commit`](Self::commit), or not at all; see
+/// [`crate::Transaction`]. Dropping it aborts it.
+#[derive(Debug)]
+#[must_use = "dropping it aborts it"]
+pub struct Transaction {
+    inner: crate::Transaction,
+    client: Client,
+}
+
+impl Transaction {
+    pub(super) fn new(inner: crate::Transaction, client: Client) -> Self {
+        Self { inner, client }
+    }
+
+    /// The name of this transaction inside its session.
+    pub fn id(&self) -> TransactionId {
+        self.inner.id()
+    }
+
+    /// Hands a message over as part of the transaction; `fill` gives it headers and a body.
+    ///
+    /// # Errors
+    /// [`SendError::NotSent`] gives the frame back.
+    pub fn send(
+        &self,
+        destination: &str,
+        fill: impl FnOnce(SendBuilder<'_>) -> SendBuilder<'_>,
+    ) -> Result<(), SendError> {
+        self.client.wait(fill(self.inner.send(destination)), async |send| send.await)
+    }
+
+    /// Queues an ACK as part of the transaction. Never waits.
+    ///
+    /// # Errors
+    /// As [`crate::Transaction::ack`].
+    pub fn ack(&self, message: &Message) -> Result<(), Error> {
+        self.inner.ack(message)
+    }
+
+    /// Queues a NACK as part of the transaction. Never waits.
+    ///
+    /// # Errors
+    /// As [`crate::Transaction::nack`].
+    pub fn nack(&self, message: &Message) -> Result<(), Error> {
+        self.inner.nack(message)
+    }
+
+    /// Sends COMMIT and waits for its RECEIPT.
+    ///
+    /// # Errors
+    /// As [`crate::Transaction::commit`]. [`SendError::NotSent`] inside an async runtime: the transaction is aborted.
+    pub fn commit(self) -> Result<Confirmed, SendError> {
+        let Self { inner, client } = self;
+        match refuse_runtime() {
+            Ok(()) => client.thread.scoped(inner.commit()),
+            Err(error) => {
+                let commit = Frame::new(Command::Commit).with_header("transaction", inner.id().to_string());
+                Err(client.client.send_frame(commit).give_up(error))
+            }
+        }
+    }
+
+    /// Sends ABORT: nothing of the transaction takes effect. Never waits.
+    pub fn abort(self) {
+        self.inner.abort();
+    }
+}

@@ -1,0 +1,127 @@
+//! Transactions: what takes effect together, and what not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stompede::listeners::{Heard, RecordingListener};
+use stompede::{AckMode, Client, Command, ErrorKind, SendError, Version};
+use stompede_broker::{Broker, Personality, TestBroker};
+
+/// Far more than anything here takes.
+const HANG: Duration = Duration::from_secs(20);
+
+/// A client for each transport and version.
+async fn clients(broker: &TestBroker) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for url in [broker.ws_url(), broker.tcp_url()] {
+        for version in Version::ALL {
+            clients.push(Client::builder(url).versions([version]).connect().await.expect("connected"));
+        }
+    }
+    clients
+}
+
+#[tokio::test]
+async fn what_is_sent_in_a_transaction_arrives_with_its_commit_and_never_after_an_abort() {
+    let broker = TestBroker::start().await;
+    for (n, client) in clients(&broker).await.into_iter().enumerate() {
+        let queue = &*format!("/queue/{n}");
+        let kept = client.begin().await.expect("begun");
+        let (aborted, dropped) = (client.begin().await.expect("begun"), client.begin().await.expect("begun"));
+        for (transaction, text) in [(&kept, "kept"), (&aborted, "aborted"), (&dropped, "dropped")] {
+            for _ in 0..3 {
+                transaction.send(queue).text(text).await.expect("sent");
+            }
+        }
+        client.send(queue).text("outside").confirm().await.expect("confirmed");
+        let texts = || -> Vec<_> { broker.messages(queue).iter().map(|sent| sent.body().clone()).collect() };
+        assert_eq!(texts(), ["outside"], "nothing has been committed");
+        aborted.abort();
+        drop(dropped);
+        kept.commit().await.expect("committed");
+        assert_eq!(texts(), ["outside", "kept", "kept", "kept"]);
+        client.disconnect().await.expect("in order");
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_take_effect_with_the_commit_and_can_be_given_again_after_an_abort() {
+    let broker = TestBroker::start().await;
+    for (n, client) in clients(&broker).await.into_iter().enumerate() {
+        let (todo, done) = (&*format!("/queue/todo.{n}"), &*format!("/queue/done.{n}"));
+        let mut jobs = client.subscribe(todo).ack(AckMode::Client).await.expect("subscribed");
+        client.send(todo).text("job").confirm().await.expect("confirmed");
+        let job = jobs.try_next().await.expect("open").expect("a message");
+        let aborted = client.begin().await.expect("begun");
+        aborted.ack(&job).expect("queued");
+        assert_eq!(job.ack().expect_err("settled").kind(), ErrorKind::AlreadySettled);
+        aborted.abort();
+        let kept = client.begin().await.expect("begun");
+        kept.ack(&job).expect("it is open again");
+        kept.send(done).text("job").await.expect("sent");
+        kept.commit().await.expect("committed");
+        assert_eq!(broker.messages(done).len(), 1);
+        client.disconnect().await.expect("in order");
+        assert!(broker.messages(todo).is_empty(), "it was acknowledged");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_says_that_its_connection_is_gone() {
+    let broker = TestBroker::start().await;
+    let client = Client::builder(broker.ws_url()).connect().await.expect("connected");
+    let transaction = client.begin().await.expect("begun");
+    transaction.send("/queue/a").text("lost").await.expect("sent");
+    broker.hang_up();
+    assert!(client.closed().await.is_some());
+    let unsent = transaction.send("/queue/a").text("late").await.expect_err("gone");
+    assert!(matches!(unsent, SendError::NotSent(_)), "{unsent:?}");
+    let uncommitted = transaction.commit().await.expect_err("gone");
+    assert!(matches!(uncommitted, SendError::NotSent(_)), "{uncommitted:?}");
+    assert!(broker.messages("/queue/a").is_empty());
+}
+
+#[tokio::test]
+async fn a_message_of_another_client_is_no_business_of_the_transaction() {
+    let broker = TestBroker::start_with(Broker::builder().personality(Personality::rabbitmq())).await;
+    let builder = || Client::builder(broker.ws_url()).host("/").credentials("guest", "guest");
+    let (one, other) =
+        (builder().connect().await.expect("connected"), builder().connect().await.expect("connected"));
+    let mut jobs = one.subscribe("/queue/jobs").ack(AckMode::ClientIndividual).await.expect("subscribed");
+    one.send("/queue/jobs").text("job").confirm().await.expect("confirmed");
+    let job = jobs.try_next().await.expect("open").expect("a message");
+    let foreign = other.begin().await.expect("begun");
+    assert_eq!(foreign.ack(&job).expect_err("foreign").kind(), ErrorKind::InvalidArgument);
+    assert_eq!(foreign.nack(&job).expect_err("foreign").kind(), ErrorKind::InvalidArgument);
+    let own = one.begin().await.expect("begun");
+    own.nack(&job).expect("queued");
+    own.commit().await.expect("committed");
+    let again = jobs.try_next().await.expect("open").expect("it comes again");
+    again.ack_confirmed().await.expect("confirmed");
+    one.disconnect().await.expect("in order");
+}
+
+#[tokio::test]
+async fn listeners_hear_the_frames_of_a_transaction() {
+    let broker = TestBroker::start().await;
+    let heard = Arc::new(RecordingListener::new());
+    let client =
+        Client::builder(broker.ws_url()).listener("heard", heard.clone()).connect().await.expect("connected");
+    let transaction = client.begin().await.expect("begun");
+    let id = transaction.id().to_string();
+    transaction.send("/topic/a").text("x").await.expect("sent");
+    transaction.commit().await.expect("committed");
+    client.disconnect().await.expect("in order");
+    heard.wait_for(HANG, |heard| matches!(heard, Heard::Closed(_))).await.expect("it ends");
+    let within: Vec<Command> = heard
+        .heard()
+        .iter()
+        .filter_map(|heard| match heard {
+            Heard::Send(frame) if frame.header("transaction").as_deref() == Some(&*id) => {
+                Some(frame.command())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(within, [Command::Begin, Command::Send, Command::Commit]);
+}
