@@ -128,6 +128,8 @@ impl Connection {
     fn builder(self) -> Result<ClientBuilder, Box<dyn std::error::Error>> {
         let limit = Duration::from_secs(self.timeout);
         let mut builder = Client::builder(&self.url)
+            // A script wants to hear of an outage; whoever calls it decides.
+            .reconnect(stompede::ReconnectPolicy::never())
             .connect_timeout(limit)
             .handshake_timeout(limit)
             .receipt_timeout(limit)

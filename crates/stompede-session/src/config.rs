@@ -4,7 +4,8 @@ use std::time::Duration;
 use stompede_codec::{Command, Encoder, Frame, Limits, Version};
 use stompede_transport::Endpoint;
 
-use crate::{Error, ErrorKind, HeartBeat};
+use crate::protocol::Attempt;
+use crate::{BrokerProfile, Error, ErrorKind, HeartBeat, HostOrder, ReconnectPolicy, SendPolicy};
 
 /// Everything a session is told before it begins.
 ///
@@ -14,6 +15,19 @@ use crate::{Error, ErrorKind, HeartBeat};
 pub struct Config {
     /// Where the broker is.
     pub endpoint: Endpoint,
+    /// Where else the same broker, or one of its cluster, can be found. Tried after [`endpoint`](Self::endpoint)
+    /// unless [`host_order`](Self::host_order) says otherwise.
+    pub failover: Vec<Endpoint>,
+    /// In which order the hosts are tried. As listed unless set.
+    pub host_order: HostOrder,
+    /// Whether hosts that are this machine, by name or address, are tried before the others.
+    pub prefer_localhost: bool,
+    /// How the session comes back after its connection is lost.
+    pub reconnect: ReconnectPolicy,
+    /// What is done for a message beyond writing it once.
+    pub sending: SendPolicy,
+    /// What the broker does differently. Chosen by the `server` header of CONNECTED unless set.
+    pub profile: Option<BrokerProfile>,
     /// The `login` header of CONNECT. From the endpoint's credentials unless set.
     pub login: Option<String>,
     /// The `passcode` header of CONNECT. From the endpoint's credentials unless set.
@@ -73,6 +87,12 @@ impl Config {
         let passcode = credentials.and_then(|credentials| credentials.passcode()).map(str::to_owned);
         Self {
             endpoint,
+            failover: Vec::new(),
+            host_order: HostOrder::default(),
+            prefer_localhost: false,
+            reconnect: ReconnectPolicy::default(),
+            sending: SendPolicy::default(),
+            profile: None,
             login,
             passcode,
             host: None,
@@ -140,7 +160,8 @@ impl Config {
                 )));
             }
         }
-        let connect = self.connect_frame();
+        self.reconnect.validate()?;
+        let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None));
         let mut scratch = bytes::BytesMut::new();
         Encoder::new(self.highest_version())
             .encode(&connect, &mut scratch)
@@ -151,25 +172,42 @@ impl Config {
         self.versions.iter().copied().max().unwrap_or_default()
     }
 
+    /// All hosts, as listed.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = Endpoint> {
+        std::iter::once(&self.endpoint).chain(&self.failover).cloned()
+    }
+
+    /// What an attempt at this host says of itself, unless somebody changes it.
+    pub(crate) fn attempt(&self, endpoint: Endpoint, number: u32, last_error: Option<Error>) -> Attempt {
+        // The credentials in a URL are those of its host; the first one's have become the session's.
+        let own = endpoint.credentials().filter(|_| endpoint != self.endpoint);
+        let login = own.map(|own| own.login().to_owned()).or_else(|| self.login.clone());
+        let passcode = match own {
+            Some(own) => own.passcode().map(str::to_owned),
+            None => self.passcode.clone(),
+        };
+        Attempt { endpoint, login, passcode, headers: self.headers.clone(), number, last_error }
+    }
+
     /// The CONNECT frame (STOMP 1.2, section "Connecting").
-    pub(crate) fn connect_frame(&self) -> Frame {
+    pub(crate) fn connect_frame(&self, attempt: &Attempt) -> Frame {
         let mut offered = self.versions.clone();
         offered.sort_unstable();
         offered.dedup();
         let offered: Vec<_> = offered.into_iter().map(Version::as_str).collect();
         let mut frame = Frame::new(Command::Connect)
             .with_header("accept-version", offered.join(","))
-            .with_header("host", self.host.as_deref().unwrap_or(self.endpoint.host()));
-        if let Some(login) = &self.login {
+            .with_header("host", self.host.as_deref().unwrap_or(attempt.endpoint.host()));
+        if let Some(login) = &attempt.login {
             frame = frame.with_header("login", login);
         }
-        if let Some(passcode) = &self.passcode {
+        if let Some(passcode) = &attempt.passcode {
             frame = frame.with_header("passcode", passcode);
         }
         if self.heart_beat != HeartBeat::OFF {
             frame = frame.with_header("heart-beat", self.heart_beat.to_string());
         }
-        for (name, value) in &self.headers {
+        for (name, value) in &attempt.headers {
             frame = frame.with_header(name, value);
         }
         frame
@@ -182,6 +220,12 @@ impl fmt::Debug for Config {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Config")
             .field("endpoint", &self.endpoint)
+            .field("failover", &self.failover)
+            .field("host_order", &self.host_order)
+            .field("prefer_localhost", &self.prefer_localhost)
+            .field("reconnect", &self.reconnect)
+            .field("sending", &self.sending)
+            .field("profile", &self.profile)
             .field("login", &self.login)
             .field("passcode", &self.passcode.as_ref().map(|_| "***"))
             .field("host", &self.host)

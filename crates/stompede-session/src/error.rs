@@ -62,6 +62,8 @@ pub enum ErrorKind {
     WriteTimedOut,
     /// No RECEIPT came within its time limit.
     ReceiptTimedOut,
+    /// The outbox holds as much as it may, so the message was not taken.
+    OutboxFull,
     /// Consumers had not finished within the time limit of `drain()`.
     DrainTimedOut,
     /// The connection did not end in order within the time limit of `disconnect()`.
@@ -180,6 +182,7 @@ impl Error {
             | ErrorKind::StaleAck => Recovery::Reconnect,
             ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut
+            | ErrorKind::OutboxFull
             | ErrorKind::Stalled
             | ErrorKind::Overflowed
             | ErrorKind::TransactionEnded => Recovery::RetryLater,

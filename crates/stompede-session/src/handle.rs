@@ -8,7 +8,7 @@ use stompede_transport::Connector;
 use tokio::sync::watch;
 
 use crate::driver::{self, Observer, Shared};
-use crate::protocol::{Connected, History, SubscriptionId};
+use crate::protocol::{Connected, History, Machine, SubscriptionId};
 use crate::receipt::Receipt;
 use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
 
@@ -48,11 +48,19 @@ impl Session {
         connector: Arc<dyn Connector>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
+        let retries = config.reconnect.retry_initial_connect;
         let shared = driver::start(config, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
         let session = Self(Arc::new(Handle { shared }));
         let mut state = session.0.shared.state().subscribe();
-        let reached = state.wait_for(|state| !matches!(state, SessionState::Connecting)).await;
+        let reached = state.wait_for(|state| match state {
+            SessionState::Connecting => false,
+            SessionState::Connected(_) | SessionState::Disconnecting(_) | SessionState::Closed(_) => true,
+            // Connected, and lost before anybody looked. Unless the first connect is tried again: then it may not have
+            // been connected yet.
+            SessionState::Reconnecting { .. } => !retries,
+        });
+        let reached = reached.await;
         match reached.as_deref() {
             Ok(SessionState::Closed(cause)) => Err(cause.clone().unwrap_or_else(Error::closed)),
             Ok(_) => {
@@ -104,7 +112,7 @@ impl Session {
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(&self, id: SubscriptionId) -> Result<(), Error> {
         self.0.shared.command(|machine| machine.unsubscribe(id))
     }
@@ -112,12 +120,13 @@ impl Session {
     /// Waits until every frame handed over before this call has been written to the connection.
     ///
     /// # Errors
-    /// The session ended before. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
+    /// The session ended before. [`ErrorKind::ConnectionLost`] if there is no connection, or it was lost before
+    /// everything was written. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn flush(&self) -> Result<(), Error> {
-        let number = self.0.shared.command(|machine| machine.queued());
+        let number = self.0.shared.command(Machine::flush_mark)?;
         let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
         match rt::timeout(self.0.shared.receipt_timeout, flushed).await {
             Ok(flushed) => flushed,

@@ -11,7 +11,10 @@ mod body;
 mod config;
 mod error;
 mod heart_beat;
+mod outbox;
+mod profile;
 pub mod protocol;
+mod reconnect;
 
 #[cfg(feature = "tokio")]
 mod driver;
@@ -37,7 +40,10 @@ mod transaction;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
+pub use outbox::{Guarantee, OutboxLimits, SendPolicy, WhileOffline};
+pub use profile::{BrokerProfile, Durable};
 pub use protocol::{Gap, WhenFull};
+pub use reconnect::{HostOrder, ReconnectPolicy};
 pub use stompede_codec::AckMode;
 
 #[cfg(feature = "json")]

@@ -1,6 +1,7 @@
 //! The one place that knows which runtime there is: clock, tasks and timers.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
 pub(crate) use tokio::time::{Sleep, timeout};
@@ -11,6 +12,12 @@ use crate::Error;
 #[allow(clippy::disallowed_methods, reason = "this is the driver's clock")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// A number that is most likely a different one for each session.
+pub(crate) fn seed() -> u64 {
+    // The standard library's hash keys are random, and need no dependency of ours.
+    RandomState::new().hash_one("stompede")
 }
 
 pub(crate) fn sleep_until(deadline: Instant) -> Sleep {

@@ -164,14 +164,13 @@ impl<'a> SendBuilder<'a> {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         let bytes = self.frame.body().len() + ABOUT_A_HEAD;
         HandOver {
-            room: Room::new(self.session.shared().clone(), bytes),
+            room: Room::new(self.session.shared().clone(), bytes, within),
             frame: self.frame,
             transaction: self.transaction,
             want_receipt,
             within,
             error: self.error,
             looked_at: false,
-            timer: None,
         }
     }
 
@@ -222,8 +221,6 @@ struct HandOver {
     error: Option<Error>,
     /// The observer has had its say.
     looked_at: bool,
-    /// Only there while the queue is full: a clock for each message would be dear.
-    timer: Option<Pin<Box<rt::Sleep>>>,
 }
 
 impl Future for HandOver {
@@ -252,26 +249,11 @@ impl Future for HandOver {
             }
             machine.send_with_receipt(frame, rt::now().checked_add(within)).map(Some)
         });
-        match handed {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(|error| this.not_sent(error))),
-            Poll::Pending => this.poll_timer(cx).map(Err),
-        }
+        handed.map_err(|error| this.not_sent(error))
     }
 }
 
 impl HandOver {
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<SendError> {
-        if self.timer.is_none() {
-            self.timer = rt::now().checked_add(self.within).map(|until| Box::pin(rt::sleep_until(until)));
-        }
-        let Some(timer) = &mut self.timer else { return Poll::Pending };
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let text = format!("the connection took no more bytes within {:?}", self.within);
-        Poll::Ready(self.not_sent(Error::new(ErrorKind::WriteTimedOut, text)))
-    }
-
     fn not_sent(&mut self, cause: Error) -> SendError {
         let frame = std::mem::replace(&mut self.frame, Frame::new(Command::Send));
         SendError::NotSent(Box::new(Unsent { frame, cause }))

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Error;
 use crate::protocol::Connected;
@@ -11,6 +12,15 @@ pub enum SessionState {
     Connecting,
     /// Frames can be sent. What the broker said of itself, and what was negotiated, is inside.
     Connected(Arc<Connected>),
+    /// There is no connection; the next attempt at one comes later. Everything may be asked for meanwhile.
+    Reconnecting {
+        /// Why the connection was lost, or why the attempt before failed.
+        cause: Error,
+        /// The number of the next attempt, counted from 1 since the last stable connection.
+        attempt: u32,
+        /// How long it was until then when this was said.
+        next_in: Duration,
+    },
     /// An orderly end has been asked for, and has not come yet. Nothing more is sent but acknowledgements.
     Disconnecting(Arc<Connected>),
     /// The session is over: cleanly, or for this reason.

@@ -10,7 +10,9 @@ use futures_core::Stream;
 use stompede_codec::Headers;
 
 use crate::driver::Shared;
-use crate::protocol::{Delivery, End, Gap, Inbox, Outcome, SubscribeRequest, SubscriptionId, WhenFull};
+use crate::protocol::{
+    Delivery, End, Gap, Inbox, Outcome, RenewHeaders, SubscribeRequest, SubscriptionId, WhenFull,
+};
 use crate::receipt::Receipt;
 use crate::{AckMode, Error, Message, Session, rt};
 
@@ -89,6 +91,20 @@ impl<'a> SubscribeBuilder<'a> {
     /// unless set.
     pub fn unannounced(mut self) -> Self {
         self.request.announce = false;
+        self
+    }
+
+    /// Makes it a subscription that collects messages while nobody listens, under this name. How it is asked for, and
+    /// whether it can be, is up to the broker; see [`BrokerProfile::durable`](crate::BrokerProfile::durable).
+    pub fn durable(mut self, name: impl Into<String>) -> Self {
+        self.request.durable = Some(name.into());
+        self
+    }
+
+    /// Renews the headers each time the subscription is made again on a new connection: a token that expires, a place to
+    /// go on from. `renew` gets the headers that were given last, and must not block: the session waits for it.
+    pub fn renew_headers(mut self, renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        self.request.renew = Some(RenewHeaders::new(renew));
         self
     }
 
@@ -199,7 +215,7 @@ impl Subscription {
     /// Does not wait for the broker.
     ///
     /// # Errors
-    /// No connection is open. The subscription has ended all the same.
+    /// The session is over. The subscription has ended all the same.
     pub fn unsubscribe(mut self) -> Result<(), Error> {
         self.leave()
     }
@@ -239,7 +255,7 @@ impl Subscription {
                     return Poll::Ready(Ok(Some(Message::new(frame, ticket, shared, gap))));
                 }
                 Some(Delivery::Gap(gap)) => {
-                    self.gap = Some(gap);
+                    self.gap = Gap::join(self.gap, Some(gap));
                     continue;
                 }
                 None => {}

@@ -7,7 +7,7 @@ use crate::driver::Room;
 use crate::protocol::{Outcome, TransactionId};
 use crate::receipt::Receipt;
 use crate::send::Unsent;
-use crate::{Confirmed, Error, ErrorKind, Message, SendBuilder, SendError, Session, rt};
+use crate::{Confirmed, Error, Message, SendBuilder, SendError, Session, rt};
 
 /// A transaction: what is sent and acknowledged in it takes effect together, with [`commit`](Self::commit), or not at all.
 ///
@@ -27,12 +27,8 @@ impl Transaction {
     /// Waits for room and begins one.
     pub(crate) async fn begin(session: &Session) -> Result<Self, Error> {
         let shared = session.shared();
-        let mut room = Room::new(shared.clone(), ABOUT_A_FRAME);
-        let begun = poll_fn(|cx| room.poll(cx, |machine| machine.begin()));
-        let id = rt::timeout(shared.receipt_timeout, begun).await.map_err(|_| {
-            let text = format!("the connection took no more bytes within {:?}", shared.receipt_timeout);
-            Error::new(ErrorKind::WriteTimedOut, text)
-        })??;
+        let mut room = Room::new(shared.clone(), ABOUT_A_FRAME, shared.receipt_timeout);
+        let id = poll_fn(|cx| room.poll(cx, |machine| machine.begin())).await?;
         Ok(Self { session: session.clone(), id, open: true })
     }
 

@@ -47,11 +47,17 @@ impl Outbound {
         self.heart_beat
     }
 
+    /// What remains, in order; some of it may be empty.
+    #[cfg(feature = "ws")]
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        [&self.head, &self.body, self.tail]
+    }
+
     /// The byte at a place of what remains.
     #[cfg(feature = "ws")]
     pub(crate) fn byte(&self, at: usize) -> Option<u8> {
         let mut before = 0;
-        for part in [&*self.head, &self.body, self.tail] {
+        for part in self.parts() {
             if let Some(&byte) = part.get(at - before) {
                 return Some(byte);
             }
@@ -66,7 +72,7 @@ impl Outbound {
         #[cfg(test)]
         TEXT_CHECKS.set(TEXT_CHECKS.get() + 1);
         // Nearly all of it is ASCII, which is found out several times faster.
-        let is_text = |part: &[u8]| part.is_ascii() || std::str::from_utf8(part).is_ok();
+        let is_text = |part: &[u8]| is_ascii(part) || std::str::from_utf8(part).is_ok();
         is_text(&self.head) && is_text(&self.body)
     }
 
@@ -77,6 +83,13 @@ impl Outbound {
         }
         self.copy_to_bytes(self.remaining())
     }
+}
+
+/// As the standard library's, for a few hundred bytes in half the time: whole pieces without an early end, so that the
+/// compiler looks at many bytes at a time.
+#[cfg(feature = "ws")]
+fn is_ascii(bytes: &[u8]) -> bool {
+    bytes.chunks(256).all(|piece| piece.iter().fold(0, |all, byte| all | byte) < 0x80)
 }
 
 /// Lengths only: CONNECT travels in here, and with it a passcode.

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
-use stompede_session::{Config, Error, Session};
+use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy, Session};
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
@@ -149,6 +149,26 @@ impl ClientBuilder {
     /// Time for [`Client::disconnect`]. 10 s unless set.
     pub fn disconnect_timeout(self, within: Duration) -> Self {
         self.set(|config| config.disconnect_timeout = within)
+    }
+
+    /// How the client comes back after its connection is lost. It does so unless told otherwise.
+    pub fn reconnect(self, policy: ReconnectPolicy) -> Self {
+        self.set(|config| config.reconnect = policy)
+    }
+
+    /// What is done for a message beyond writing it once. Nothing unless set.
+    pub fn sending(self, policy: SendPolicy) -> Self {
+        self.set(|config| config.sending = policy)
+    }
+
+    /// Where else the broker can be found, tried after the URL.
+    pub fn failover(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        self.set(|config| config.failover = endpoints.into_iter().collect())
+    }
+
+    /// What the broker does differently. Found out from CONNECTED unless set.
+    pub fn profile(self, profile: BrokerProfile) -> Self {
+        self.set(|config| config.profile = Some(profile))
     }
 
     /// Registers a listener under a name. The same name again replaces the earlier one.

@@ -208,6 +208,15 @@ impl Observer for Dispatch {
                 self.tell_all(&Notice::HeartBeatTimeout(*silent_for), Mailbox::insist);
             }
             Event::Disconnecting => self.tell_all(&Notice::Disconnecting, Mailbox::insist),
+            Event::Disconnected(cause) => {
+                self.lock().connected = None;
+                self.tell_all(&Notice::Disconnected(Some(cause.clone())), Mailbox::insist);
+            }
+            Event::Reconnecting { cause, attempt, next_in } => {
+                let notice =
+                    Notice::Reconnecting { cause: cause.clone(), attempt: *attempt, delay: *next_in };
+                self.tell_all(&notice, Mailbox::insist);
+            }
             Event::Closed(cause) => self.finish(cause.clone()),
             _ => {}
         }

@@ -39,7 +39,8 @@ use stompede_transport::Endpoint;
 /// What one listener hears follows this grammar; `{ }` is any number of times, `[ ]` once or not at all:
 ///
 /// ```text
-/// client      := on_connecting [ on_send ] ( open | [ on_error ] ) on_closed
+/// client      := attempt { on_reconnecting attempt } on_closed
+/// attempt     := { on_connecting [ on_send ] } ( open | [ on_error ] )
 /// open        := on_connected { life } [ leaving ] [ failure ] on_disconnected
 /// leaving     := on_disconnecting { life }
 /// failure     := ( on_error | on_heartbeat_timeout ) { life }
@@ -48,7 +49,8 @@ use stompede_transport::Endpoint;
 ///
 /// The first `on_send` is CONNECT; `leaving` is somebody calling `disconnect()`; the `life` after it, and after a failure,
 /// is what was under way. For each [`on_connected`](Self::on_connected) there is exactly one
-/// [`on_disconnected`](Self::on_disconnected), and after it no message and no receipt of that connection. `on_receipt` of
+/// [`on_disconnected`](Self::on_disconnected), and after it no receipt of that connection; no message either if it is the
+/// last, while messages that were received before a connection was lost may be told after it. `on_receipt` of
 /// DISCONNECT comes before the `on_disconnected` of an orderly end. [`on_closed`](Self::on_closed) is the last word. A
 /// listener that is registered while the connection is open begins with `on_connected`.
 ///
@@ -120,6 +122,20 @@ pub trait Listener: Send + Sync + 'static {
         async {}
     }
 
+    /// There is no connection, for this reason, and the next attempt begins after `delay`. `attempt` counts from 1 since
+    /// the last stable connection.
+    ///
+    /// "Connection refused" and "unauthorized" are told here as well, as the cause, where the client goes on trying.
+    fn on_reconnecting(
+        &self,
+        cause: &Error,
+        attempt: u32,
+        delay: Duration,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (cause, attempt, delay);
+        async {}
+    }
+
     /// The client is closed, in order (`None`) or for this reason, and does not come back. This is the last call.
     fn on_closed(&self, cause: Option<&Error>) -> impl Future<Output = ()> + Send {
         let _ = cause;
@@ -149,6 +165,7 @@ pub(crate) enum Notice {
     HeartBeatTimeout(Duration),
     Disconnecting,
     Disconnected(Option<Error>),
+    Reconnecting { cause: Error, attempt: u32, delay: Duration },
     Closed(Option<Error>),
 }
 
@@ -165,6 +182,9 @@ impl<L: Listener> ErasedListener for L {
             Notice::HeartBeatTimeout(silent_for) => Box::pin(self.on_heartbeat_timeout(*silent_for)),
             Notice::Disconnecting => Box::pin(self.on_disconnecting()),
             Notice::Disconnected(cause) => Box::pin(self.on_disconnected(cause.as_ref())),
+            Notice::Reconnecting { cause, attempt, delay } => {
+                Box::pin(self.on_reconnecting(cause, *attempt, *delay))
+            }
             Notice::Closed(cause) => Box::pin(self.on_closed(cause.as_ref())),
         }
     }

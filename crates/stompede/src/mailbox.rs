@@ -113,10 +113,13 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// Queues what must be heard: there are at most six such for each connection.
+    /// Queues what must be heard: there are at most six such for each attempt to connect. A listener that has been stuck
+    /// for hundreds of attempts misses the later ones, but never the end.
     pub(crate) fn insist(&self, notice: Notice) {
         let mut inner = self.lock();
-        if !inner.closed {
+        if inner.queue.len() >= MAX_INSISTED && !matches!(notice, Notice::Closed(_)) {
+            inner.lost += 1;
+        } else if !inner.closed {
             inner.queue.push_back(notice);
         }
         drop(inner);
@@ -230,6 +233,9 @@ const MAX_MESSAGES: usize = 256;
 /// Bytes of bodies that wait for one listener, of messages and of sent frames each; a single larger one fits all the
 /// same.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// Notices of all kinds beyond which nothing is queued but the end: a listener that is stuck while connections come and go.
+const MAX_INSISTED: usize = 4096;
 
 /// Notices of all kinds beyond which news is not queued any more.
 const MAX_NOTICES: usize = 1024;

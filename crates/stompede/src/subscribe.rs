@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stompede_codec::Headers;
 use stompede_session::protocol::SubscriptionId;
 use stompede_session::{AckMode, Error, Message, Subscription, WhenFull};
 
@@ -34,15 +35,15 @@ impl<'a> SubscribeBuilder<'a> {
         Self { inner: self.inner.ack(mode), ..self }
     }
 
-    /// Adds a header: a selector, a durable name, a prefetch count.
+    /// Adds a header: a selector, a priority. Repeated headers are kept in order.
     pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self { inner: self.inner.header(name, value), ..self }
     }
 
     /// How many messages wait for the consumer before the queue is full. 256 unless set.
     ///
-    /// In the ack modes RabbitMQ and ActiveMQ are asked to send no more unsettled ones than this, unless a prefetch header
-    /// was given. Whoever acknowledges every thousandth message needs a window of a thousand.
+    /// In the ack modes a broker that has a header for it is asked to send no more unsettled ones than this, unless that
+    /// header was given; see [`BrokerProfile::prefetch_header`](crate::BrokerProfile::prefetch_header). Whoever acknowledges every thousandth message needs a window of a thousand.
     pub fn window(self, messages: usize) -> Self {
         Self { inner: self.inner.window(messages), ..self }
     }
@@ -68,6 +69,18 @@ impl<'a> SubscribeBuilder<'a> {
     /// unless set.
     pub fn unannounced(self) -> Self {
         Self { inner: self.inner.unannounced(), ..self }
+    }
+
+    /// Makes it a subscription that collects messages while nobody listens, under this name. How it is asked for, and
+    /// whether it can be, is up to the broker; see [`BrokerProfile::durable`](crate::BrokerProfile::durable).
+    pub fn durable(self, name: impl Into<String>) -> Self {
+        Self { inner: self.inner.durable(name), ..self }
+    }
+
+    /// Renews the headers each time the subscription is made again on a new connection: a token that expires, a place to
+    /// go on from. `renew` gets the headers that were given last, and must not block: the session waits for it.
+    pub fn renew_headers(self, renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        Self { inner: self.inner.renew_headers(renew), ..self }
     }
 
     /// Also waits for the broker's RECEIPT. A refused subscription then fails here instead of ending its stream.

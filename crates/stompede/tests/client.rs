@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stompede::{AckMode, Client, Command, ErrorKind, Frame, SendError, SessionState, Version};
+use stompede::{
+    AckMode, Client, Command, ErrorKind, Frame, ReconnectPolicy, SendError, SessionState, Version,
+};
 use stompede_broker::Broker;
 
 async fn urls() -> (Broker, [String; 2]) {
@@ -105,7 +107,8 @@ async fn the_broker_going_away_ends_everything_with_a_cause() {
         let client = Client::builder(url).connect().await.expect("connected");
         assert!(client.is_connected());
     }
-    let client = Client::builder(&urls[0]).connect().await.expect("connected");
+    let client =
+        Client::builder(&urls[0]).reconnect(ReconnectPolicy::never()).connect().await.expect("connected");
     let mut inbox = client.subscribe("/topic/a").await.expect("subscribed");
     broker.stop().await;
     assert!(inbox.try_next().await.is_err());

@@ -91,7 +91,12 @@ async fn a_listener_hears_everything_in_order() {
 async fn an_error_is_heard_before_the_end() {
     let (_broker, url) = broker().await;
     let diary = Arc::new(Diary::default());
-    let client = Client::builder(url).listener("diary", diary.clone()).connect().await.expect("connected");
+    let client = Client::builder(url)
+        .reconnect(stompede::ReconnectPolicy::never())
+        .listener("diary", diary.clone())
+        .connect()
+        .await
+        .expect("connected");
     client.send("/nowhere").text("x").await.expect("handed over");
     assert!(client.closed().await.is_some());
     let entries = diary.wait_for(3).await;

@@ -80,7 +80,10 @@ where
         };
         script(Peer(transport.expect("accepted"))).await;
     };
-    let client = Client::builder(format!("{scheme}://{address}")).handshake_timeout(limit).connect();
+    let client = Client::builder(format!("{scheme}://{address}"))
+        .reconnect(stompede::ReconnectPolicy::never())
+        .handshake_timeout(limit)
+        .connect();
     let (client, ()) =
         tokio::time::timeout(HANG, async { tokio::join!(client, serve) }).await.expect("no hang");
     client

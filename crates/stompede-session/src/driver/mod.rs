@@ -56,7 +56,7 @@ pub(crate) fn start(
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let receipt_timeout = config.receipt_timeout;
-    let mut machine = Machine::new(config)?;
+    let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
@@ -174,7 +174,10 @@ impl Driver {
                         _ => break,
                     }
                 }
-                self.on_cut(Some(error));
+                // Which may have ended the connection already, and begun another.
+                if let Link::Up { .. } = self.link {
+                    self.on_cut(Some(error));
+                }
                 false
             }
         }
@@ -294,6 +297,12 @@ impl Driver {
                 tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
+            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Reconnecting { cause, attempt, next_in } => {
+                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
+                let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
+                self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
+            }
             Event::Disconnecting => {
                 self.shared.state.send_if_modified(|state| {
                     let SessionState::Connected(peer) = state else { return false };
@@ -323,6 +332,9 @@ impl Driver {
 impl Turn {
     fn take(&mut self, shared: &Shared, input: Option<Input>) {
         let mut core = shared.lock();
+        if let Some(Input::Timer { now }) = input {
+            core.line.expire(now, &mut self.wakers);
+        }
         if let Some(input) = input {
             core.machine.handle_input(input);
         }
@@ -330,13 +342,13 @@ impl Turn {
         for _ in 0..OUTPUT_BUDGET {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
-                    self.deadline = deadline;
+                    self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();
                     self.more = false;
                     break;
                 }
                 output => {
-                    if matches!(output, Output::Event(Event::Closed(_))) {
-                        core.on_closed(&mut self.wakers);
+                    if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
+                        core.on_lost(&mut self.wakers);
                     }
                     self.outputs.push(output);
                 }

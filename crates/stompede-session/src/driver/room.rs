@@ -3,22 +3,33 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::shared::QUEUE_BYTES;
 use crate::protocol::Machine;
+use crate::{Error, ErrorKind, rt};
 
 /// A place in the line for room; dropped, it is given up.
 pub(crate) struct Room {
     shared: Arc<Shared>,
     /// About how many bytes are going to be queued.
     bytes: usize,
-    place: Option<u64>,
+    within: Duration,
+    wait: Option<Wait>,
+}
+
+#[derive(Clone, Copy)]
+struct Wait {
+    place: u64,
+    /// `None`: as long as it takes.
+    until: Option<Instant>,
 }
 
 impl Room {
-    pub(crate) fn new(shared: Arc<Shared>, bytes: usize) -> Self {
-        Self { shared, bytes, place: None }
+    /// `within` is how long the wait may take.
+    pub(crate) fn new(shared: Arc<Shared>, bytes: usize, within: Duration) -> Self {
+        Self { shared, bytes, within, wait: None }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -26,22 +37,45 @@ impl Room {
     }
 
     /// Runs `act` once there is room, or at once if the session cannot send anyway.
-    pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>, act: impl FnOnce(&mut Machine) -> R) -> Poll<R> {
+    ///
+    /// # Errors
+    /// There was no room in time, or what `act` says.
+    pub(crate) fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Machine) -> Result<R, Error>,
+    ) -> Poll<Result<R, Error>> {
         let mut core = self.shared.lock();
-        if core.machine.connected().is_some() && core.machine.queued_bytes() >= QUEUE_BYTES {
-            self.place = Some(core.line.wait(self.place, self.bytes, cx.waker()));
+        if core.machine.connected().is_none() || core.machine.queued_bytes() < QUEUE_BYTES {
+            if let Some(wait) = self.wait.take() {
+                core.line.leave(wait.place);
+            }
+            return Poll::Ready(self.shared.finish(core, |core| act(&mut core.machine)));
+        }
+        if let Some(wait) = self.wait
+            && core.line.keep(wait.place, cx.waker())
+        {
             return Poll::Pending;
         }
-        if let Some(place) = self.place.take() {
-            core.line.leave(place);
+        // It comes for the first time, or was woken in vain. Only now is there a clock to look at.
+        let until = self.wait.map_or_else(|| rt::now().checked_add(self.within), |wait| wait.until);
+        if self.wait.take().is_some() && until.is_some_and(|until| until <= rt::now()) {
+            let text = format!("the connection took no more bytes within {:?}", self.within);
+            return Poll::Ready(Err(Error::new(ErrorKind::WriteTimedOut, text)));
         }
-        Poll::Ready(self.shared.finish(core, |core| act(&mut core.machine)))
+        let (place, soonest) = core.line.join(self.bytes, until, cx.waker());
+        self.wait = Some(Wait { place, until });
+        // The driver watches the clock for the whole line.
+        let driver = if soonest { core.driver.take() } else { None };
+        drop(core);
+        driver.into_iter().for_each(Waker::wake);
+        Poll::Pending
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
+        let Some(Wait { place, .. }) = self.wait else { return };
         let mut woken = Vec::new();
         let mut core = self.shared.lock();
         if !core.line.leave(place) {
@@ -58,28 +92,38 @@ impl Drop for Room {
 pub(super) struct Line {
     last: u64,
     places: VecDeque<Place>,
+    /// Nobody's time is over before. One timer, the driver's, serves all.
+    soonest: Option<Instant>,
 }
 
 struct Place {
     number: u64,
     bytes: usize,
+    until: Option<Instant>,
     /// `None` once it has been given up.
     waker: Option<Waker>,
 }
 
 impl Line {
-    /// Waits at this place, or at the end if there is none any more.
-    fn wait(&mut self, number: Option<u64>, bytes: usize, waker: &Waker) -> u64 {
-        if let Some(place) = number.and_then(|number| self.find(number)) {
-            match &mut place.waker {
-                Some(known) => known.clone_from(waker),
-                unknown => *unknown = Some(waker.clone()),
-            }
-            return place.number;
-        }
+    /// Waits at the end. Gives the place, and whether its time is over before everybody else's.
+    fn join(&mut self, bytes: usize, until: Option<Instant>, waker: &Waker) -> (u64, bool) {
         self.last += 1;
-        self.places.push_back(Place { number: self.last, bytes, waker: Some(waker.clone()) });
-        self.last
+        self.places.push_back(Place { number: self.last, bytes, until, waker: Some(waker.clone()) });
+        let is_soonest = until.is_some_and(|until| self.soonest.is_none_or(|soonest| until < soonest));
+        if is_soonest {
+            self.soonest = until;
+        }
+        (self.last, is_soonest)
+    }
+
+    /// Waits on at this place; `false` if there is none any more.
+    fn keep(&mut self, number: u64, waker: &Waker) -> bool {
+        let Some(place) = self.find(number) else { return false };
+        match &mut place.waker {
+            Some(known) => known.clone_from(waker),
+            unknown => *unknown = Some(waker.clone()),
+        }
+        true
     }
 
     /// Gives a place up; `false` if it had been woken already.
@@ -90,12 +134,35 @@ impl Line {
     /// Wakes the first ones, as many as so many bytes have room for.
     pub(super) fn wake(&mut self, mut room: usize, woken: &mut Vec<Waker>) {
         while room > 0 {
-            let Some(place) = self.places.pop_front() else { return };
+            let Some(place) = self.places.pop_front() else { break };
             if let Some(waker) = place.waker {
                 room = room.saturating_sub(place.bytes.max(1));
                 woken.push(waker);
             }
         }
+        if self.places.is_empty() {
+            self.soonest = None;
+        }
+    }
+
+    /// When to call [`expire`](Self::expire).
+    pub(super) fn soonest(&self) -> Option<Instant> {
+        self.soonest
+    }
+
+    /// Wakes those whose time is over; their places are gone.
+    pub(super) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        if self.soonest.is_none_or(|soonest| soonest > now) {
+            return;
+        }
+        self.places.retain_mut(|place| {
+            let stays = place.until.is_none_or(|until| until > now);
+            if !stays {
+                woken.extend(place.waker.take());
+            }
+            stays
+        });
+        self.soonest = self.places.iter().filter_map(|place| place.until).min();
     }
 
     fn find(&mut self, number: u64) -> Option<&mut Place> {
@@ -108,19 +175,49 @@ impl Line {
 mod tests {
     use super::*;
 
+    impl Line {
+        fn places<const N: usize>(&mut self, until: [Option<Instant>; N]) -> [u64; N] {
+            until.map(|until| self.join(100, until, Waker::noop()).0)
+        }
+    }
+
     #[test]
     fn as_many_are_woken_as_there_is_room_for_and_none_is_passed_over() {
         let (mut line, mut woken) = (Line::default(), Vec::new());
-        let places: Vec<_> = (0..10).map(|_| line.wait(None, 100, Waker::noop())).collect();
+        let places = line.places([None; 10]);
         assert!(line.leave(places[0]), "it had not been woken");
         assert!(!line.leave(places[0]));
         line.wake(250, &mut woken);
         assert_eq!(woken.len(), 3);
         assert!(!line.leave(places[3]), "the second to the fourth were");
         assert!(line.leave(places[4]));
-        assert_eq!(line.wait(Some(places[5]), 100, Waker::noop()), places[5], "keeps its place");
-        assert!(line.wait(Some(places[1]), 100, Waker::noop()) > places[9], "begins again");
+        assert!(line.keep(places[5], Waker::noop()), "keeps its place");
+        assert!(!line.keep(places[1], Waker::noop()), "begins again");
+        assert!(line.join(100, None, Waker::noop()).0 > places[9]);
         line.wake(usize::MAX, &mut woken);
         assert_eq!(woken.len(), 3 + 6);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn whose_time_is_over_is_woken_and_no_one_else() {
+        let start = Instant::now();
+        let after = |seconds| Some(start + Duration::from_secs(seconds));
+        let (mut line, mut woken) = (Line::default(), Vec::new());
+        assert!(line.join(100, after(5), Waker::noop()).1, "the first one sets the clock");
+        assert!(!line.join(100, after(6), Waker::noop()).1);
+        assert!(line.join(100, after(3), Waker::noop()).1, "and so does one that is in more of a hurry");
+        let [patient, gone] = line.places([None, after(2)]);
+        assert!(line.leave(gone));
+        line.expire(start + Duration::from_secs(3), &mut woken);
+        assert_eq!((woken.len(), line.soonest()), (1, after(5)), "who has left is not woken");
+        line.expire(start + Duration::from_secs(4), &mut woken);
+        assert_eq!(woken.len(), 1);
+        line.expire(start + Duration::from_secs(60), &mut woken);
+        assert_eq!((woken.len(), line.soonest()), (3, None));
+        assert!(line.keep(patient, Waker::noop()));
+        line.places([after(70)]);
+        line.wake(usize::MAX, &mut woken);
+        assert_eq!((woken.len(), line.soonest()), (5, None), "nobody waits, so there is nothing to watch");
     }
 }

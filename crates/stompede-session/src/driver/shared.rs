@@ -10,7 +10,7 @@ use super::Observer;
 use super::activity::Activity;
 use super::room::Line;
 use crate::protocol::{Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
-use crate::{Error, SessionState};
+use crate::{Error, ErrorKind, SessionState};
 
 pub(crate) struct Shared {
     core: Mutex<Core>,
@@ -87,14 +87,24 @@ impl Shared {
         })
     }
 
-    /// Waits until the frame with this number, and all before it, have been flushed.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>, number: u64) -> Poll<Result<(), Error>> {
+    /// Waits until the frame with this number, and all before it, have been flushed to the connection `epoch`.
+    ///
+    /// What had not been written when that connection was lost is never flushed on it.
+    pub(crate) fn poll_flushed(
+        &self,
+        cx: &mut Context<'_>,
+        (number, epoch): (u64, u64),
+    ) -> Poll<Result<(), Error>> {
         let mut core = self.lock();
-        if core.flushed >= number {
+        if core.flushed >= number && core.machine.epoch() == epoch {
             return Poll::Ready(Ok(()));
         }
         if let Some(cause) = core.machine.closed() {
             return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
+        }
+        if core.machine.is_offline() || core.machine.epoch() != epoch {
+            let text = "there is no connection, or it was lost before everything was written";
+            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionLost, text)));
         }
         core.await_flush(cx);
         Poll::Pending
@@ -130,8 +140,8 @@ impl Core {
         self.line.wake(QUEUE_BYTES.saturating_sub(self.machine.queued_bytes()), wakers);
     }
 
-    /// Nobody waits beyond the end of the session.
-    pub(super) fn on_closed(&mut self, wakers: &mut Vec<Waker>) {
+    /// Nobody waits beyond the end of the connection.
+    pub(super) fn on_lost(&mut self, wakers: &mut Vec<Waker>) {
         wakers.append(&mut self.flushers);
         self.line.wake(usize::MAX, wakers);
     }

@@ -9,8 +9,9 @@ use crate::Error;
 
 /// Something that happened in a session, in the order in which it happened.
 ///
-/// For each connection there is one [`Connected`](Self::Connected) at most, and after it exactly one
-/// [`Closed`](Self::Closed), which is the last event. A session that never connected has only `Closed`.
+/// After each [`Connected`](Self::Connected) comes exactly one [`Disconnected`](Self::Disconnected), if the session goes
+/// on, or [`Closed`](Self::Closed), if it does not. `Closed` is the last event, and there is always one.
+/// [`Reconnecting`](Self::Reconnecting) comes only where there is no connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -18,6 +19,20 @@ pub enum Event {
     Connecting(Endpoint),
     /// CONNECTED has arrived: frames can be sent.
     Connected(Arc<Connected>),
+    /// The connection is gone, for this reason, and the session goes on without it.
+    Disconnected(Error),
+    /// The next attempt to connect comes later.
+    Reconnecting {
+        /// Why the connection was lost, or why the attempt before failed.
+        cause: Error,
+        /// Its number, counted from 1 since the last stable connection.
+        attempt: u32,
+        /// How long it is until then.
+        next_in: Duration,
+    },
+    /// A subscription has been made again on a new connection: what was sent to a topic in between is missing, and
+    /// what was delivered before and not acknowledged may come again. Its queue has a [gap](super::Gap) in this place.
+    Gap(SubscriptionId),
     /// Messages have been put into the queue of a subscription; see [`Inbox`](super::Inbox).
     Delivered {
         /// Whose messages they are.
@@ -32,7 +47,8 @@ pub enum Event {
         /// How many.
         messages: u64,
     },
-    /// A subscription has ended for a reason of its own, while the session goes on.
+    /// A subscription has ended for a reason of its own, while the session goes on: the broker will not have it, or its
+    /// queue was full.
     SubscriptionEnded {
         /// Which one.
         subscription: SubscriptionId,

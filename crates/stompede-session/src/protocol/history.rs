@@ -59,7 +59,8 @@ impl History {
             Event::Delivered { messages, .. } => self.messages += *messages as u64,
             Event::Receipt(_) => self.receipts += 1,
             Event::HeartBeat { .. } => self.beats += 1,
-            Event::HeartBeatSent | Event::Sent(_) => {}
+            // A reconnect with thousands of subscriptions would leave room for nothing else.
+            Event::HeartBeatSent | Event::Sent(_) | Event::Gap(_) => {}
             event => self.keep(now, describe(event)),
         }
     }
@@ -112,6 +113,10 @@ fn describe(event: &Event) -> Line {
                 peer.version()
             )
         }
+        Event::Disconnected(cause) => write!(line, "disconnected: {cause}"),
+        Event::Reconnecting { cause, attempt, next_in } => {
+            write!(line, "attempt {attempt} in {next_in:.3?}, after: {cause}")
+        }
         Event::Unrouted(frame) | Event::Error(frame) => write!(line, "{frame}"),
         Event::Dropped { subscription, messages } => write!(line, "dropped {messages} of {subscription:?}"),
         Event::SubscriptionEnded { subscription, cause } => write!(line, "{subscription:?} ended: {cause}"),
@@ -130,6 +135,7 @@ fn describe(event: &Event) -> Line {
         Event::Closed(None) => write!(line, "closed in order"),
         Event::Closed(Some(cause)) => write!(line, "closed: {cause}"),
         Event::Delivered { .. }
+        | Event::Gap(_)
         | Event::Receipt(_)
         | Event::HeartBeat { .. }
         | Event::HeartBeatSent

@@ -45,6 +45,7 @@
 //! # }
 //! ```
 
+mod attempt;
 mod connection;
 mod event;
 mod history;
@@ -52,12 +53,16 @@ mod input;
 mod machine;
 mod output;
 
+pub use attempt::Attempt;
 pub use connection::Connected;
 pub use event::Event;
 pub use history::{History, Record};
 pub use input::Input;
+#[cfg(feature = "__planted")]
+#[doc(hidden)]
+pub use machine::Planted;
 pub use machine::{
-    Delivery, End, Fate, Gap, Inbox, Machine, Outcome, ReceiptId, ReceiptName, Settle, SubscribeRequest,
-    SubscriptionId, Ticket, TransactionId, WhenFull,
+    Delivery, End, Fate, Gap, Inbox, Machine, Outcome, ReceiptId, ReceiptName, RenewHeaders, Settle,
+    SubscribeRequest, SubscriptionId, Ticket, TransactionId, WhenFull,
 };
 pub use output::Output;

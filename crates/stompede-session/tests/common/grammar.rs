@@ -9,7 +9,7 @@ pub(crate) struct Grammar {
     connected: bool,
     disconnecting: bool,
     stalled: bool,
-    /// The end that has been announced and must come next.
+    /// The end of the connection that has been announced and must come next.
     due: Option<&'static [ErrorKind]>,
     closed: bool,
 }
@@ -18,9 +18,19 @@ impl Grammar {
     /// Takes one event in, and fails if it may not come here.
     pub(crate) fn step(&mut self, event: &Event) {
         assert!(!self.closed, "{event:?} after the end");
-        if let Some(kinds) = self.due {
-            let Event::Closed(Some(cause)) = event else { unreachable!("{event:?} where the end is due") };
-            assert!(kinds.contains(&cause.kind()), "{cause:?} is not the end that was announced");
+        match (self.due, event) {
+            // Whom the broker has refused goes first.
+            (None, _) | (Some(_), Event::SubscriptionEnded { .. }) => {}
+            // The next host is tried at once.
+            (Some(_), Event::Connecting(_)) if !self.connected => self.due = None,
+            (
+                Some(kinds),
+                Event::Closed(Some(cause)) | Event::Disconnected(cause) | Event::Reconnecting { cause, .. },
+            ) => {
+                assert!(kinds.contains(&cause.kind()), "{cause:?} is not the end that was announced");
+                self.due = None;
+            }
+            (Some(_), _) => unreachable!("{event:?} where the end is due"),
         }
         match event {
             Event::Connecting(_) => assert!(!self.connected, "connecting while connected"),
@@ -34,6 +44,11 @@ impl Grammar {
                 assert!(self.connected && !self.stalled && !silent_for.is_zero());
                 self.due = Some(&[ErrorKind::HeartBeatMissed]);
             }
+            Event::Disconnected(_) => {
+                assert!(self.connected && !self.disconnecting, "{event:?} in the wrong place");
+                (self.connected, self.stalled) = (false, false);
+            }
+            Event::Reconnecting { .. } => assert!(!self.connected, "reconnecting while connected"),
             Event::Closed(_) => self.closed = true,
             // Both may come while CONNECT waits for its answer.
             Event::Sent(_) | Event::HeartBeat { .. } => {}

@@ -16,7 +16,7 @@ use stompede_codec::{Command, Decoder, Frame, Item, Limits};
 use stompede_session::protocol::{
     Delivery, End, Event, Inbox, Input, Machine, Output, SubscriptionId, Ticket,
 };
-use stompede_session::{Config, Error};
+use stompede_session::{Config, Error, ReconnectPolicy};
 use stompede_transport::TransportError;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -218,8 +218,11 @@ impl Rig {
     }
 }
 
+/// A session that ends with its connection.
 pub(crate) fn config() -> Config {
-    Config::for_url("tcp://broker.example").expect("a URL")
+    let mut config = Config::for_url("tcp://broker.example").expect("a URL");
+    config.reconnect = ReconnectPolicy::never();
+    config
 }
 
 pub(crate) fn send(destination: &str) -> Frame {

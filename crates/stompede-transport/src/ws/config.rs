@@ -64,6 +64,16 @@ pub(super) enum Split {
     Fragments(usize),
 }
 
+impl Split {
+    /// Up to how many bytes an item stays whole.
+    pub(super) fn limit(self) -> usize {
+        match self {
+            Self::No => usize::MAX,
+            Self::Messages(max) | Self::Fragments(max) => max,
+        }
+    }
+}
+
 /// How a side speaks once it is connected; what both kinds of configuration set, each as far as it makes sense there.
 #[derive(Clone, Debug)]
 pub(super) struct Speech {

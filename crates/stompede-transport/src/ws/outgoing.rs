@@ -28,6 +28,9 @@ const PART: usize = 16 * 1024;
 /// A buffer of this size is kept while nothing waits; a larger one is given back.
 const KEPT: usize = 4 * 1024;
 
+/// Opcode, a length of 64 bits and a mask.
+const LONGEST_HEADER: usize = 14;
+
 /// Encoded WebSocket frames on their way to the socket.
 ///
 /// It takes the place of tungstenite's write buffer, which has to hold the largest frame as a whole, copies a frame
@@ -84,8 +87,24 @@ impl Outgoing {
     /// Takes one item as one message, or as `split` says; only while there is room.
     pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
         self.make_room();
+        if item.remaining() <= PART.min(split.limit()) {
+            return self.push_small(&item, opcode);
+        }
         self.rest = Some(Rest { item, split, opcode, in_frame: 0, mask: None });
         self.encode();
+    }
+
+    /// Nearly all frames are small: they go into the buffer at once, and nothing is kept.
+    fn push_small(&mut self, item: &Outbound, opcode: u8) {
+        let mask = self.masks.as_mut().map(Masks::next);
+        write_header(&mut self.buffer, opcode | FIN, item.remaining(), mask);
+        let at = self.buffer.len();
+        for part in item.parts() {
+            self.buffer.extend_from_slice(part);
+        }
+        if let Some(mask) = mask {
+            apply_mask(&mut self.buffer[at..], mask);
+        }
     }
 
     /// Takes frames that are encoded already, all of them or none; whether it did.
@@ -249,18 +268,29 @@ impl Masks {
 
 fn write_header(buffer: &mut Vec<u8>, first: u8, len: usize, mask: Option<[u8; 4]>) {
     let masked = if mask.is_some() { MASKED } else { 0 };
-    match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len @ ..126), _) => buffer.extend_from_slice(&[first, masked | len]),
+    let mut header = [0; LONGEST_HEADER];
+    let mut end = match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ ..126), _) => {
+            header[..2].copy_from_slice(&[first, masked | len]);
+            2
+        }
         (_, Ok(len)) => {
-            buffer.extend_from_slice(&[first, masked | 126]);
-            buffer.extend_from_slice(&len.to_be_bytes());
+            header[..2].copy_from_slice(&[first, masked | 126]);
+            header[2..4].copy_from_slice(&len.to_be_bytes());
+            4
         }
         _ => {
-            buffer.extend_from_slice(&[first, masked | 127]);
-            buffer.extend_from_slice(&(len as u64).to_be_bytes());
+            header[..2].copy_from_slice(&[first, masked | 127]);
+            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            10
         }
+    };
+    if let Some(mask) = mask {
+        header[end..end + 4].copy_from_slice(&mask);
+        end += 4;
     }
-    buffer.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask));
+    // At once: each part alone would cost as much as the whole.
+    buffer.extend_from_slice(&header[..end]);
 }
 
 fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
@@ -270,7 +300,7 @@ fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    rest.iter_mut().zip(wide.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 #[cfg(test)]

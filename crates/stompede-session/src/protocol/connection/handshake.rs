@@ -47,9 +47,9 @@ impl Connected {
 }
 
 /// Judges the first frame that came after CONNECT (STOMP 1.2, section "Protocol Negotiation").
-pub(super) fn judge(config: &Config, frame: Frame) -> Result<Connected, Error> {
+pub(super) fn judge(config: &Config, host: &str, frame: Frame) -> Result<Connected, Error> {
     match frame.command() {
-        Command::Connected => choose_version(config, frame),
+        Command::Connected => choose_version(config, host, frame),
         Command::Error => Err(refusal(config, frame)),
         other => Err(Error::new(
             ErrorKind::Protocol,
@@ -58,7 +58,7 @@ pub(super) fn judge(config: &Config, frame: Frame) -> Result<Connected, Error> {
     }
 }
 
-fn choose_version(config: &Config, frame: Frame) -> Result<Connected, Error> {
+fn choose_version(config: &Config, host: &str, frame: Frame) -> Result<Connected, Error> {
     // Only a 1.0 server leaves the header out.
     let version = match frame.header("version") {
         None => Ok(Version::V1_0),
@@ -67,9 +67,8 @@ fn choose_version(config: &Config, frame: Frame) -> Result<Connected, Error> {
     match version {
         Ok(version) if config.versions.contains(&version) => {
             let heart_beat = agree(config, version, &frame)?;
-            let host = config.endpoint.authority().into();
             // The chunk that CONNECTED came in must not live as long as the connection.
-            Ok(Connected { host, version, heart_beat, frame: frame.detach() })
+            Ok(Connected { host: host.into(), version, heart_beat, frame: frame.detach() })
         }
         Ok(version) => Err(not_offered(version.as_str())),
         Err(unknown) => Err(not_offered(&unknown)),

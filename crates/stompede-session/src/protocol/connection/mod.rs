@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stompede_codec::{Command, Decoder, Frame, Item, Version};
+use stompede_transport::Endpoint;
 
 pub use self::handshake::Connected;
 pub(super) use self::heartbeat::{Due, Pulse};
 pub(super) use self::state::{Goodbye, State};
-use crate::{Config, Error, ErrorKind};
+use crate::{BrokerProfile, Config, Error, ErrorKind};
 
 /// The reading side of a connection and where it stands.
 #[derive(Debug)]
 pub(super) struct Connection {
+    host: Box<str>,
     decoder: Decoder,
     pub(super) state: State,
     pub(super) pulse: Pulse,
@@ -39,9 +41,16 @@ pub(super) enum Signal {
 }
 
 impl Connection {
-    pub(super) fn new(config: &Config, now: Instant, until: Option<Instant>) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        endpoint: &Endpoint,
+        profile: &BrokerProfile,
+        now: Instant,
+        until: Option<Instant>,
+    ) -> Self {
         Self {
-            decoder: Decoder::new(config.limits),
+            host: endpoint.authority().into(),
+            decoder: Decoder::new(config.limits).with_strictness(profile.strictness),
             state: State::Handshaking { until },
             pulse: Pulse::new(config, now),
             untouched: false,
@@ -87,10 +96,13 @@ impl Connection {
     }
 
     fn shake_hands(&mut self, config: &Config, now: Instant, frame: Frame) -> Signal {
-        match handshake::judge(config, frame) {
+        match handshake::judge(config, &self.host, frame) {
             Ok(connected) => {
                 let connected = Arc::new(connected);
                 self.decoder.set_version(connected.version());
+                let detected = BrokerProfile::detect(connected.server().as_deref());
+                let decoder = std::mem::replace(&mut self.decoder, Decoder::new(config.limits));
+                self.decoder = decoder.with_strictness(config.profile.unwrap_or(detected).strictness);
                 self.pulse.start(config, connected.heart_beat(), now);
                 self.state = State::Open { peer: connected.clone(), goodbye: Goodbye::Unsaid };
                 Signal::Connected(connected)

@@ -5,6 +5,7 @@ use std::time::Instant;
 use stompede_codec::{Command, Encoder, Frame, Version};
 
 use super::flow::ACK_BYTES;
+use super::planted::planted;
 use super::{Machine, Phase, ReceiptId, SubscriptionId, TransactionId};
 use crate::protocol::Event;
 use crate::protocol::Output;
@@ -55,7 +56,8 @@ impl Ticket {
 }
 
 impl Machine {
-    /// Queues ACK or NACK for `message`. Its place in the queue was reserved when it was handed out.
+    /// Queues ACK or NACK for `message`. Its place in the queue was reserved when it was handed out. Does nothing for a
+    /// broker that [does not know them](crate::BrokerProfile::acknowledges).
     ///
     /// # Errors
     /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone,
@@ -69,10 +71,13 @@ impl Machine {
         how: Settle,
     ) -> Result<Option<ReceiptId>, Error> {
         let version = self.settling_version(ticket)?;
+        if !self.profile.acknowledges {
+            return Ok(None);
+        }
         let Some(entry) = self.subscriptions.get(ticket.subscription) else {
             return Err(stale("the subscription that delivered this message is gone"));
         };
-        let cumulative = entry.ack == AckMode::Client && version > Version::V1_0;
+        let cumulative = entry.request.ack == AckMode::Client && version > Version::V1_0;
         if cumulative && ticket.number <= entry.covered {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
@@ -85,7 +90,7 @@ impl Machine {
                 .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
         }
         let plain = how.accept && how.transaction.is_none() && !how.receipt;
-        if plain && cumulative && entry.coalesce_acks {
+        if plain && cumulative && entry.request.coalesce_acks {
             self.coalesce(ticket, frame);
             return Ok(None);
         }
@@ -120,7 +125,7 @@ impl Machine {
 
     /// So many messages of a subscription were thrown away, or taken out and dropped, without having been settled.
     pub fn note_discarded(&mut self, subscription: SubscriptionId, messages: usize) {
-        if messages > 0 && matches!(self.phase, Phase::Connected(_)) {
+        if messages > 0 && self.connected().is_some() {
             self.outputs.push_back(Output::Event(Event::Unsettled { subscription, messages }));
         }
     }
@@ -173,7 +178,7 @@ impl Machine {
     /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
     fn settling_version(&self, ticket: &Ticket) -> Result<Version, Error> {
         match &self.phase {
-            _ if ticket.epoch != self.epoch => {
+            _ if ticket.epoch != self.epoch && !planted!(self, SettleStaleAck) => {
                 Err(stale("the connection that delivered this message is gone"))
             }
             Phase::Connected(Connection {

@@ -3,39 +3,75 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use stompede_codec::{Encoder, Frame, Version};
+use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 
+use super::planted::planted;
 use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
+use crate::outbox::OutboxKey;
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Error, ErrorKind};
+use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
 
 impl Machine {
     /// Queues a SEND or any other frame as it is.
     ///
+    /// A SEND outside of transactions is treated as the [`SendPolicy`](crate::SendPolicy) says.
+    ///
     /// # Errors
-    /// The frame cannot be written in this version, or no connection is open. Then nothing was queued.
+    /// The frame cannot be written in this version, there is no connection and it may not wait for one, or there is
+    /// no room for it to wait. Then nothing was queued.
     pub fn send(&mut self, frame: &Frame) -> Result<(), Error> {
-        let version = self.open_version()?;
-        self.transmit.push(Encoder::new(version), frame, None)
+        match self.way_of(frame)? {
+            Way::Connection(version) => self.push(version, frame, None),
+            Way::Backlog { replayed: false } => self.keep(frame.clone(), None, false),
+            Way::Backlog { replayed: true } => {
+                self.require_receipts()?;
+                // It is the RECEIPT that takes it out again, whether somebody waits for it or not.
+                let mut frame = frame.clone();
+                let id = self.keep_with_receipt(&mut frame, None, true)?;
+                self.receipts.forget(id);
+                Ok(())
+            }
+        }
     }
 
     /// Queues a frame and asks for a RECEIPT, awaited until `deadline` (`None`: as long as the connection lives).
     ///
-    /// A `receipt` header of the caller's is replaced.
+    /// A `receipt` header of the caller's is replaced. Otherwise as [`send`](Self::send); while a message waits in the
+    /// outbox its time there is a deadline as well.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), and [`ErrorKind::InvalidArgument`] where the broker is known to send no receipts.
     pub fn send_with_receipt(
         &mut self,
         frame: &mut Frame,
         deadline: Option<Instant>,
     ) -> Result<ReceiptId, Error> {
-        let version = self.open_version()?;
+        self.require_receipts()?;
+        match self.way_of(frame)? {
+            Way::Connection(version) => self
+                .with_receipt(frame, deadline, |machine, frame, id| machine.push(version, frame, Some(id))),
+            Way::Backlog { replayed } => self.keep_with_receipt(frame, deadline, replayed),
+        }
+    }
+
+    fn require_receipts(&self) -> Result<(), Error> {
+        if self.profile.receipts {
+            return Ok(());
+        }
+        let text = format!("{} sends no receipts, so nothing can be confirmed", self.profile.name);
+        Err(Error::invalid(text))
+    }
+
+    fn with_receipt(
+        &mut self,
+        frame: &mut Frame,
+        deadline: Option<Instant>,
+        queue: impl FnOnce(&mut Self, &Frame, ReceiptId) -> Result<(), Error>,
+    ) -> Result<ReceiptId, Error> {
         let id = self.receipts.open(deadline);
-        let text = id.text();
-        frame.headers_mut().insert("receipt", text.as_str());
-        match self.transmit.push(Encoder::new(version), frame, Some(id)) {
+        frame.headers_mut().insert("receipt", id.text().as_str());
+        match queue(self, frame, id) {
             Ok(()) => Ok(id),
             Err(error) => {
                 frame.headers_mut().remove("receipt");
@@ -43,6 +79,71 @@ impl Machine {
                 Err(error)
             }
         }
+    }
+
+    fn push(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
+        self.transmit.push(self.encoder(version, frame), frame, receipt)?;
+        if self.config.sending.while_offline == WhileOffline::Queue && is_message(frame) {
+            self.transmit.keep_last(frame.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn encoder(&self, version: Version, frame: &Frame) -> Encoder {
+        let encoder = Encoder::new(version);
+        if self.profile.omits_length(frame) { encoder.content_length(ContentLength::Omit) } else { encoder }
+    }
+
+    /// Which way a frame goes from here.
+    fn way_of(&self, frame: &Frame) -> Result<Way, Error> {
+        let open = self.open_version();
+        let policy = &self.config.sending;
+        if policy.is_plain() || !is_message(frame) {
+            return open.map(Way::Connection);
+        }
+        // What waited longer goes first, also while things are being brought back one at a time.
+        let too_early = self.is_offline() || (open.is_ok() && !self.restore.lets_sends_through());
+        let may_wait = policy.while_offline == WhileOffline::Queue && too_early;
+        match policy.guarantee {
+            Guarantee::AtLeastOnce if open.is_ok() || may_wait => Ok(Way::Backlog { replayed: true }),
+            Guarantee::AtMostOnce if may_wait => Ok(Way::Backlog { replayed: false }),
+            Guarantee::AtLeastOnce | Guarantee::AtMostOnce => open.map(Way::Connection),
+        }
+    }
+
+    fn keep_with_receipt(
+        &mut self,
+        frame: &mut Frame,
+        deadline: Option<Instant>,
+        replayed: bool,
+    ) -> Result<ReceiptId, Error> {
+        let expiry = self.backlog.expiry(self.now);
+        let deadline = [deadline, expiry].into_iter().flatten().min();
+        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
+        if let (Some(header), true) = (header, replayed)
+            && !frame.headers().contains(header)
+        {
+            let key = OutboxKey { session: self.seed, number: self.backlog.next_number() };
+            frame.headers_mut().push(header, key.to_string());
+        }
+        self.with_receipt(frame, deadline, |machine, frame, id| {
+            machine.keep(frame.clone(), Some(id), replayed)
+        })
+    }
+
+    fn keep(&mut self, frame: Frame, receipt: Option<ReceiptId>, replayed: bool) -> Result<(), Error> {
+        if !planted!(self, OutboxWithoutBounds) {
+            self.backlog.admit(&frame)?;
+        }
+        // A frame that cannot be written is refused now, and not when nobody listens any more.
+        let version = self.open_version();
+        let probe = version.as_ref().copied().unwrap_or(self.config.highest_version());
+        self.transmit.check(self.encoder(probe, &frame), &frame)?;
+        self.backlog.push(frame, receipt, replayed, self.now);
+        if version.is_ok() {
+            self.send_backlog();
+        }
+        Ok(())
     }
 
     /// Takes the outcome of a receipt, or has the task woken when there is one; `None` for one taken before.
@@ -53,21 +154,24 @@ impl Machine {
     /// Nobody awaits this receipt any more. The frame is sent all the same.
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
+        self.subscriptions.end_receipt(id);
         self.continue_goodbye();
     }
 
-    /// Queues a SUBSCRIBE.
+    /// Queues a SUBSCRIBE; without a connection, for when there is one. It is made again on each new connection.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for an empty destination, an id in use, or an ack mode that the version does
-    /// not know; else as [`send`](Self::send). Then there is no subscription.
+    /// [`ErrorKind::InvalidArgument`] for an empty destination, an id in use, or what version or broker do not know;
+    /// [`ErrorKind::Unencodable`] for headers that cannot be written; else the session is over. Then there is no
+    /// subscription.
     pub fn subscribe(&mut self, request: SubscribeRequest) -> Result<SubscriptionId, Error> {
-        let (id, frame) = self.new_subscription(request)?;
-        let sent = frame.map_or(Ok(()), |frame| self.send(&frame));
-        self.keep_if_sent(id, sent).map(|()| id)
+        let id = self.new_subscription(request)?;
+        self.announce(id).map(|_| id)
     }
 
-    /// Queues a SUBSCRIBE and asks for a RECEIPT, awaited until `deadline`. Without a SUBSCRIBE there is no receipt.
+    /// The same, and asks for a RECEIPT, awaited until `deadline`. Without a SUBSCRIBE there is no receipt.
+    ///
+    /// The wait outlives a connection: it ends with the first RECEIPT.
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
@@ -76,26 +180,44 @@ impl Machine {
         request: SubscribeRequest,
         deadline: Option<Instant>,
     ) -> Result<(SubscriptionId, Option<ReceiptId>), Error> {
-        let (id, frame) = self.new_subscription(request)?;
-        let sent = frame.map(|mut frame| self.send_with_receipt(&mut frame, deadline)).transpose();
-        self.keep_if_sent(id, sent).map(|receipt| (id, receipt))
+        let id = self.new_subscription(request)?;
+        if !self.profile.receipts || !self.is_announced(id) {
+            return self.announce(id).map(|()| (id, None));
+        }
+        let receipt = self.receipts.open(deadline);
+        self.subscriptions.await_receipt(id, receipt);
+        let announced = self.announce(id);
+        if announced.is_err() {
+            self.receipts.forget(receipt);
+        }
+        announced.map(|()| (id, Some(receipt)))
     }
 
-    /// Queues an UNSUBSCRIBE. Does nothing for a subscription that is gone already.
+    /// Queues an UNSUBSCRIBE; without a connection there is nobody to tell. Does nothing for a subscription that is
+    /// gone already.
     ///
     /// # Errors
-    /// No connection is open. The subscription is gone all the same.
+    /// The session is about to end. The subscription is gone all the same.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), Error> {
-        if self.subscriptions.get(id).is_none() {
+        if self.subscriptions.get(id).is_none() || (planted!(self, KeepUnsubscribed) && self.is_offline()) {
             return Ok(());
         }
         let acks = self.push_pending_acks();
         let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
         self.transactions.forget_subscription(id);
         self.wakers.extend(entry.inbox.end(End::Clean));
-        let version = self.open_version()?;
-        acks?;
-        entry.unsubscribe_frame().map_or(Ok(()), |frame| self.push_frame(version, &frame, None))
+        match (entry.unsubscribe_frame(), entry.receipt) {
+            (Some(frame), _) => {
+                let version = self.open_version()?;
+                acks?;
+                self.push_frame(version, &frame, None)
+            }
+            (None, Some(receipt)) => {
+                self.receipts.resolve(receipt, Outcome::NotSent(Error::closed()));
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
     }
 
     /// Ends all subscriptions, for their consumers to finish what they have; new ones are refused from here on.
@@ -115,7 +237,7 @@ impl Machine {
                 && let Ok(receipt) = self.send_with_receipt(&mut frame, deadline)
             {
                 if let Some(entry) = self.subscriptions.get_mut(id) {
-                    entry.announce = false;
+                    entry.request.announce = false;
                 }
                 awaited.push((id, receipt));
             } else if let Some(entry) = self.subscriptions.get(id) {
@@ -132,7 +254,7 @@ impl Machine {
 
     /// How messages of a subscription are acknowledged; `None` once it is gone.
     pub fn ack_mode(&self, id: SubscriptionId) -> Option<AckMode> {
-        self.subscriptions.get(id).map(|entry| entry.ack)
+        self.subscriptions.get(id).map(|entry| entry.request.ack)
     }
 
     /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
@@ -153,7 +275,7 @@ impl Machine {
                     self.continue_goodbye();
                 }
             }
-            Phase::Idle | Phase::Dialing { .. } | Phase::Connected(_) => self.abort(),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Dialing { .. } | Phase::Connected(_) => self.abort(),
             Phase::Closing { .. } | Phase::Closed(_) => {}
         }
     }
@@ -166,26 +288,37 @@ impl Machine {
         }
     }
 
-    fn new_subscription(
-        &mut self,
-        request: SubscribeRequest,
-    ) -> Result<(SubscriptionId, Option<Frame>), Error> {
-        if self.open_version()? == Version::V1_0 && request.ack == AckMode::ClientIndividual {
-            return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
+    fn new_subscription(&mut self, request: SubscribeRequest) -> Result<SubscriptionId, Error> {
+        match self.open_version() {
+            Ok(_) => {}
+            Err(_) if self.is_offline() => {}
+            Err(error) => return Err(error),
         }
         if self.draining {
             return Err(Error::new(ErrorKind::Closed, "the session is being drained by this side"));
         }
-        let server = self.connected().and_then(|peer| peer.server());
-        self.subscriptions.add(&request, server.as_deref(), &self.flow)
+        self.subscriptions.add(request, &self.profile, &self.flow)
     }
 
-    /// A subscription whose SUBSCRIBE could not be queued does not exist.
-    fn keep_if_sent<T>(&mut self, id: SubscriptionId, sent: Result<T, Error>) -> Result<T, Error> {
-        if sent.is_err() {
+    /// Tells the broker of a new subscription, if there is one to tell. What cannot be told does not exist.
+    fn announce(&mut self, id: SubscriptionId) -> Result<(), Error> {
+        let Ok(version) = self.open_version() else { return Ok(()) };
+        let receipt = self.subscriptions.get(id).and_then(|entry| entry.receipt);
+        let told = self.subscriptions.frame(id, version, &self.profile).and_then(|frame| {
+            let Some(mut frame) = frame else { return Ok(()) };
+            if let Some(receipt) = receipt {
+                frame.headers_mut().insert("receipt", receipt.text().as_str());
+            }
+            self.transmit.push(Encoder::new(version), &frame, receipt)
+        });
+        if told.is_err() {
             self.subscriptions.remove(id);
         }
-        sent
+        told
+    }
+
+    fn is_announced(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.get(id).is_some_and(|entry| entry.request.announce)
     }
 
     /// The version for what may still be said while receipts are awaited before DISCONNECT.
@@ -205,12 +338,25 @@ impl Machine {
                 state: State::Open { peer, goodbye: Goodbye::Unsaid }, ..
             }) => Ok(peer.version()),
             Phase::Idle
+            | Phase::Waiting { .. }
             | Phase::Dialing { .. }
             | Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => {
-                Err(Error::new(ErrorKind::ConnectionLost, "no connection is open yet"))
+                Err(Error::new(ErrorKind::ConnectionLost, "no connection is open"))
             }
             Phase::Closed(Some(cause)) => Err(cause.clone()),
             Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(None) => Err(Error::closed()),
         }
     }
+}
+
+/// Where a frame goes.
+enum Way {
+    Connection(Version),
+    Backlog { replayed: bool },
+}
+
+/// Whether the send policy is for this frame. Others belong to the connection that they are written on: a transaction
+/// dies with it.
+fn is_message(frame: &Frame) -> bool {
+    frame.command() == Command::Send && !frame.headers().contains("transaction")
 }

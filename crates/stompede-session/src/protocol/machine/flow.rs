@@ -51,6 +51,11 @@ impl Flow {
         self.reading.compare_exchange(HELD, READING, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Reading goes on, whatever is held: with a new connection it has hardly begun.
+    pub(super) fn read_on(&self) {
+        self.reading.store(READING, Ordering::Release);
+    }
+
     /// Stops reading if the overflow is full; `true` if it has been stopped.
     pub(super) fn stall_if_full(&self) -> bool {
         if self.overflow.load(Ordering::Acquire) < self.limit {

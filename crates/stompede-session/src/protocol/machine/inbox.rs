@@ -32,7 +32,8 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// How many, if that is known: they were dropped because the queue was full.
+    /// How many, if that is known: they were dropped because the queue was full. `None`: the connection was lost in
+    /// between and the subscription made again, so some may be missing, and others may come twice.
     pub messages: Option<u64>,
 }
 
@@ -229,6 +230,21 @@ impl Inbox {
         if inner.ready.is_empty() { None } else { inner.reader.take() }
     }
 
+    /// Messages may be missing behind what is queued: the subscription is made again on a new connection.
+    pub(super) fn mark_gap(&self) -> Option<Waker> {
+        let mut inner = self.lock();
+        if inner.end.is_some() {
+            return None;
+        }
+        let gap = Gap { messages: None };
+        if inner.overflow.is_empty() {
+            put_last(&mut inner.ready, gap)
+        } else {
+            put_last(&mut inner.overflow, gap)
+        }
+        inner.reader.take()
+    }
+
     /// What waits in the overflow.
     pub(super) fn overflow_bytes(&self) -> usize {
         self.lock().overflow_bytes
@@ -252,16 +268,17 @@ impl Inbox {
                 self.flow.add(cost);
             }
             WhenFull::DropOldest => {
-                let mut missing = 0;
+                let mut missing = None;
                 while !inner.has_room(self.bounds, NO_SLACK, cost) {
-                    missing += inner.drop_front(&mut pushed.dropped);
+                    let gap = inner.drop_front(&mut pushed.dropped);
+                    missing = Gap::join(missing, gap);
                 }
                 inner.put_gap_first(missing);
                 inner.push_ready(arrival, cost, chunk, self.bounds);
             }
             WhenFull::DropNewest if !inner.has_room(self.bounds, NO_SLACK, cost) => {
                 pushed.dropped += 1;
-                inner.put_gap_last();
+                put_last(&mut inner.ready, Gap { messages: Some(1) });
             }
             WhenFull::End if !inner.has_room(self.bounds, NO_SLACK, cost) => {
                 let text = format!(
@@ -287,7 +304,7 @@ impl Inbox {
             }
             if let Some(delivery) = inner.overflow.pop_front() {
                 moved += cost;
-                inner.count += 1;
+                inner.count += usize::from(matches!(delivery, Delivery::Message { .. }));
                 inner.bytes += cost;
                 inner.ready.push_back(delivery);
             }
@@ -341,31 +358,48 @@ impl Inner {
         if follows { chunk.len } else { chunk.len.max(BLOCK) }
     }
 
-    /// Drops what is first and counts it, if it is a message; gives how many messages are missing in its place.
-    fn drop_front(&mut self, dropped: &mut u64) -> u64 {
-        match self.ready.pop_front() {
-            Some(Delivery::Message { ticket, .. }) => {
+    /// Drops what is first and counts it, if it is a message; gives what is missing in its place.
+    fn drop_front(&mut self, dropped: &mut u64) -> Option<Gap> {
+        match self.ready.pop_front()? {
+            Delivery::Message { ticket, .. } => {
                 self.count -= 1;
                 self.bytes -= ticket.cost();
                 *dropped += 1;
-                1
+                Some(Gap { messages: Some(1) })
             }
-            Some(Delivery::Gap(gap)) => gap.messages.unwrap_or(0),
-            None => 0,
+            Delivery::Gap(gap) => Some(gap),
         }
     }
 
-    fn put_gap_first(&mut self, missing: u64) {
-        if missing > 0 {
-            self.ready.push_front(Delivery::Gap(Gap { messages: Some(missing) }));
+    fn put_gap_first(&mut self, missing: Option<Gap>) {
+        let missing = match self.ready.front_mut() {
+            Some(Delivery::Gap(gap)) => {
+                if let Some(joined) = Gap::join(missing, Some(*gap)) {
+                    *gap = joined;
+                }
+                None
+            }
+            _ => missing,
+        };
+        if let Some(gap) = missing {
+            self.ready.push_front(Delivery::Gap(gap));
         }
     }
+}
 
-    fn put_gap_last(&mut self) {
-        match self.ready.back_mut() {
-            Some(Delivery::Gap(Gap { messages: Some(messages) })) => *messages += 1,
-            _ => self.ready.push_back(Delivery::Gap(Gap { messages: Some(1) })),
-        }
+impl Gap {
+    /// Two gaps, one behind the other, as one. How many are missing is known only if it is known of both.
+    pub(crate) fn join(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        let (Some(one), Some(other)) = (first, second) else { return first.or(second) };
+        Some(Self { messages: one.messages.zip(other.messages).map(|(one, other)| one + other) })
+    }
+}
+
+/// Puts a gap behind what is queued, as one with a gap that is there already.
+fn put_last(queue: &mut VecDeque<Delivery>, gap: Gap) {
+    match queue.back_mut() {
+        Some(Delivery::Gap(last)) => *last = Gap::join(Some(*last), Some(gap)).unwrap_or(gap),
+        _ => queue.push_back(Delivery::Gap(gap)),
     }
 }
 

@@ -7,6 +7,7 @@ use stompede_codec::Frame;
 
 use super::flow::{HOLD, Stall};
 use super::inbox::{Arrival, Chunk, Pushed};
+use super::planted::planted;
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
@@ -76,7 +77,7 @@ impl Machine {
         }
         stall.judge_at = now.checked_add(self.config.stall_timeout);
         for (id, written) in self.receipts.awaited_ids() {
-            self.give_up(id, written, stalled());
+            self.give_up_receipt(id, written, stalled());
         }
         if let Phase::Connected(Connection { state: State::Open { goodbye, .. }, .. }) = &self.phase
             && !matches!(goodbye, Goodbye::Unsaid)
@@ -101,12 +102,21 @@ impl Machine {
         self.stage.push(Arrival { frame, ticket });
     }
 
+    /// Nothing holds reading up any more: what did belonged to a connection that is gone.
+    pub(super) fn read_on(&mut self) {
+        (self.stall, self.hold_until) = (None, None);
+        self.flow.read_on();
+        self.flow.set_acks_full(false);
+        let (wakers, subscriptions) = (&mut self.wakers, &self.subscriptions);
+        subscriptions.iter().for_each(|entry| wakers.extend(entry.inbox.acks_flow()));
+    }
+
     /// Hands the staged messages to their subscription.
     fn hand_over(&mut self) {
         let Some(first) = self.stage.first() else { return };
         let (subscription, messages) = (first.ticket.subscription, self.stage.len());
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
-        let settles = entry.ack != AckMode::Auto;
+        let settles = entry.request.ack != AckMode::Auto;
         let pushed = entry.inbox.push(&mut self.stage, self.chunk);
         let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
         self.wakers.extend(waker);
@@ -124,11 +134,12 @@ impl Machine {
             self.outputs.push_back(Output::Event(Event::Dropped { subscription, messages: dropped }));
         }
         if let Some(cause) = overflowed {
-            self.end_subscription(subscription, cause);
+            self.drop_overflowed(subscription, cause);
         }
     }
 
-    fn end_subscription(&mut self, subscription: SubscriptionId, cause: Error) {
+    /// The broker is told that a subscription has ended because its queue was full.
+    fn drop_overflowed(&mut self, subscription: SubscriptionId, cause: Error) {
         let told = self.unsubscribe(subscription);
         self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription, cause }));
         if let Err(error) = told {
@@ -138,7 +149,7 @@ impl Machine {
 
     /// Stops reading if nothing more can be held.
     fn stall_if_full(&mut self, now: Instant) {
-        if self.stall.is_some() || !self.flow.stall_if_full() {
+        if self.stall.is_some() || self.connected().is_none() || !self.flow.stall_if_full() {
             return;
         }
         let fullest = self.subscriptions.iter().max_by_key(|entry| entry.inbox.overflow_bytes());
@@ -153,10 +164,7 @@ impl Machine {
 
     fn on_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::Connected(peer) => {
-                self.outputs.push_back(Output::Event(Event::Connected(peer)));
-                self.continue_goodbye();
-            }
+            Signal::Connected(peer) => self.on_connected(peer),
             Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame, size) => self.on_message(frame, size),
             Signal::Receipt(frame) => self.on_receipt(&frame),
@@ -177,9 +185,14 @@ impl Machine {
         };
         let name = ReceiptName::read(&id);
         if let ReceiptName::Ours(id) = name {
+            if !planted!(self, ResendAfterConfirm) {
+                self.backlog.remove(id);
+            }
+            self.subscriptions.end_receipt(id);
             self.receipts.resolve(id, Outcome::Confirmed);
         }
         self.outputs.push_back(Output::Event(Event::Receipt(name)));
+        self.restore_on_receipt(&id);
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
@@ -196,11 +209,16 @@ impl Machine {
     /// An ERROR ends the connection, whatever the broker does with its socket, and no receipt counts after it.
     fn on_error(&mut self, frame: Frame) {
         self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
-        let culprit = frame.header("receipt-id").and_then(|id| ReceiptId::parse(&id));
+        let name = frame.header("receipt-id").map(String::from);
         let error = Error::from_frame(ErrorKind::BrokerError, "the broker sent ERROR", frame);
-        if let Some(id) = culprit {
+        if let Some(id) = name.as_deref().and_then(ReceiptId::parse) {
+            self.backlog.remove(id);
+            if let Some(subscription) = self.subscriptions.end_receipt(id) {
+                self.end_subscription(subscription, error.clone());
+            }
             self.receipts.resolve(id, Outcome::Rejected(error.clone()));
         }
+        self.restore_on_error(name.as_deref(), &error);
         self.fail(error);
     }
 }

@@ -6,6 +6,8 @@ use stompede_codec::{Command, Encoder, Frame};
 use stompede_transport::TransportError;
 
 use super::incoming::stalled;
+use super::planted::planted;
+use super::restore::Restore;
 use super::{End, Machine, Outcome, Phase, ReceiptId};
 use crate::protocol::connection::{Connection, Due, Goodbye, State};
 use crate::protocol::{Event, Output};
@@ -22,9 +24,15 @@ impl Machine {
         self.epoch += 1;
         let step = now.checked_add(self.config.handshake_timeout);
         let until = [step, self.attempt_until].into_iter().flatten().min();
-        self.phase = Phase::Connected(Connection::new(&self.config, now, until));
-        let connect = self.config.connect_frame();
-        if let Err(error) = self.transmit.push(Encoder::new(self.config.highest_version()), &connect, None) {
+        self.phase = Phase::Connected(Connection::new(
+            &self.config,
+            &self.attempt.endpoint,
+            &self.profile,
+            now,
+            until,
+        ));
+        let connect = self.config.connect_frame(&self.attempt);
+        if let Err(error) = self.transmit.push_first(Encoder::new(self.config.highest_version()), &connect) {
             self.fail(error);
         }
     }
@@ -32,7 +40,7 @@ impl Machine {
     pub(super) fn on_closed(&mut self, now: Instant, error: Option<TransportError>) {
         self.now = Some(now);
         match &self.phase {
-            Phase::Idle | Phase::Closed(_) => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Closed(_) => {}
             Phase::Closing { .. } => self.end(None),
             Phase::Dialing { .. } | Phase::Connected(_) => {
                 // What arrived before the close counts: drain it first, a RECEIPT or an ERROR may be the last word.
@@ -59,16 +67,24 @@ impl Machine {
                 ));
             }
             Phase::Dialing { .. } | Phase::Connected(_) => self.fail(lost("the connection was lost", error)),
-            Phase::Idle | Phase::Closed(_) => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Closed(_) => {}
         }
     }
 
     pub(super) fn on_timer(&mut self, now: Instant) {
         self.now = Some(now);
+        if planted!(self, ForgetTimer) && self.epoch > 0 {
+            return;
+        }
         while let Some((id, written)) = self.receipts.pop_expired(now) {
             self.on_receipt_expired(id, written);
         }
+        while let Some(expired) = self.backlog.pop_expired(now) {
+            // With somebody waiting, the receipt's own deadline came first: nobody waits.
+            expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
+        }
         self.judge_flow(now);
+        self.judge_restore(now);
         self.judge_step(now);
         self.judge_pulse(now);
     }
@@ -78,7 +94,7 @@ impl Machine {
         if self.step_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        let (config, endpoint) = (&self.config, &self.config.endpoint);
+        let (config, endpoint) = (&self.config, &self.attempt.endpoint);
         let error = match &self.phase {
             Phase::Dialing { .. } => {
                 let within = config.connect_timeout.min(config.total_connect_timeout);
@@ -97,6 +113,7 @@ impl Machine {
                 self.outputs.push_back(Output::Abandon);
                 return self.end(None);
             }
+            Phase::Waiting { .. } => return self.begin_attempt(),
             Phase::Idle | Phase::Closed(_) => return,
         };
         self.fail(error);
@@ -135,18 +152,21 @@ impl Machine {
             Some(_) => stalled(),
             None => Error::new(ErrorKind::ReceiptTimedOut, "no RECEIPT came in time"),
         };
-        self.give_up(id, written, error);
+        self.give_up_receipt(id, written, error);
         self.continue_goodbye();
     }
 
     /// Ends the wait for a receipt: its frame is taken back if it can be.
-    pub(super) fn give_up(&mut self, id: ReceiptId, written: bool, error: Error) {
+    pub(super) fn give_up_receipt(&mut self, id: ReceiptId, written: bool, error: Error) {
         let outcome = if written {
             Outcome::Unknown(error)
         } else {
             self.transmit.withdraw(id);
+            self.subscriptions.take_back(id);
             Outcome::NotSent(error)
         };
+        self.backlog.remove(id);
+        self.subscriptions.end_receipt(id);
         self.receipts.resolve(id, outcome);
     }
 
@@ -156,7 +176,7 @@ impl Machine {
             &self.phase,
             Phase::Connected(Connection { state: State::Open { goodbye: Goodbye::Waiting { .. }, .. }, .. })
         );
-        if !waiting || self.receipts.awaited() > 0 {
+        if !waiting || self.receipts.awaited() > 0 || self.backlog.len() > 0 {
             return;
         }
         if let Err(error) = self.push_pending_acks() {
@@ -176,19 +196,15 @@ impl Machine {
         }
     }
 
-    /// The connection, or the attempt at one, is over for this reason.
-    pub(super) fn fail(&mut self, error: Error) {
-        self.outputs.push_back(Output::Abandon);
-        self.end(Some(error));
-    }
-
     pub(super) fn end(&mut self, cause: Option<Error>) {
         let for_waiters = cause.clone().unwrap_or_else(Error::closed);
-        self.receipts.resolve_all(&for_waiters);
+        self.receipts.resolve_all(&for_waiters, |_| false);
         self.transmit.clear();
+        self.backlog.clear();
+        self.restore = Restore::default();
         self.transactions.clear();
         self.stage.clear();
-        (self.stall, self.hold_until) = (None, None);
+        self.read_on();
         let end = cause.clone().map_or(End::Clean, End::Failed);
         for entry in self.subscriptions.drain() {
             self.wakers.extend(entry.inbox.end(end.clone()));
@@ -199,7 +215,7 @@ impl Machine {
 
     fn step_deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Dialing { until } | Phase::Closing { until } => *until,
+            Phase::Waiting { until } | Phase::Dialing { until } | Phase::Closing { until } => *until,
             Phase::Connected(connection) => connection.state_deadline(),
             Phase::Idle | Phase::Closed(_) => None,
         }
@@ -212,7 +228,10 @@ impl Machine {
         };
         let stall = self.stall.and_then(|stall| stall.judge_at);
         let hold = self.hold_until.filter(|_| self.flow.is_held());
-        [self.step_deadline(), pulse, stall, hold, self.receipts.next_deadline()].into_iter().flatten().min()
+        let restore = self.restore_deadline();
+        let (receipt, message) = (self.receipts.next_deadline(), self.backlog.next_deadline());
+        let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message];
+        all.into_iter().flatten().min()
     }
 }
 

@@ -1,12 +1,18 @@
 //! What outlives a connection: subscriptions, receipts, frames that wait; and the decisions about them.
 
 mod acks;
+mod backlog;
+mod backoff;
 mod commands;
 mod flow;
 mod inbox;
 mod incoming;
 mod lifecycle;
+mod planted;
+mod random;
 mod receipts;
+mod reconnect;
+mod restore;
 mod subscriptions;
 mod transactions;
 mod transmit;
@@ -20,19 +26,25 @@ use stompede_codec::{Encoder, Frame, Version};
 use stompede_transport::{Outbound, TransportError};
 
 pub use self::acks::{Settle, Ticket};
+use self::backlog::Backlog;
+use self::backoff::{Backoff, Hosts};
 use self::flow::{Flow, Stall};
 use self::inbox::{Arrival, Chunk};
 pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
+#[cfg(feature = "__planted")]
+pub use self::planted::Planted;
+use self::planted::planted;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
+use self::restore::Restore;
 use self::subscriptions::Subscriptions;
-pub use self::subscriptions::{SubscribeRequest, SubscriptionId};
+pub use self::subscriptions::{RenewHeaders, SubscribeRequest, SubscriptionId};
 use self::transactions::Transactions;
 pub use self::transactions::{Fate, TransactionId};
 use self::transmit::{Taken, Transmit};
 use super::connection::{Connected, Connection, State};
-use super::{Event, History, Input, Output};
-use crate::{Config, Error, ErrorKind};
+use super::{Attempt, Event, History, Input, Output};
+use crate::{BrokerProfile, Config, Error, ErrorKind};
 
 /// The client side of STOMP without I/O; see the [module](super) for how to drive it.
 #[derive(Debug)]
@@ -54,6 +66,25 @@ pub struct Machine {
     last_taken: Option<ReceiptId>,
     receipts: Receipts,
     subscriptions: Subscriptions,
+    /// Messages that wait for a connection, or for the RECEIPT that says that they need not be sent again.
+    backlog: Backlog,
+    restore: Restore,
+    backoff: Backoff,
+    /// The hosts that this attempt has still to try.
+    hosts: Hosts,
+    attempt: Attempt,
+    /// Why the last connection, or the last attempt at one, ended.
+    last_error: Option<Error>,
+    ever_connected: bool,
+    /// When CONNECTED came, the last time.
+    connected_at: Option<Instant>,
+    /// The last connection ended because of bytes that are no STOMP, or more than may be.
+    poisoned: bool,
+    profile: BrokerProfile,
+    /// Tells this session's messages from those of all others.
+    seed: u64,
+    #[cfg(feature = "__planted")]
+    planted: Option<Planted>,
     transactions: Transactions,
     draining: bool,
     flow: Arc<Flow>,
@@ -72,6 +103,10 @@ pub struct Machine {
 #[allow(clippy::large_enum_variant, reason = "there is one for each session, and it is never moved about")]
 enum Phase {
     Idle,
+    /// Between two attempts.
+    Waiting {
+        until: Option<Instant>,
+    },
     Dialing {
         until: Option<Instant>,
     },
@@ -84,14 +119,36 @@ enum Phase {
 }
 
 impl Machine {
-    /// A session that has not begun.
+    /// A session that has not begun, and for which chance always falls the same way.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if a setting makes no sense; see [`Config::validate`].
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_seed(config, 0)
+    }
+
+    /// The same, with a number that chance follows: the spread of delays, the order of hosts, and the ids of messages
+    /// for [duplicate detection](crate::SendPolicy::duplicate_header). It should be a different one for each session.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_seed(config: Config, seed: u64) -> Result<Self, Error> {
         config.validate()?;
         let flow = Arc::new(Flow::new(config.overflow_bytes));
         Ok(Self {
+            attempt: config.attempt(config.endpoint.clone(), 0, None),
+            backlog: Backlog::new(config.sending.outbox),
+            profile: config.profile.unwrap_or_default(),
+            restore: Restore::default(),
+            backoff: Backoff::new(seed),
+            hosts: Hosts::default(),
+            last_error: None,
+            ever_connected: false,
+            connected_at: None,
+            poisoned: false,
+            seed,
+            #[cfg(feature = "__planted")]
+            planted: None,
             config,
             phase: Phase::Idle,
             epoch: 0,
@@ -120,12 +177,15 @@ impl Machine {
         if matches!(self.phase, Phase::Idle) {
             self.now = Some(now);
             self.history.begin(now);
-            self.attempt_until = now.checked_add(self.config.total_connect_timeout);
-            let step = now.checked_add(self.config.connect_timeout);
-            let until = [step, self.attempt_until].into_iter().flatten().min();
-            self.phase = Phase::Dialing { until };
-            self.outputs.push_back(Output::Dial(self.config.endpoint.clone()));
+            self.begin_attempt();
         }
+    }
+
+    /// Plants a bug, to see whether a test finds it.
+    #[cfg(feature = "__planted")]
+    #[doc(hidden)]
+    pub fn plant(&mut self, bug: Planted) {
+        self.planted = Some(bug);
     }
 
     /// Takes in what happened outside. Drain [`poll_output`](Self::poll_output) before the next one.
@@ -135,7 +195,7 @@ impl Machine {
             Input::DialFailed { now, error } => {
                 self.now = Some(now);
                 if matches!(self.phase, Phase::Dialing { .. }) {
-                    let context = format!("cannot connect to {}", self.config.endpoint);
+                    let context = format!("cannot connect to {}", self.attempt.endpoint);
                     self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
                 }
             }
@@ -198,7 +258,9 @@ impl Machine {
             }
         }
         self.last_taken = receipt;
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = receipt
+            && !planted!(self, UnknownBecomesNotSent)
+        {
             self.receipts.mark_written(receipt);
         }
         Some(item)
@@ -209,9 +271,21 @@ impl Machine {
         if let Some(receipt) = self.last_taken.take() {
             let text = "the connection cannot carry this frame";
             let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+            self.backlog.remove(receipt);
+            self.subscriptions.take_back(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
             self.continue_goodbye();
         }
+    }
+
+    /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.
+    pub fn kept(&self) -> (usize, usize) {
+        (self.backlog.len(), self.backlog.bytes())
+    }
+
+    /// What is taken to be true of the broker.
+    pub fn profile(&self) -> &BrokerProfile {
+        &self.profile
     }
 
     /// Bytes that wait in [`poll_transmit`](Self::poll_transmit).
@@ -221,12 +295,12 @@ impl Machine {
 
     /// Whether there is something for [`poll_transmit`](Self::poll_transmit) to give.
     pub fn wants_to_write(&self) -> bool {
-        self.transmit.bytes() > 0 || self.subscriptions.has_pending()
+        self.transmit.has_next() || self.subscriptions.has_pending()
     }
 
     /// Whether more bytes are to be reported; see [`Event::Stalled`]. What has been read may be reported in any case.
     pub fn wants_bytes(&self) -> bool {
-        self.flow.is_reading() || !matches!(self.phase, Phase::Connected(_))
+        self.flow.is_reading() || self.connected().is_none()
     }
 
     /// The number of the frame queued last; see [`transmitted`](Self::transmitted). Acknowledgements that were kept back
@@ -235,6 +309,18 @@ impl Machine {
         // An ACK that cannot be encoded was refused when it was handed over.
         let _ = self.push_pending_acks();
         self.transmit.queued()
+    }
+
+    /// What has to be flushed for everything to be that has been handed over: the number of the frame
+    /// [queued](Self::queued) last, and the [connection](Self::epoch) that it is for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConnectionLost`] while there is no connection.
+    pub fn flush_mark(&mut self) -> Result<(u64, u64), Error> {
+        if self.is_offline() {
+            return Err(Error::new(ErrorKind::ConnectionLost, "no connection is open"));
+        }
+        Ok((self.queued(), self.epoch))
     }
 
     /// All frames up to this number have been taken by [`poll_transmit`](Self::poll_transmit), or withdrawn.

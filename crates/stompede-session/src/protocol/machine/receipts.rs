@@ -3,9 +3,8 @@
 //! Opening and resolving one allocates nothing once slab and heap have grown to what is outstanding.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
-use std::fmt::Write as _;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -37,9 +36,7 @@ pub(super) struct Receipts {
     slots: Vec<Slot>,
     free: Vec<u32>,
     awaited: usize,
-    /// Deadlines, earliest first; those of receipts that have ended meanwhile stay until they come up, or until they
-    /// are the greater part. Most waits are equally long, so a new one goes to the end and costs next to nothing.
-    deadlines: BinaryHeap<Reverse<(Instant, ReceiptId)>>,
+    deadlines: Deadlines,
     /// Who has to be woken once the caller has let go of its locks.
     wakers: Vec<Waker>,
 }
@@ -76,7 +73,7 @@ impl Receipts {
         };
         self.awaited += 1;
         if let Some(deadline) = deadline {
-            self.deadlines.push(Reverse((deadline, id)));
+            self.deadlines.push(deadline, id);
             self.tidy_deadlines();
         }
         id
@@ -100,12 +97,15 @@ impl Receipts {
         true
     }
 
-    /// Ends every wait because the connection has ended.
-    pub(super) fn resolve_all(&mut self, cause: &Error) {
+    /// Ends every wait because the connection has ended, except those that go on with the next one.
+    pub(super) fn resolve_all(&mut self, cause: &Error, goes_on: impl Fn(ReceiptId) -> bool) {
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             let SlotState::Awaited { written, .. } = slot.state else { continue };
             let id = ReceiptId { index: index as u32, generation: slot.generation };
+            if goes_on(id) {
+                continue;
+            }
             let outcome =
                 if written { Outcome::Unknown(cause.clone()) } else { Outcome::NotSent(cause.clone()) };
             self.resolve(id, outcome);
@@ -114,11 +114,11 @@ impl Receipts {
 
     /// The next receipt whose time is over, and whether its frame was written.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(ReceiptId, bool)> {
-        while let Some(Reverse((deadline, id))) = self.deadlines.peek().copied() {
+        while let Some((deadline, id)) = self.deadlines.first() {
             if deadline > now {
                 return None;
             }
-            self.deadlines.pop();
+            self.deadlines.remove_first();
             if let Some(Slot { state: SlotState::Awaited { written, .. }, .. }) = self.slot(id) {
                 return Some((id, *written));
             }
@@ -151,11 +151,11 @@ impl Receipts {
 
     /// The earliest deadline of a receipt that is awaited.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
-        while let Some(Reverse((deadline, id))) = self.deadlines.peek().copied() {
+        while let Some((deadline, id)) = self.deadlines.first() {
             if self.is_awaited(id) {
                 return Some(deadline);
             }
-            self.deadlines.pop();
+            self.deadlines.remove_first();
         }
         None
     }
@@ -192,7 +192,7 @@ impl Receipts {
     fn tidy_deadlines(&mut self) {
         if self.deadlines.len() > 2 * self.awaited + SPARE_DEADLINES {
             let mut deadlines = std::mem::take(&mut self.deadlines);
-            deadlines.retain(|Reverse((_, id))| self.is_awaited(*id));
+            deadlines.retain(|id| self.is_awaited(id));
             self.deadlines = deadlines;
         }
     }
@@ -211,19 +211,64 @@ impl Receipts {
     }
 }
 
+/// Deadlines, earliest first; those of receipts that have ended meanwhile stay until they come up, or until they are the
+/// greater part.
+#[derive(Debug, Default)]
+struct Deadlines {
+    /// In order. Most waits are equally long, so most deadlines go to the end.
+    in_order: VecDeque<(Instant, ReceiptId)>,
+    /// Those that came later than one that is later.
+    others: BinaryHeap<Reverse<(Instant, ReceiptId)>>,
+}
+
+impl Deadlines {
+    fn push(&mut self, deadline: Instant, id: ReceiptId) {
+        if self.in_order.back().is_none_or(|(last, _)| *last <= deadline) {
+            self.in_order.push_back((deadline, id));
+        } else {
+            self.others.push(Reverse((deadline, id)));
+        }
+    }
+
+    fn first(&self) -> Option<(Instant, ReceiptId)> {
+        let other = self.others.peek().map(|Reverse(other)| other);
+        self.in_order.front().into_iter().chain(other).min().copied()
+    }
+
+    fn remove_first(&mut self) {
+        if self.first() == self.in_order.front().copied() {
+            self.in_order.pop_front();
+        } else {
+            self.others.pop();
+        }
+    }
+
+    fn retain(&mut self, is_awaited: impl Fn(ReceiptId) -> bool) {
+        self.in_order.retain(|(_, id)| is_awaited(*id));
+        self.others.retain(|Reverse((_, id))| is_awaited(*id));
+    }
+
+    fn len(&self) -> usize {
+        self.in_order.len() + self.others.len()
+    }
+}
+
 /// The id as it stands in a `receipt` header.
 impl fmt::Display for ReceiptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r-{}-{}", self.index, self.generation)
+        f.write_str(self.text().as_str())
     }
 }
 
 impl ReceiptId {
     /// What [`Display`](fmt::Display) writes, without an allocation.
     pub(super) fn text(self) -> ReceiptText {
-        let mut text = ReceiptText { octets: [0; MAX_TEXT], len: 0 };
-        // It always fits: see `MAX_TEXT`.
-        let _ = write!(text, "{self}");
+        let mut text = ReceiptText { octets: [0; MAX_TEXT], from: MAX_TEXT };
+        text.put_number(self.generation);
+        text.put(b'-');
+        text.put_number(self.index);
+        text.put(b'-');
+        text.put(b'r');
         text
     }
 
@@ -236,30 +281,43 @@ impl ReceiptId {
 
 /// A number as `Display` writes it. "01" and "+1" parse as numbers too; they are not what was sent.
 fn number(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| plain)
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |number, octet| {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+    })
 }
 
-/// A receipt id as text, on the stack.
+/// A receipt id as text, on the stack. It is written from its end: the general way of writing numbers takes longer than
+/// the rest of what is done for a receipt.
 #[derive(Debug)]
 pub(super) struct ReceiptText {
     octets: [u8; MAX_TEXT],
-    len: usize,
+    from: usize,
 }
 
 impl ReceiptText {
     pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.octets[..self.len]).unwrap_or_default()
+        self.octets.get(self.from..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
-}
 
-impl fmt::Write for ReceiptText {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len + text.len();
-        let room = self.octets.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
+    fn put(&mut self, octet: u8) {
+        // It always fits: see `MAX_TEXT`.
+        self.from -= 1;
+        self.octets[self.from] = octet;
+    }
+
+    fn put_number(&mut self, mut number: u32) {
+        loop {
+            self.put(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -317,11 +375,37 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_id_fits_and_reads_back() {
-        let id = ReceiptId { index: u32::MAX, generation: u32::MAX };
-        assert_eq!(id.text().as_str(), "r-4294967295-4294967295");
-        assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
-        for other in ["r-4294967296-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"] {
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn deadlines_come_in_order_however_they_were_put_in() {
+        let start = Instant::now();
+        let mut receipts = Receipts::default();
+        let mut expected: Vec<_> = [5, 7, 7, 3, 9, 1, 9, 4, 8, 2]
+            .into_iter()
+            .map(|seconds| {
+                let deadline = start + std::time::Duration::from_secs(seconds);
+                (deadline, receipts.open(Some(deadline)))
+            })
+            .collect();
+        receipts.forget(expected.remove(4).1);
+        receipts.forget(expected.remove(4).1);
+        expected.sort_unstable();
+        let end = start + std::time::Duration::from_secs(60);
+        for (deadline, id) in expected {
+            assert_eq!(receipts.next_deadline(), Some(deadline));
+            assert_eq!(receipts.pop_expired(end), Some((id, false)));
+        }
+        assert_eq!((receipts.next_deadline(), receipts.pop_expired(end)), (None, None));
+    }
+
+    #[test]
+    fn ids_fit_and_read_back() {
+        let [smallest, largest] = [0, u32::MAX].map(|n| ReceiptId { index: n, generation: n });
+        assert_eq!(smallest.text().as_str(), "r-0-0");
+        assert_eq!(largest.text().as_str(), "r-4294967295-4294967295");
+        for id in [smallest, largest, ReceiptId { index: 10, generation: 907 }] {
+            assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+        }
+        for other in ["r-4294967296-0", "r-42949672950-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"] {
             assert_eq!(ReceiptId::parse(other), None, "{other}");
         }
     }

@@ -1,13 +1,15 @@
 //! Which subscriptions there are, and which one a MESSAGE belongs to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use stompede_codec::{Command, Frame, Headers, Version};
 
+use super::ReceiptId;
 use super::flow::Flow;
 use super::inbox::{Bounds, Inbox, WhenFull};
-use crate::{AckMode, Error};
+use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -15,6 +17,13 @@ pub struct SubscriptionId {
     /// Counts subscriptions. Only who makes four billion of them may see one again, and not in its old slot.
     number: u32,
     slot: u32,
+}
+
+impl SubscriptionId {
+    /// Unlike any other subscription's.
+    pub(super) fn number(self) -> u32 {
+        self.number
+    }
 }
 
 /// What to subscribe to.
@@ -27,16 +36,16 @@ pub struct SubscribeRequest {
     pub id: Option<String>,
     /// How messages are acknowledged.
     pub ack: AckMode,
-    /// More headers, in this order: a selector, a durable name.
+    /// More headers, in this order: a selector, a priority.
     pub headers: Headers,
     /// Whether the broker is told. If not, neither SUBSCRIBE nor UNSUBSCRIBE is sent, and the id is the destination
     /// unless set.
     pub announce: bool,
     /// How many messages wait for the consumer before the queue is full. 256 unless set.
     ///
-    /// In the ack modes the broker is asked to send no more unsettled ones than this, where it has a header for it that
-    /// we know of (`prefetch-count` of RabbitMQ, `activemq.prefetchSize` of ActiveMQ Classic) and the caller has set
-    /// none; then the queue cannot fill. Whoever acknowledges every thousandth message needs a window of a thousand.
+    /// In the ack modes the broker is asked to send no more unsettled ones than this, where its
+    /// [profile](BrokerProfile::prefetch_header) has a header for it and the caller has set none; then the queue cannot
+    /// fill. Whoever acknowledges every thousandth message needs a window of a thousand.
     pub window: usize,
     /// How many bytes wait for the consumer before the queue is full; one larger message fits all the same. 256 KiB
     /// unless set.
@@ -46,6 +55,28 @@ pub struct SubscribeRequest {
     /// Whether ACKs of ack mode client may be joined: one that waits to be written gives way to a later one, which covers
     /// it. From STOMP 1.1 on. Off unless set.
     pub coalesce_acks: bool,
+    /// The name of a subscription that collects messages while nobody listens; how it is asked for is up to the
+    /// broker's [profile](BrokerProfile::durable). It becomes the id too, unless one is set.
+    pub durable: Option<String>,
+    /// Renews the headers each time the subscription is made again on a new connection.
+    pub renew: Option<RenewHeaders>,
+}
+
+/// A function that renews the headers of a SUBSCRIBE.
+#[derive(Clone)]
+pub struct RenewHeaders(Arc<dyn Fn(&mut Headers) + Send + Sync>);
+
+impl RenewHeaders {
+    /// Calls `renew` with the headers that were given last. It must not block: the session waits for it.
+    pub fn new(renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(renew))
+    }
+}
+
+impl fmt::Debug for RenewHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RenewHeaders")
+    }
 }
 
 impl SubscribeRequest {
@@ -61,6 +92,8 @@ impl SubscribeRequest {
             queue_bytes: QUEUE_BYTES,
             when_full: WhenFull::Overflow,
             coalesce_acks: false,
+            durable: None,
+            renew: None,
         }
     }
 
@@ -71,6 +104,9 @@ impl SubscribeRequest {
                 "a subscription needs a destination, and this one is empty"
             }
             Self { id: Some(id), .. } if id.is_empty() => "the id of a subscription is empty",
+            Self { durable: Some(name), .. } if name.is_empty() => {
+                "the name of a durable subscription is empty"
+            }
             Self { window: 0, .. } => "window: a queue for no message at all would always be full",
             Self { queue_bytes: 0, .. } => "queue_bytes: a queue of no bytes at all would always be full",
             Self { ack, .. } if drops && *ack != AckMode::Auto => {
@@ -84,17 +120,29 @@ impl SubscribeRequest {
         Err(Error::invalid(complaint))
     }
 
-    fn frame(&self, wire_id: &str, server: Option<&str>) -> Frame {
+    fn frame(&self, wire_id: &str, profile: &BrokerProfile) -> Result<Frame, Error> {
         let mut frame = Frame::new(Command::Subscribe)
             .with_header("id", wire_id)
             .with_header("destination", &self.destination)
             .with_header("ack", self.ack.as_str());
-        let given = PREFETCH_HEADERS.iter().any(|name| self.headers.contains(name));
-        if let Some(name) = prefetch_header(server).filter(|_| self.ack != AckMode::Auto && !given) {
+        if let Some(name) = profile.prefetch_header.filter(|_| self.ack != AckMode::Auto)
+            && !self.headers.contains(name)
+        {
             frame.headers_mut().push(name, self.window.to_string());
         }
         frame.headers_mut().extend(&self.headers);
-        frame
+        match (&self.durable, profile.durable) {
+            (None, _) => {}
+            (Some(_), Durable::ById) => {
+                frame.headers_mut().insert("durable", "true");
+                frame.headers_mut().insert("auto-delete", "false");
+            }
+            (Some(name), Durable::ByHeader(header)) => frame.headers_mut().insert(header, name),
+            (Some(_), Durable::Unsupported) => {
+                return Err(Error::invalid("nobody knows how to ask this broker for a durable subscription"));
+            }
+        }
+        Ok(frame)
     }
 }
 
@@ -108,18 +156,24 @@ pub(super) struct Subscriptions {
     recent: usize,
     /// Subscriptions that keep an ACK back.
     pending: Vec<SubscriptionId>,
+    /// Who waits for the RECEIPT of a SUBSCRIBE, on whichever connection it comes.
+    awaited: HashMap<ReceiptId, SubscriptionId>,
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: SubscriptionId,
     wire_id: Box<str>,
-    destination: Box<str>,
-    pub(super) ack: AckMode,
-    pub(super) announce: bool,
+    pub(super) request: SubscribeRequest,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) coalesce_acks: bool,
-    window: usize,
+    /// Somebody waits for the RECEIPT of its SUBSCRIBE.
+    pub(super) receipt: Option<ReceiptId>,
+    /// SUBSCRIBE was queued on the present connection.
+    on_wire: bool,
+    /// SUBSCRIBE was queued on some connection.
+    was_on_wire: bool,
+    /// Connections that were lost while this subscription alone was being made again.
+    pub(super) strikes: u8,
     /// Messages that have come on this connection.
     pub(super) messages: u64,
     /// All messages up to this number have been settled by a cumulative ACK or NACK.
@@ -129,15 +183,19 @@ pub(super) struct Entry {
 }
 
 impl Subscriptions {
-    /// Reserves an id and builds the SUBSCRIBE frame for it, if there is to be one.
+    /// Reserves an id.
     pub(super) fn add(
         &mut self,
-        request: &SubscribeRequest,
-        server: Option<&str>,
+        mut request: SubscribeRequest,
+        profile: &BrokerProfile,
         flow: &Arc<Flow>,
-    ) -> Result<(SubscriptionId, Option<Frame>), Error> {
+    ) -> Result<SubscriptionId, Error> {
         request.check()?;
-        let given = request.id.as_ref().or((!request.announce).then_some(&request.destination));
+        if profile.is_implicit(&request.destination) {
+            request.announce = false;
+        }
+        let named = request.id.as_ref().or(request.durable.as_ref());
+        let given = named.or((!request.announce).then_some(&request.destination));
         let wire_id: Box<str> = match given {
             Some(id) if self.by_wire_id.contains_key(id.as_str()) => {
                 return Err(Error::invalid(format!("the subscription id {id:?} is in use; choose another")));
@@ -145,7 +203,6 @@ impl Subscriptions {
             Some(id) => id.as_str().into(),
             None => self.unused_wire_id(),
         };
-        let frame = request.announce.then(|| request.frame(&wire_id, server));
         self.last = self.last.wrapping_add(1);
         // Four billion subscriptions at once do not fit into memory, so the slot always fits.
         let slot = self.free.pop().unwrap_or_else(|| u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
@@ -155,12 +212,12 @@ impl Subscriptions {
         let entry = Entry {
             id,
             wire_id: wire_id.clone(),
-            destination: request.destination.as_str().into(),
-            ack: request.ack,
-            announce: request.announce,
             inbox: Arc::new(Inbox::new(id, bounds, request.when_full, settles, flow.clone())),
-            coalesce_acks: request.coalesce_acks,
-            window: request.window,
+            request,
+            receipt: None,
+            on_wire: false,
+            was_on_wire: false,
+            strikes: 0,
             messages: 0,
             covered: 0,
             pending: None,
@@ -171,7 +228,29 @@ impl Subscriptions {
             Some(free) => *free = Some(entry),
             None => self.entries.push(Some(entry)),
         }
-        Ok((id, frame))
+        Ok(id)
+    }
+
+    /// The SUBSCRIBE frame for the present connection; `None` if nothing is to be said.
+    pub(super) fn frame(
+        &mut self,
+        id: SubscriptionId,
+        version: Version,
+        profile: &BrokerProfile,
+    ) -> Result<Option<Frame>, Error> {
+        let Some(entry) = self.get_mut(id) else { return Ok(None) };
+        let request = &mut entry.request;
+        if version == Version::V1_0 && request.ack == AckMode::ClientIndividual {
+            return Err(Error::invalid("STOMP 1.0 has no ack mode client-individual; use client"));
+        }
+        if let Some(RenewHeaders(renew)) = request.renew.as_ref().filter(|_| entry.was_on_wire) {
+            renew(&mut request.headers);
+        }
+        // Where nothing is said, messages may have been missed all the same.
+        let frame = request.announce.then(|| request.frame(&entry.wire_id, profile)).transpose()?;
+        entry.on_wire = true;
+        entry.was_on_wire = true;
+        Ok(frame)
     }
 
     /// Forgets a subscription.
@@ -180,6 +259,7 @@ impl Subscriptions {
         let entry = self.entries.get_mut(id.slot as usize)?.take()?;
         self.by_wire_id.remove(&entry.wire_id);
         self.pending.retain(|other| *other != id);
+        entry.receipt.and_then(|receipt| self.awaited.remove(&receipt));
         self.free.push(id.slot);
         Some(entry)
     }
@@ -188,8 +268,57 @@ impl Subscriptions {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
         self.by_wire_id.clear();
         self.pending.clear();
+        self.awaited.clear();
         self.free.clear();
         std::mem::take(&mut self.entries).into_iter().flatten()
+    }
+
+    /// The connection is gone, and what was said on it: numbers of messages, and acknowledgements that were kept back.
+    pub(super) fn lose_connection(&mut self) {
+        self.pending.clear();
+        for entry in self.entries.iter_mut().flatten() {
+            entry.on_wire = false;
+            (entry.messages, entry.covered, entry.joined) = (0, 0, 0);
+            entry.pending = None;
+        }
+    }
+
+    /// All there are, oldest first.
+    pub(super) fn ids(&self) -> Vec<SubscriptionId> {
+        let mut ids: Vec<_> = self.iter().map(|entry| entry.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Somebody waits for the RECEIPT of this SUBSCRIBE.
+    pub(super) fn await_receipt(&mut self, id: SubscriptionId, receipt: ReceiptId) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.receipt = Some(receipt);
+            self.awaited.insert(receipt, id);
+        }
+    }
+
+    /// Nobody waits for this receipt any more. Gives the subscription that it was about.
+    pub(super) fn end_receipt(&mut self, receipt: ReceiptId) -> Option<SubscriptionId> {
+        let id = self.awaited.remove(&receipt)?;
+        if let Some(entry) = self.get_mut(id) {
+            entry.receipt = None;
+        }
+        Some(id)
+    }
+
+    /// Whether this receipt is that of a SUBSCRIBE.
+    pub(super) fn awaits(&self, receipt: ReceiptId) -> bool {
+        self.awaited.contains_key(&receipt)
+    }
+
+    /// The SUBSCRIBE with this receipt was taken out of the queue again: the broker does not know of it.
+    pub(super) fn take_back(&mut self, receipt: ReceiptId) {
+        if let Some(id) = self.awaited.get(&receipt).copied()
+            && let Some(entry) = self.get_mut(id)
+        {
+            entry.on_wire = false;
+        }
     }
 
     /// The subscription that a MESSAGE belongs to.
@@ -202,7 +331,7 @@ impl Subscriptions {
         } else if version == Version::V1_0 {
             // Some 1.0 servers leave the id out even where one was given; the destination has to do.
             let destination = message.header("destination")?;
-            let matches = self.iter().filter(|entry| *entry.destination == *destination);
+            let matches = self.iter().filter(|entry| *entry.request.destination == *destination);
             matches.map(|entry| entry.id).min()?.slot as usize
         } else {
             return None;
@@ -228,7 +357,7 @@ impl Subscriptions {
         let Some(entry) = self.get_mut(id) else { return false };
         let first = entry.pending.replace(frame).is_none();
         entry.joined += 1;
-        let due = entry.joined * 2 >= entry.window;
+        let due = entry.joined * 2 >= entry.request.window;
         if first {
             self.pending.push(id);
         }
@@ -271,21 +400,15 @@ impl Subscriptions {
 impl Entry {
     /// The UNSUBSCRIBE frame; `None` if there is nobody to tell.
     pub(super) fn unsubscribe_frame(&self) -> Option<Frame> {
-        self.announce.then(|| Frame::new(Command::Unsubscribe).with_header("id", &self.wire_id))
+        let told = self.request.announce && self.on_wire;
+        told.then(|| Frame::new(Command::Unsubscribe).with_header("id", &self.wire_id))
+    }
+
+    /// Whether messages may have been missed before the present connection.
+    pub(super) fn was_on_wire(&self) -> bool {
+        self.was_on_wire
     }
 }
-
-/// The header with which this broker is told how many unsettled messages it may send.
-fn prefetch_header(server: Option<&str>) -> Option<&'static str> {
-    let [rabbitmq, activemq] = PREFETCH_HEADERS;
-    match server?.split('/').next()? {
-        "RabbitMQ" | "stompede-broker" => Some(rabbitmq),
-        "ActiveMQ" => Some(activemq),
-        _ => None,
-    }
-}
-
-const PREFETCH_HEADERS: [&str; 2] = ["prefetch-count", "activemq.prefetchSize"];
 
 /// Messages in the queue of one subscription. More bring no speed, they only make memory grow.
 const WINDOW: usize = 256;

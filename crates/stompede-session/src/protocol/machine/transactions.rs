@@ -66,9 +66,9 @@ impl Transactions {
         }
     }
 
-    /// The connection is gone, and with it every transaction.
+    /// The connection is gone, and with it every transaction: the broker aborts them.
     pub(super) fn clear(&mut self) {
-        self.open.clear();
+        self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
@@ -102,7 +102,10 @@ impl Machine {
     /// # Errors
     /// [`ErrorKind::TransactionEnded`] if it is not; the end of the session, if it has ended.
     pub fn check_transaction(&self, id: TransactionId) -> Result<(), Error> {
-        self.open_version()?;
+        let open = self.open_version();
+        if !self.is_offline() {
+            open?;
+        }
         self.transactions.check(id, self.epoch).map(|_| ())
     }
 

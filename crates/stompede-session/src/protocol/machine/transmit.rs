@@ -11,6 +11,10 @@ use crate::Error;
 
 #[derive(Debug, Default)]
 pub(super) struct Transmit {
+    /// Goes before everything else: CONNECT, heart-beats, subscriptions that are made again one by one.
+    first: VecDeque<(Outbound, Option<Box<Frame>>)>,
+    /// The queue waits; only what goes first goes.
+    held: bool,
     queue: VecDeque<Entry>,
     bytes: usize,
     /// Bytes of acknowledgements among them.
@@ -28,8 +32,10 @@ struct Entry {
     number: u64,
     item: Outbound,
     receipt: Option<ReceiptId>,
-    /// There only if somebody wants to be told of it.
-    frame: Option<Frame>,
+    /// The frame itself, if somebody wants to be told of it when it is taken, or if it [lasts](Self::lasts).
+    frame: Option<Box<Frame>>,
+    /// It is to wait for another connection should this one be lost before it is written.
+    lasts: bool,
     ack: bool,
 }
 
@@ -37,6 +43,7 @@ struct Entry {
 pub(super) struct Taken {
     pub(super) item: Outbound,
     pub(super) receipt: Option<ReceiptId>,
+    /// There only if somebody wants to be told of it.
     pub(super) frame: Option<Frame>,
     /// Whether it is an acknowledgement.
     pub(super) ack: bool,
@@ -50,26 +57,12 @@ impl Transmit {
         frame: &Frame,
         receipt: Option<ReceiptId>,
     ) -> Result<(), Error> {
-        let item = if frame.body().len() > LARGE_BODY {
-            encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
-            Outbound::split(self.block.split().freeze(), frame.body().clone())
-        } else {
-            encoder.encode(frame, &mut self.block).map_err(Error::unencodable)?;
-            Outbound::whole(self.block.split().freeze())
-        };
+        let item = self.encode(encoder, frame)?;
         self.bytes += item.remaining();
         self.queued += 1;
-        let frame = self.keep_frames.then(|| frame.clone());
-        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, ack: false });
+        let frame = self.told(frame);
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false, ack: false });
         Ok(())
-    }
-
-    /// Queues a heart-beat.
-    pub(super) fn push_heart_beat(&mut self) {
-        let item = Outbound::heart_beat();
-        self.bytes += item.remaining();
-        self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt: None, frame: None, ack: false });
     }
 
     /// The same for an acknowledgement.
@@ -87,11 +80,62 @@ impl Transmit {
         Ok(())
     }
 
+    /// What was queued last waits for another connection if this one is lost before it is written.
+    pub(super) fn keep_last(&mut self, frame: Frame) {
+        if let Some(entry) = self.queue.back_mut() {
+            entry.frame = Some(Box::new(frame));
+            entry.lasts = true;
+        }
+    }
+
+    /// Encodes `frame` and queues it before all that is not first as well.
+    pub(super) fn push_first(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
+        let item = self.encode(encoder, frame)?;
+        self.bytes += item.remaining();
+        let frame = self.told(frame);
+        self.first.push_back((item, frame));
+        Ok(())
+    }
+
+    /// Whether `frame` can be written.
+    pub(super) fn check(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
+        let before = self.block.len();
+        let written = encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable);
+        self.block.truncate(before);
+        written
+    }
+
+    /// Queues a heart-beat.
+    pub(super) fn push_heart_beat(&mut self) {
+        let item = Outbound::heart_beat();
+        self.bytes += item.remaining();
+        self.first.push_back((item, None));
+    }
+
+    /// Stops the queue, or lets it go on.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// The next one to be written.
     pub(super) fn pop(&mut self) -> Option<Taken> {
+        if let Some((item, frame)) = self.first.pop_front() {
+            self.bytes -= item.remaining();
+            return Some(Taken { item, receipt: None, frame: frame.map(|frame| *frame), ack: false });
+        }
+        if self.held {
+            return None;
+        }
         let entry = self.queue.pop_front()?;
         self.uncount(&entry);
         let Entry { item, receipt, frame, ack, .. } = entry;
+        let frame = frame.filter(|_| self.keep_frames).map(|frame| *frame);
         Some(Taken { item, receipt, frame, ack })
+    }
+
+    /// Whether [`pop`](Self::pop) has something to give.
+    pub(super) fn has_next(&self) -> bool {
+        !self.first.is_empty() || !(self.held || self.queue.is_empty())
     }
 
     /// Takes the frame with this receipt out again; it must never be written.
@@ -102,9 +146,28 @@ impl Transmit {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.queue.clear();
+    /// Takes everything out. Gives the frames that are to wait for another connection.
+    pub(super) fn clear(&mut self) -> Vec<(Frame, Option<ReceiptId>)> {
+        self.first.clear();
+        self.held = false;
         (self.bytes, self.ack_bytes) = (0, 0);
+        let queue = std::mem::take(&mut self.queue);
+        let lasting = queue.into_iter().filter(|entry| entry.lasts);
+        lasting.filter_map(|entry| Some((*entry.frame?, entry.receipt))).collect()
+    }
+
+    fn told(&self, frame: &Frame) -> Option<Box<Frame>> {
+        self.keep_frames.then(|| Box::new(frame.clone()))
+    }
+
+    fn encode(&mut self, encoder: Encoder, frame: &Frame) -> Result<Outbound, Error> {
+        if frame.body().len() > LARGE_BODY {
+            encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
+            Ok(Outbound::split(self.block.split().freeze(), frame.body().clone()))
+        } else {
+            encoder.encode(frame, &mut self.block).map_err(Error::unencodable)?;
+            Ok(Outbound::whole(self.block.split().freeze()))
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -1,0 +1,87 @@
+use std::fmt;
+use std::time::Duration;
+
+/// How hard a session tries to get a message through.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Guarantee {
+    /// A message is written once or not at all. When the connection is lost before its RECEIPT, what became of it is
+    /// unknown, and nothing is sent again.
+    #[default]
+    AtMostOnce,
+    /// A message stays in the outbox until its RECEIPT and is written again, in order, on each new connection. The
+    /// broker may get it twice; [`SendPolicy::duplicate_header`] lets it notice.
+    ///
+    /// Each message asks for a RECEIPT, whether somebody awaits it or not. Messages of transactions and frames other
+    /// than SEND are not kept.
+    AtLeastOnce,
+}
+
+/// What happens to a SEND while there is no connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum WhileOffline {
+    /// It is not sent, and the caller learns it at once and has the frame back.
+    #[default]
+    Fail,
+    /// It waits in the outbox, as do those that were not written when the connection was lost.
+    Queue,
+}
+
+/// What a session does with messages beyond writing them.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SendPolicy {
+    /// How hard to try. At most once unless set.
+    pub guarantee: Guarantee,
+    /// Where a message goes while there is no connection. Nowhere unless set.
+    pub while_offline: WhileOffline,
+    /// What may wait.
+    pub outbox: OutboxLimits,
+    /// The header that carries a stable id of the message, for a broker that drops what it has seen before. The
+    /// profile's unless set; only with [`Guarantee::AtLeastOnce`].
+    pub duplicate_header: Option<String>,
+}
+
+impl SendPolicy {
+    /// Whether a message is written to the connection that there is, or not at all.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.guarantee == Guarantee::AtMostOnce && self.while_offline == WhileOffline::Fail
+    }
+}
+
+/// What an outbox may hold. A message that does not fit is not sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct OutboxLimits {
+    /// Messages. 10,000 unless set: more than a connection has in flight, and an outage is noticed soon.
+    pub messages: usize,
+    /// Their bodies and headers, in bytes. 16 MiB unless set. A message larger than this never fits.
+    pub bytes: usize,
+    /// How long a message may wait for its RECEIPT, over all connections; `None`: as long as the session lives. Five
+    /// minutes unless set. A message that has expired and was never written is not sent; else its outcome is unknown.
+    pub expiry: Option<Duration>,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { messages: 10_000, bytes: 16 * 1024 * 1024, expiry: Some(Duration::from_secs(300)) }
+    }
+}
+
+/// Names one message in an outbox: unique, and the same for each time it is sent.
+///
+/// As text it is what the duplicate-detection header carries.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct OutboxKey {
+    /// Tells the sessions of all processes apart.
+    pub(crate) session: u64,
+    /// Messages go out in this order.
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for OutboxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.session, self.number)
+    }
+}

@@ -1,0 +1,176 @@
+use stompede_codec::{Frame, Strictness};
+
+/// What one kind of broker does differently, as data.
+///
+/// Chosen by the `server` header of CONNECTED, unless [`Config::profile`](crate::Config::profile) names one. Fields may
+/// be changed one by one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BrokerProfile {
+    /// What it is called in logs.
+    pub name: &'static str,
+    /// Whether a text is sent without `content-length`.
+    ///
+    /// ActiveMQ Classic and Artemis make a bytes message of a SEND that has one, and JMS consumers expect text. A text
+    /// is a body without NUL, in UTF-8, under a `content-type` that says so; what has a `content-length` already
+    /// keeps it.
+    pub text_without_length: bool,
+    /// The SUBSCRIBE header that says how many messages may be on their way unacknowledged; `None` if there is none.
+    pub prefetch_header: Option<&'static str>,
+    /// How a durable subscription is asked for.
+    pub durable: Durable,
+    /// Whether replies to `/temp-queue/…` come without a SUBSCRIBE, which would be an error.
+    pub implicit_temp_queues: bool,
+    /// Whether ACK and NACK mean anything. If not, none is sent.
+    pub acknowledges: bool,
+    /// Whether SEND and SUBSCRIBE get a RECEIPT. If not, asking for one is an error at once instead of a time-out.
+    pub receipts: bool,
+    /// What is let pass of what the specification forbids.
+    pub strictness: Strictness,
+    /// The SEND header by which the broker recognises a message that it has seen before; `None` if it has none.
+    pub duplicate_header: Option<&'static str>,
+}
+
+/// How a broker is asked for a durable subscription: one that collects messages while nobody listens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Durable {
+    /// It has none, or nobody knows how.
+    Unsupported,
+    /// By `durable:true` and `auto-delete:false`; the name is the subscription's id.
+    ById,
+    /// By this header, whose value is the name. CONNECT has to carry a `client-id` as well.
+    ByHeader(&'static str),
+}
+
+impl BrokerProfile {
+    /// A broker that nothing is known of: the specification, and nothing else.
+    pub const GENERIC: Self = Self {
+        name: "generic",
+        text_without_length: false,
+        prefetch_header: None,
+        durable: Durable::Unsupported,
+        implicit_temp_queues: false,
+        acknowledges: true,
+        receipts: true,
+        strictness: Strictness::Strict,
+        duplicate_header: None,
+    };
+
+    /// RabbitMQ.
+    pub const RABBITMQ: Self = Self {
+        name: "RabbitMQ",
+        prefetch_header: Some("prefetch-count"),
+        durable: Durable::ById,
+        implicit_temp_queues: true,
+        // It writes `\r` in 1.1 too.
+        strictness: Strictness::Lenient,
+        ..Self::GENERIC
+    };
+
+    /// ActiveMQ Classic.
+    pub const ACTIVEMQ: Self = Self {
+        name: "ActiveMQ",
+        text_without_length: true,
+        prefetch_header: Some("activemq.prefetchSize"),
+        durable: Durable::ByHeader("activemq.subscriptionName"),
+        // It keeps undefined escapes as they are and sends them on.
+        strictness: Strictness::Lenient,
+        ..Self::GENERIC
+    };
+
+    /// ActiveMQ Artemis.
+    pub const ARTEMIS: Self = Self {
+        name: "Artemis",
+        text_without_length: true,
+        // Its `consumer-window-size` counts bytes, not messages.
+        durable: Durable::ByHeader("durable-subscription-name"),
+        duplicate_header: Some("_AMQ_DUPL_ID"),
+        ..Self::GENERIC
+    };
+
+    /// The embedded broker of this project.
+    pub const STOMPEDE: Self =
+        Self { name: "stompede-broker", prefetch_header: Some("prefetch-count"), ..Self::GENERIC };
+
+    /// The simple broker inside Spring. It sends no `server` header, so it has to be named.
+    pub const SPRING_SIMPLE: Self =
+        Self { name: "Spring's simple broker", acknowledges: false, receipts: false, ..Self::GENERIC };
+
+    /// The profile of the broker that names itself so in the `server` header of CONNECTED.
+    pub fn detect(server: Option<&str>) -> Self {
+        // "ActiveMQ-Artemis/2.31.2 …" begins like "ActiveMQ/5.17.2".
+        let product = server.unwrap_or_default().split(['/', ' ']).next().unwrap_or_default();
+        match product {
+            "RabbitMQ" => Self::RABBITMQ,
+            "ActiveMQ" => Self::ACTIVEMQ,
+            "ActiveMQ-Artemis" | "apache-activemq-artemis" => Self::ARTEMIS,
+            "stompede-broker" => Self::STOMPEDE,
+            _ => Self::GENERIC,
+        }
+    }
+
+    /// Whether this frame goes out without `content-length`.
+    pub(crate) fn omits_length(&self, frame: &Frame) -> bool {
+        self.text_without_length
+            && !frame.headers().contains("content-length")
+            && frame.header("content-type").is_some_and(|content_type| says_text(&content_type))
+            && !frame.body().contains(&0)
+            && frame.body_text().is_ok()
+    }
+
+    /// Whether a MESSAGE comes from there without a SUBSCRIBE.
+    pub(crate) fn is_implicit(&self, destination: &str) -> bool {
+        self.implicit_temp_queues && destination.starts_with("/temp-queue/")
+    }
+}
+
+impl Default for BrokerProfile {
+    fn default() -> Self {
+        Self::GENERIC
+    }
+}
+
+fn says_text(content_type: &str) -> bool {
+    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media = media.as_str();
+    media.starts_with("text/")
+        || ["application/json", "application/xml"].contains(&media)
+        || media.ends_with("+json")
+        || media.ends_with("+xml")
+}
+
+#[cfg(test)]
+mod tests {
+    use stompede_codec::Command;
+
+    use super::*;
+
+    #[test]
+    fn brokers_are_known_by_what_they_call_themselves() {
+        let name = |server| BrokerProfile::detect(server).name;
+        assert_eq!(name(Some("RabbitMQ/3.10.8")), "RabbitMQ");
+        assert_eq!(name(Some("ActiveMQ/5.17.2")), "ActiveMQ");
+        assert_eq!(name(Some("ActiveMQ-Artemis/2.31.2 ActiveMQ Artemis Messaging Engine")), "Artemis");
+        for other in [None, Some(""), Some("coilmq/1.1.0"), Some("RabbitMQfake/1"), Some("activemq")] {
+            assert_eq!(name(other), "generic", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_surely_text_goes_without_a_length() {
+        let send = |content_type: &str, body: &'static [u8]| {
+            Frame::new(Command::Send).with_header("content-type", content_type).with_body(body)
+        };
+        let omits = |frame: &Frame| BrokerProfile::ACTIVEMQ.omits_length(frame);
+        for text in ["text/plain", "TEXT/plain;charset=utf-8", "application/json", "application/hal+json"] {
+            assert!(omits(&send(text, b"x")), "{text}");
+            assert!(!BrokerProfile::RABBITMQ.omits_length(&send(text, b"x")));
+        }
+        assert!(!omits(&send("application/octet-stream", b"x")));
+        assert!(!omits(&send("text/plain", b"a\0b")), "the body would end at the NUL");
+        assert!(!omits(&send("text/plain", b"\xff")), "not UTF-8");
+        assert!(!omits(&Frame::new(Command::Send).with_body("x")), "nobody says that it is text");
+        assert!(!omits(&send("text/plain", b"x").with_header("content-length", "1")), "the caller's choice");
+    }
+}

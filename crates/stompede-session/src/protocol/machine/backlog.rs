@@ -1,0 +1,242 @@
+//! Messages that wait for a connection, or for the RECEIPT that says that they need not be sent again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use stompede_codec::Frame;
+
+use super::ReceiptId;
+use crate::{Error, ErrorKind, OutboxLimits};
+
+#[derive(Debug)]
+pub(super) struct Backlog {
+    limits: OutboxLimits,
+    next: u64,
+    entries: BTreeMap<u64, Kept>,
+    by_receipt: HashMap<ReceiptId, u64>,
+    bytes: usize,
+    /// Those before this number have been handed to the connection.
+    sent_before: u64,
+    /// Those before this number were on their way when the broker answered with ERROR: one of them may be why.
+    suspect_before: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) frame: Frame,
+    pub(super) receipt: Option<ReceiptId>,
+    /// Stays until its RECEIPT, instead of until it is written.
+    pub(super) replayed: bool,
+    /// How often the connection ended while this one alone was on its way.
+    pub(super) strikes: u8,
+    expires: Option<Instant>,
+    bytes: usize,
+}
+
+impl Backlog {
+    pub(super) fn new(limits: OutboxLimits) -> Self {
+        Self {
+            limits,
+            next: 0,
+            entries: BTreeMap::new(),
+            by_receipt: HashMap::new(),
+            bytes: 0,
+            sent_before: 0,
+            suspect_before: 0,
+        }
+    }
+
+    /// Whether there is room for this frame.
+    pub(super) fn admit(&self, frame: &Frame) -> Result<(), Error> {
+        let OutboxLimits { messages, bytes, .. } = self.limits;
+        if self.entries.len() >= messages || self.bytes.saturating_add(cost(frame)) > bytes {
+            let text = format!("the outbox holds at most {messages} messages and {bytes} bytes, and is full");
+            return Err(Error::new(ErrorKind::OutboxFull, text));
+        }
+        Ok(())
+    }
+
+    /// When a message taken in now will have waited for too long.
+    pub(super) fn expiry(&self, now: Option<Instant>) -> Option<Instant> {
+        now?.checked_add(self.limits.expiry?)
+    }
+
+    /// Takes a message in, behind the others.
+    pub(super) fn push(
+        &mut self,
+        frame: Frame,
+        receipt: Option<ReceiptId>,
+        replayed: bool,
+        now: Option<Instant>,
+    ) {
+        let (number, bytes, expires) = (self.next, cost(&frame), self.expiry(now));
+        self.next += 1;
+        self.bytes += bytes;
+        if let Some(receipt) = receipt {
+            self.by_receipt.insert(receipt, number);
+        }
+        self.entries.insert(number, Kept { frame, receipt, replayed, strikes: 0, expires, bytes });
+    }
+
+    /// The next message for the connection. One that is not replayed leaves with it.
+    pub(super) fn next_to_send(&mut self) -> Option<(Frame, Option<ReceiptId>, bool)> {
+        let (number, kept) = self.entries.range(self.sent_before..).next()?;
+        let (number, replayed) = (*number, kept.replayed);
+        let next = (kept.frame.clone(), kept.receipt, replayed);
+        self.sent_before = number + 1;
+        if !replayed {
+            self.remove_number(number);
+        }
+        Some(next)
+    }
+
+    /// Whether the message that comes next was on its way when the broker answered with ERROR.
+    pub(super) fn next_is_suspect(&self) -> bool {
+        let next = self.entries.range(self.sent_before..).next();
+        next.is_some_and(|(number, _)| *number < self.suspect_before)
+    }
+
+    /// Whether messages wait for a RECEIPT on this connection.
+    pub(super) fn in_flight(&self) -> bool {
+        self.entries.range(..self.sent_before).next().is_some()
+    }
+
+    /// The connection is gone: everything has to be sent again.
+    pub(super) fn rewind(&mut self, after_error: bool) {
+        if after_error {
+            self.suspect_before = self.suspect_before.max(self.sent_before);
+        }
+        self.sent_before = 0;
+    }
+
+    /// This message is settled, one way or the other.
+    pub(super) fn remove(&mut self, receipt: ReceiptId) -> bool {
+        let Some(number) = self.by_receipt.get(&receipt).copied() else { return false };
+        self.remove_number(number);
+        true
+    }
+
+    pub(super) fn get(&mut self, receipt: ReceiptId) -> Option<&mut Kept> {
+        self.entries.get_mut(self.by_receipt.get(&receipt)?)
+    }
+
+    pub(super) fn holds(&self, receipt: ReceiptId) -> bool {
+        self.by_receipt.contains_key(&receipt)
+    }
+
+    /// Takes out what has waited for too long.
+    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<Kept> {
+        let (number, kept) = self.entries.first_key_value()?;
+        let number = *number;
+        if kept.expires.is_none_or(|expires| expires > now) {
+            return None;
+        }
+        self.remove_number(number)
+    }
+
+    /// All have the same time to live, so the first one expires first.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.entries.first_key_value()?.1.expires
+    }
+
+    /// The number of the next message.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.by_receipt.clear();
+        self.bytes = 0;
+    }
+
+    fn remove_number(&mut self, number: u64) -> Option<Kept> {
+        let kept = self.entries.remove(&number)?;
+        self.bytes -= kept.bytes;
+        if let Some(receipt) = kept.receipt {
+            self.by_receipt.remove(&receipt);
+        }
+        Some(kept)
+    }
+}
+
+/// What a message counts with: its text, and the bookkeeping around it.
+fn cost(frame: &Frame) -> usize {
+    let headers: usize = frame.headers().iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    frame.body().len() + headers + OVERHEAD
+}
+
+/// Map entries, the frame's own structure: so that empty messages are not free.
+const OVERHEAD: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stompede_codec::Command;
+
+    use super::*;
+
+    fn send(body: &str) -> Frame {
+        Frame::new(Command::Send).with_header("destination", "/queue/a").with_body(body.to_owned())
+    }
+
+    fn bodies(backlog: &mut Backlog) -> Vec<String> {
+        std::iter::from_fn(|| backlog.next_to_send())
+            .map(|(frame, ..)| frame.body_text_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn it_is_bounded_by_count_and_by_bytes() {
+        let limits = OutboxLimits { messages: 2, bytes: 10_000, expiry: None };
+        let mut backlog = Backlog::new(limits);
+        for body in ["a", "b"] {
+            backlog.admit(&send(body)).expect("room");
+            backlog.push(send(body), None, false, None);
+        }
+        assert_eq!(backlog.admit(&send("c")).expect_err("two at most").kind(), ErrorKind::OutboxFull);
+        bodies(&mut backlog);
+        assert_eq!((backlog.len(), backlog.bytes()), (0, 0));
+        assert!(backlog.admit(&send(&"x".repeat(9_000))).is_ok());
+        assert!(backlog.admit(&send(&"x".repeat(10_000))).is_err());
+    }
+
+    #[test]
+    fn what_is_replayed_stays_in_order_and_the_rest_leaves() {
+        let mut backlog = Backlog::new(OutboxLimits::default());
+        backlog.push(send("once"), None, false, None);
+        backlog.push(send("again"), None, true, None);
+        assert_eq!(bodies(&mut backlog), ["once", "again"]);
+        backlog.push(send("later"), None, true, None);
+        assert_eq!(bodies(&mut backlog), ["later"], "nothing goes twice to one connection");
+        backlog.rewind(false);
+        assert!(!backlog.next_is_suspect());
+        assert_eq!(bodies(&mut backlog), ["again", "later"]);
+        backlog.rewind(true);
+        assert!(backlog.next_is_suspect());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn what_has_waited_too_long_comes_out() {
+        let second = Duration::from_secs(1);
+        let limits = OutboxLimits { expiry: Some(10 * second), ..OutboxLimits::default() };
+        let (mut backlog, start) = (Backlog::new(limits), Instant::now());
+        backlog.push(send("a"), None, true, Some(start));
+        backlog.push(send("b"), None, true, Some(start + second));
+        assert_eq!(backlog.next_deadline(), Some(start + 10 * second));
+        assert!(backlog.pop_expired(start + 9 * second).is_none());
+        assert!(backlog.pop_expired(start + 10 * second).is_some());
+        assert!(backlog.pop_expired(start + 10 * second).is_none());
+        assert_eq!((backlog.len(), backlog.next_deadline()), (1, Some(start + 11 * second)));
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether, when and where to connect again.
+
+use std::sync::Arc;
+
+use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
+
+use super::backoff::Hosts;
+use super::planted::planted;
+use super::{Machine, Phase};
+use crate::protocol::connection::{Connected, Connection, Goodbye, State};
+use crate::protocol::{Attempt, Event, Output};
+use crate::{BrokerProfile, Error, ErrorKind};
+
+impl Machine {
+    /// What the attempt under way says of itself; before the first one, what it would say.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// Changes what the attempt under way says of itself: host, credentials, headers. It has to be said before
+    /// [`Input::Opened`](crate::protocol::Input::Opened).
+    pub fn set_attempt(&mut self, attempt: Attempt) {
+        let Attempt { number, last_error, .. } = &self.attempt;
+        self.attempt = Attempt { number: *number, last_error: last_error.clone(), ..attempt };
+    }
+
+    /// Ends the session for this reason: somebody who was asked does not want to go on.
+    pub fn give_up(&mut self, cause: Error) {
+        if !matches!(self.phase, Phase::Closed(_)) {
+            self.outputs.push_back(Output::Abandon);
+            self.end(Some(cause));
+        }
+    }
+
+    /// CONNECTED has come.
+    pub(super) fn on_connected(&mut self, peer: Arc<Connected>) {
+        let version = peer.version();
+        self.profile = self.config.profile.unwrap_or_else(|| BrokerProfile::detect(peer.server().as_deref()));
+        self.hosts = Hosts::default();
+        self.ever_connected = true;
+        self.connected_at = self.now;
+        self.outputs.push_back(Output::Event(Event::Connected(peer)));
+        self.restore(version);
+    }
+
+    /// There is no connection, and there may be one later.
+    pub fn is_offline(&self) -> bool {
+        match &self.phase {
+            Phase::Idle
+            | Phase::Waiting { .. }
+            | Phase::Dialing { .. }
+            | Phase::Connected(Connection { state: State::Handshaking { .. }, .. }) => true,
+            Phase::Connected(_) | Phase::Closing { .. } | Phase::Closed(_) => false,
+        }
+    }
+
+    /// Begins an attempt: goes once through the hosts.
+    pub(super) fn begin_attempt(&mut self) {
+        let config = &self.config;
+        let random = &mut self.backoff.random;
+        self.hosts.begin(config.hosts(), config.host_order, config.prefer_localhost, random);
+        if let Some(endpoint) = self.hosts.next() {
+            self.dial(endpoint);
+        }
+    }
+
+    fn dial(&mut self, endpoint: Endpoint) {
+        let Some(now) = self.now else { return };
+        self.attempt_until = now.checked_add(self.config.total_connect_timeout);
+        let step = now.checked_add(self.config.connect_timeout);
+        let until = [step, self.attempt_until].into_iter().flatten().min();
+        let last_error = self.last_error.clone();
+        self.attempt = self.config.attempt(endpoint.clone(), self.backoff.attempt(), last_error);
+        self.phase = Phase::Dialing { until };
+        self.outputs.push_back(Output::Dial(endpoint));
+    }
+
+    /// The connection, or the attempt at one, is over for this reason. There may be another.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.outputs.push_back(Output::Abandon);
+        let state = match &self.phase {
+            Phase::Connected(Connection { state, .. }) => Some(state),
+            _ => None,
+        };
+        let parting =
+            matches!(state, Some(State::Open { goodbye, .. }) if !matches!(goodbye, Goodbye::Unsaid));
+        let was_open = matches!(state, Some(State::Open { .. }));
+        if was_open {
+            self.judge_stability();
+        }
+        if parting || self.is_fatal(&error) {
+            return self.end(Some(error));
+        }
+        let next_host = self.hosts.next();
+        let may_wait = self.ever_connected || self.config.reconnect.retry_initial_connect;
+        let delay = match &next_host {
+            None if may_wait => self.backoff.next_delay(&self.config.reconnect),
+            _ => None,
+        };
+        if next_host.is_none() && delay.is_none() {
+            return self.end(Some(error));
+        }
+        if was_open {
+            self.lose_connection(&error);
+        }
+        self.last_error = Some(error.clone());
+        match (next_host, delay) {
+            (Some(endpoint), _) => self.dial(endpoint),
+            (None, delay) => {
+                let next_in = delay.unwrap_or_default();
+                let until = self.now.and_then(|now| now.checked_add(next_in));
+                let attempt = self.backoff.attempt();
+                self.phase = Phase::Waiting { until };
+                self.outputs.push_back(Output::Event(Event::Reconnecting { cause: error, attempt, next_in }));
+            }
+        }
+    }
+
+    /// A connection that lasted proves that things are well.
+    fn judge_stability(&mut self) {
+        let lasted = match (self.connected_at, self.now) {
+            (Some(at), Some(now)) => now.saturating_duration_since(at),
+            _ => return,
+        };
+        if lasted >= self.config.reconnect.stable || planted!(self, ResetBackoffTooEarly) {
+            self.backoff.reset();
+            self.poisoned = false;
+        }
+    }
+
+    fn is_fatal(&mut self, error: &Error) -> bool {
+        let refused_login = !self.config.reconnect.retry_refused_login && !planted!(self, RefusedLoginLoops);
+        match error.kind() {
+            ErrorKind::LoginRefused => refused_login,
+            // A message that breaks a limit is delivered again as soon as we are back, and would be for ever.
+            ErrorKind::Protocol => std::mem::replace(&mut self.poisoned, true),
+            ErrorKind::DialFailed => match error.transport().map(TransportError::kind) {
+                // The same in HTTP.
+                Some(TransportErrorKind::Unauthorized | TransportErrorKind::Forbidden) => refused_login,
+                // No host and no time makes a setting right.
+                Some(TransportErrorKind::InvalidSetting) => true,
+                _ => false,
+            },
+            ErrorKind::ConnectTimedOut
+            | ErrorKind::HandshakeTimedOut
+            | ErrorKind::BrokerError
+            | ErrorKind::ConnectionLost
+            | ErrorKind::HeartBeatMissed
+            | ErrorKind::WriteStuck
+            | ErrorKind::IdleTimedOut => false,
+            ErrorKind::InvalidArgument
+            | ErrorKind::Unencodable
+            | ErrorKind::VersionMismatch
+            | ErrorKind::DisconnectTimedOut
+            | ErrorKind::WriteTimedOut
+            | ErrorKind::ReceiptTimedOut
+            | ErrorKind::OutboxFull
+            | ErrorKind::DrainTimedOut
+            | ErrorKind::Stalled
+            | ErrorKind::Overflowed
+            | ErrorKind::TransactionEnded
+            | ErrorKind::HeldBack
+            | ErrorKind::StaleAck
+            | ErrorKind::AlreadySettled
+            | ErrorKind::Closed => true,
+        }
+    }
+
+    /// What was on its way on this connection has an outcome now, or waits for the next one.
+    fn lose_connection(&mut self, cause: &Error) {
+        self.mark_suspects(cause);
+        let unwritten =
+            if planted!(self, OldFramesOnNewConnection) { Vec::new() } else { self.transmit.clear() };
+        if !planted!(self, ForgetToReplay) {
+            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError);
+        }
+        for (frame, receipt) in unwritten {
+            // What does not fit has not been sent; its receipt is ended with the others below.
+            if self.backlog.admit(&frame).is_ok() {
+                self.backlog.push(frame, receipt, false, self.now);
+            }
+        }
+        self.stage.clear();
+        self.transactions.clear();
+        self.subscriptions.lose_connection();
+        self.read_on();
+        let (backlog, subscriptions) = (&self.backlog, &self.subscriptions);
+        self.receipts.resolve_all(cause, |id| backlog.holds(id) || subscriptions.awaits(id));
+        if !planted!(self, NoDisconnectedEvent) {
+            self.outputs.push_back(Output::Event(Event::Disconnected(cause.clone())));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What the protocol does when a connection is lost, and what broker profiles change, with a clock that the test moves.
+
+mod common;
+
+use common::{Rig, SECOND, header, send};
+use stompede_codec::{Command, Frame};
+use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
+use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
+use stompede_transport::{TransportError, TransportErrorKind};
+
+fn config() -> Config {
+    let mut config = common::config();
+    config.reconnect = ReconnectPolicy::default();
+    config
+}
+
+fn refused() -> TransportError {
+    TransportError::new(TransportErrorKind::Refused, "nothing listens")
+}
+
+fn outcome(rig: &mut Rig, id: stompede_session::protocol::ReceiptId) -> Option<Outcome> {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match rig.machine.poll_receipt(id, &mut cx) {
+        std::task::Poll::Ready(outcome) => outcome,
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// The connection is open again and CONNECTED has come; gives what the session writes then.
+fn come_back(rig: &mut Rig, connected: &str) -> Vec<Frame> {
+    rig.advance(30 * SECOND);
+    rig.input(Input::Opened { now: rig.now });
+    assert_eq!(rig.frame().command(), Command::Connect);
+    rig.receive(&format!("CONNECTED\nversion:1.2\n{connected}\n\0"));
+    rig.frames()
+}
+
+#[test]
+fn the_first_connect_goes_once_over_all_hosts_and_fails() {
+    let mut config = config();
+    config.failover =
+        vec!["tcp://b.example".parse().expect("a URL"), "tcp://c.example".parse().expect("a URL")];
+    let mut rig = Rig::dialing(config);
+    for dialed in 1..=3 {
+        assert_eq!(rig.dialed, dialed);
+        rig.input(Input::DialFailed { now: rig.now, error: refused() });
+    }
+    assert_eq!((rig.dialed, rig.end().expect("a cause").kind()), (3, ErrorKind::DialFailed));
+}
+
+#[test]
+fn attempts_have_a_limit_if_one_is_set() {
+    let mut config = config();
+    config.reconnect.attempts = Some(3);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    rig.cut(None);
+    for _ in 0..3 {
+        rig.advance(30 * SECOND);
+        rig.input(Input::DialFailed { now: rig.now, error: refused() });
+    }
+    assert_eq!((rig.dialed, rig.end().expect("a cause").kind()), (4, ErrorKind::DialFailed));
+}
+
+#[test]
+fn healthy_means_connected_not_merely_open() {
+    let mut config = config();
+    config.failover = vec!["tcp://b.example".parse().expect("a URL")];
+    let mut rig = Rig::opened(config);
+    // The load balancer answers, the broker behind it does not.
+    rig.advance(10 * SECOND);
+    assert_eq!((rig.dialed, rig.machine.attempt().endpoint.host()), (2, "b.example"));
+}
+
+#[test]
+fn bytes_that_are_no_stomp_twice_in_a_row_are_fatal() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    rig.receive("NONSENSE\n\n\0");
+    assert!(rig.machine.closed().is_none(), "once may be chance");
+    come_back(&mut rig, "");
+    rig.receive("NONSENSE\n\n\0");
+    assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::Protocol);
+}
+
+#[test]
+fn a_refused_login_is_fatal_unless_one_wants_to_try_again() {
+    for (again, closed) in [(false, true), (true, false)] {
+        let mut config = config();
+        config.reconnect.retry_refused_login = again;
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        rig.cut(None);
+        rig.advance(SECOND);
+        rig.input(Input::Opened { now: rig.now });
+        rig.frames();
+        rig.receive("ERROR\nmessage:Bad CONNECT\n\n\0");
+        assert_eq!(rig.machine.closed().is_some(), closed);
+    }
+}
+
+#[test]
+fn an_attempt_may_be_changed_before_the_dial_ends() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    rig.cut(None);
+    rig.advance(SECOND);
+    let mut attempt = rig.machine.attempt().clone();
+    assert_eq!(
+        attempt.last_error.as_ref().map(stompede_session::Error::kind),
+        Some(ErrorKind::ConnectionLost)
+    );
+    attempt.passcode = Some("fresh".into());
+    attempt.headers.push(("client-id".into(), "me".into()));
+    rig.machine.set_attempt(attempt);
+    rig.input(Input::Opened { now: rig.now });
+    let connect = rig.frame();
+    assert_eq!((header(&connect, "passcode"), header(&connect, "client-id")), ("fresh".into(), "me".into()));
+}
+
+#[test]
+fn at_least_once_is_written_again_with_the_same_id_until_its_receipt() {
+    let mut config = config();
+    config.sending.guarantee = Guarantee::AtLeastOnce;
+    config.profile = Some(BrokerProfile::ARTEMIS);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    let id = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("room");
+    let first = rig.frame();
+    rig.cut(None);
+    assert!(outcome(&mut rig, id).is_none(), "it goes on");
+    let again = come_back(&mut rig, "");
+    assert_eq!(again.len(), 1);
+    let key = header(&first, "_AMQ_DUPL_ID");
+    assert!(!key.is_empty());
+    assert_eq!(header(&again[0], "_AMQ_DUPL_ID"), key);
+    rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&again[0], "receipt")));
+    assert!(matches!(outcome(&mut rig, id), Some(Outcome::Confirmed)));
+    rig.cut(None);
+    assert!(come_back(&mut rig, "").is_empty(), "nothing is sent again after its RECEIPT");
+}
+
+#[test]
+fn at_most_once_is_unknown_once_it_was_written_and_never_written_again() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    let id = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+    rig.frame();
+    let unwritten = rig.machine.send_with_receipt(&mut send("/queue/b"), None).expect("sent");
+    rig.cut(None);
+    assert!(matches!(outcome(&mut rig, id), Some(Outcome::Unknown(_))));
+    assert!(matches!(outcome(&mut rig, unwritten), Some(Outcome::NotSent(_))));
+    assert!(come_back(&mut rig, "").is_empty());
+}
+
+#[test]
+fn the_profile_says_what_stands_in_a_subscribe() {
+    let durable = |server: &str, prefetch: bool| {
+        let mut rig = Rig::connected_with(config(), "1.2", &format!("server:{server}\n"));
+        let mut request = SubscribeRequest::new("/topic/a");
+        request.durable = Some("mine".into());
+        if prefetch {
+            (request.ack, request.window) = (AckMode::ClientIndividual, 5);
+        }
+        rig.machine.subscribe(request).map(|_| rig.frame())
+    };
+    let rabbit = durable("RabbitMQ/3.10.8", true).expect("known");
+    let headers = ["id", "durable", "auto-delete", "prefetch-count"].map(|name| header(&rabbit, name));
+    assert_eq!(headers, ["mine", "true", "false", "5"]);
+    let active = durable("ActiveMQ/5.17.2", true).expect("known");
+    assert_eq!(header(&active, "activemq.subscriptionName"), "mine");
+    assert_eq!(header(&active, "activemq.prefetchSize"), "5");
+    let artemis = durable("ActiveMQ-Artemis/2.31.2", false).expect("known");
+    assert_eq!(header(&artemis, "durable-subscription-name"), "mine");
+    assert_eq!(durable("something/1", false).expect_err("unknown").kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn the_profile_says_whether_a_text_has_a_length() {
+    for (server, length) in [("RabbitMQ/3", "2"), ("ActiveMQ/5", "")] {
+        let mut rig = Rig::connected_with(config(), "1.2", &format!("server:{server}\n"));
+        let text = send("/queue/a").with_header("content-type", "text/plain").with_body("hi");
+        rig.machine.send(&text).expect("sent");
+        assert_eq!(header(&rig.frame(), "content-length"), length, "{server}");
+    }
+}
+
+#[test]
+fn replies_of_rabbitmq_come_without_a_subscribe() {
+    let mut rig = Rig::connected_with(config(), "1.2", "server:RabbitMQ/3.10.8\n");
+    let id = rig.machine.subscribe(SubscribeRequest::new("/temp-queue/r")).expect("fine");
+    assert!(rig.frames().is_empty());
+    rig.receive("MESSAGE\nsubscription:/temp-queue/r\nmessage-id:1\n\nhi\0");
+    assert_eq!(rig.bodies(id), ["hi"]);
+}
+
+#[test]
+fn undefined_escapes_pass_where_the_broker_is_known_to_send_them() {
+    for (server, passes) in [("ActiveMQ/5.17.2", true), ("something/1", false)] {
+        let mut rig = Rig::connected_with(config(), "1.2", &format!("server:{server}\n"));
+        rig.receive("MESSAGE\nsubscription:s\nmessage-id:1\nx:a\\tb\n\nhi\0");
+        let came = rig.events.iter().any(|event| matches!(event, Event::Unrouted(_)));
+        assert_eq!(came, passes, "{server}");
+    }
+}
+
+#[test]
+fn a_broker_without_receipts_and_acks_is_asked_for_neither() {
+    let mut config = config();
+    config.profile = Some(BrokerProfile::SPRING_SIMPLE);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    let asked = rig.machine.send_with_receipt(&mut send("/topic/a"), None);
+    assert_eq!(asked.expect_err("never").kind(), ErrorKind::InvalidArgument);
+    let mut request = SubscribeRequest::new("/topic/a");
+    (request.id, request.ack) = (Some("s".into()), AckMode::ClientIndividual);
+    let id = rig.machine.subscribe(request).expect("subscribed");
+    rig.frames();
+    rig.receive("MESSAGE\nsubscription:s\nmessage-id:1\n\nhi\0");
+    let (message, ticket) = rig.message(id);
+    rig.machine.settle(&ticket, &message, Settle::new(true)).expect("nothing to do");
+    assert!(rig.frames().is_empty());
+}

@@ -1,0 +1,94 @@
+//! Whole lives of sessions, thousands of them, each made from one seed: the same seed is the same run.
+//!
+//! `STOMPEDE_SEED` runs that one seed, `STOMPEDE_SEEDS` that many fresh ones.
+
+mod broker;
+mod random;
+mod world;
+
+use std::hash::{BuildHasher, RandomState};
+
+use world::World;
+
+/// Enough to find what a change has broken, few enough to run each time.
+const FRESH: u64 = 2000;
+
+fn run(seed: u64) -> Result<(), String> {
+    World::new(seed, |_| {}).run()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn fresh_seeds() {
+    if let Some(seed) = number("STOMPEDE_SEED") {
+        return assert_eq!(run(seed), Ok(()), "seed {seed}");
+    }
+    let count = number("STOMPEDE_SEEDS").unwrap_or(FRESH);
+    let first = RandomState::new().hash_one("fresh");
+    let half = |from: u64| {
+        let seeds = (from..count).step_by(2).map(|offset| first.wrapping_add(offset));
+        for seed in seeds {
+            assert_eq!(run(seed), Ok(()), "STOMPEDE_SEED={seed}");
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| half(1));
+        half(0);
+    });
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..20 {
+        let ages = [0, 1].map(|_| {
+            let mut world = World::new(seed, |_| {});
+            let seen = world.run();
+            (seen, world.age(), format!("{:?}", world.machine.attempt().number))
+        });
+        assert_eq!(ages[0], ages[1], "seed {seed}");
+    }
+}
+
+/// Each bug, planted in the machine, is found within a thousand lives.
+#[cfg(feature = "__planted")]
+#[test]
+fn planted_bugs_are_found() {
+    use stompede_session::protocol::Planted;
+
+    let bugs = [
+        Planted::SkipResubscription,
+        Planted::SubscribeTwice,
+        Planted::SendsBeforeSubscriptions,
+        Planted::NoGapMarker,
+        Planted::SettleStaleAck,
+        Planted::ResendAfterConfirm,
+        Planted::ForgetToReplay,
+        Planted::UnknownBecomesNotSent,
+        Planted::ForgetTimer,
+        Planted::ResetBackoffTooEarly,
+        Planted::NoDisconnectedEvent,
+        Planted::OldFramesOnNewConnection,
+        Planted::OutboxWithoutBounds,
+        Planted::NeverCareful,
+        Planted::RefusedLoginLoops,
+        Planted::KeepUnsubscribed,
+    ];
+    let missed: Vec<_> = bugs
+        .into_iter()
+        .filter(|bug| {
+            let found = (0..1000).find_map(|seed| {
+                let seen = World::new(seed, |machine| machine.plant(*bug)).run();
+                seen.err().map(|what| (seed, what))
+            });
+            match &found {
+                Some((seed, what)) => println!("{bug:?}: seed {seed}: {what}"),
+                None => println!("{bug:?}: missed"),
+            }
+            found.is_none()
+        })
+        .collect();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
