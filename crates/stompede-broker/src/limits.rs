@@ -27,7 +27,8 @@ pub struct BrokerLimits {
     /// while those 64 are there is closed without a word: an ERROR costs a task and a socket, and a flood must not make
     /// many of them. It is counted all the same.
     pub max_connections: usize,
-    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it for TCP.
+    /// Time from the accepted connection to CONNECT, TLS handshake and WebSocket upgrade included. 10 s, as RabbitMQ has
+    /// it for TCP.
     pub connect_within: Duration,
     /// What a client's frame may measure. 16 MiB of body, 256 KiB of command and headers, 64 KiB a header line, 1,000
     /// headers: the codec's own defaults.

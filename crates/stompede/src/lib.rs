@@ -1,4 +1,4 @@
-//! STOMP 1.0, 1.1 and 1.2 client over WebSocket and TCP.
+//! STOMP 1.0, 1.1 and 1.2 client over WebSocket and TCP, with TLS or without.
 //!
 //! ```no_run
 //! use stompede::{AckMode, Client};
@@ -23,6 +23,7 @@
 //! | to | see |
 //! |---|---|
 //! | connect | [`Client::builder`], [`ClientBuilder`] |
+//! | trust a private authority, show a certificate, go through a proxy | [`ClientBuilder`], features `tls` and `proxy` |
 //! | send, and learn what became of it | [`Client::send`], [`SendBuilder`], [`SendError`] |
 //! | receive as a stream | [`Client::subscribe`], [`Subscription`] |
 //! | receive in named listeners | [`Listener`], [`SubscribeBuilder::listen`] |
@@ -43,12 +44,15 @@
 //!
 //! # Features
 //!
-//! Without any it takes 20 crates, with the default ones 48; features share some of what they bring.
+//! Without any it takes 20 crates, with the default ones 60; features share some of what they bring.
 //!
 //! | feature | default | crates more | brings |
 //! |---|---|---|---|
 //! | `tcp` | yes | 3 | `tcp://` |
 //! | `ws` | yes | 23 | `ws://`; switches `tcp` on |
+//! | `tls` | yes | 17 | `tls://`, and with `ws` also `wss://`, by rustls; switches `tcp` on |
+//! | `webpki-roots` | no | 1 beside `tls` | Mozilla's list of authorities, compiled in; switches `tls` on |
+//! | `proxy` | no | none beside `ws`, else 5 | HTTP proxies; switches `tcp` on |
 //! | `json` | yes | 6 | JSON bodies by serde |
 //! | `blocking` | no | none beside `tcp`, else 3 | [`blocking`](https://docs.rs/stompede/latest/stompede/blocking/): the same client without async |
 //! | `config` | no | none beside `json`, else 3 | [`config`](https://docs.rs/stompede/latest/stompede/config/): settings by serde |
@@ -68,6 +72,8 @@ mod listener;
 pub mod listeners;
 mod mailbox;
 mod process;
+#[cfg(any(feature = "proxy", feature = "tls"))]
+mod reach;
 mod request;
 mod subscribe;
 mod wires;
@@ -94,6 +100,10 @@ pub use stompede_session::{
     SendError, SendFuture, SendPolicy, SessionState, Subscription, Transaction, Unsent, WhenFull,
     WhileOffline,
 };
+#[cfg(feature = "proxy")]
+pub use stompede_transport::Proxy;
+#[cfg(feature = "tls")]
+pub use stompede_transport::TlsConfig;
 pub use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
 /// The code in the README and in the guides compiles.
@@ -105,6 +115,9 @@ mod pages {
     mod getting_started {}
     #[doc = include_str!("../../../docs/guide/connecting.md")]
     mod connecting {}
+    #[cfg(all(feature = "proxy", feature = "tls"))]
+    #[doc = include_str!("../../../docs/guide/tls.md")]
+    mod tls {}
     #[doc = include_str!("../../../docs/guide/listeners.md")]
     mod listeners {}
     #[doc = include_str!("../../../docs/guide/streams-and-acks.md")]
@@ -117,6 +130,7 @@ mod pages {
     mod brokers {}
     #[doc = include_str!("../../../docs/guide/rabbitmq.md")]
     mod rabbitmq {}
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/from-stomp-py.md")]

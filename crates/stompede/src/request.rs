@@ -231,9 +231,8 @@ async fn sort(mut replies: Subscription, waiting: Arc<Waiting>) {
             Ok(Some(message)) => {
                 let id = message.header("correlation-id").unwrap_or_default();
                 let waiter = waiting.lock().requests.remove(&*id);
-                match waiter.map(|waiter| waiter.send(message.clone())) {
-                    Some(Ok(())) => {}
-                    Some(Err(_)) | None => tracing::debug!("a reply came that nobody waits for"),
+                if waiter.is_none_or(|waiter| waiter.send(message).is_err()) {
+                    tracing::debug!("a reply came that nobody waits for");
                 }
             }
             Ok(None) => break None,

@@ -405,7 +405,8 @@ mod tests {
         for id in [smallest, largest, ReceiptId { index: 10, generation: 907 }] {
             assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
         }
-        for other in ["r-4294967296-0", "r-42949672950-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"] {
+        for other in ["r-4294967296-0", "r-42949672950-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"]
+        {
             assert_eq!(ReceiptId::parse(other), None, "{other}");
         }
     }
