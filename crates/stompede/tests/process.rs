@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stompede::{AckMode, Client, Endpoint, ErrorKind, Message, Processed, Subscription, process};
+use stompede::{
+    AckMode, Client, Endpoint, ErrorKind, Message, Processed, ReconnectPolicy, Subscription, process,
+};
 use stompede_broker::TestBroker;
 use tokio::sync::{Notify, Semaphore};
 
@@ -16,7 +18,8 @@ async fn worker(broker: &Arc<TestBroker>, ack: AckMode) -> (Client, Subscription
         let transport = inside.connect();
         async move { Ok(transport) }
     };
-    let client = Client::builder("tcp://inside").connector(connector).connect().await.expect("connected");
+    let builder = Client::builder("tcp://inside").reconnect(ReconnectPolicy::never());
+    let client = builder.connector(connector).connect().await.expect("connected");
     let jobs = client.subscribe("/queue/jobs").ack(ack).confirm().await.expect("subscribed");
     (client, jobs)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use stompede::transport::{BoxTransport, Connector, DefaultConnector, WsConfig};
-use stompede::{Client, ClientBuilder, Message, Proxy, Subscription, TlsConfig};
+use stompede::{Client, ClientBuilder, Message, Proxy, ReconnectPolicy, Subscription, TlsConfig};
 use stompede_real_brokers::RabbitMq;
 use stompede_test_support::TestProxy;
 
@@ -85,7 +85,10 @@ impl Mode {
 
     /// A client of this account, in this mode's way.
     pub(crate) fn login(&self, login: &str, passcode: &str) -> ClientBuilder {
-        let builder = Client::builder(&self.url).host("/").connector(self.connector(login, passcode));
+        // These are about one connection; outages have tests of their own.
+        let once = ReconnectPolicy::never();
+        let connector = self.connector(login, passcode);
+        let builder = Client::builder(&self.url).host("/").reconnect(once).connector(connector);
         if self.basic { builder } else { builder.credentials(login, passcode) }
     }
 
