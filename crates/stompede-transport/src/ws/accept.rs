@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::WsMessageKind;
 use super::config::{Speech, clamp_interval, clamp_read_buffer, is_token};
-use super::transport::{Settings, WsTransport};
+use super::transport::{MAX_REASON, Settings, WsTransport};
 use crate::error::invalid_setting;
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::net::no_delay;
@@ -19,9 +19,6 @@ use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kin
 
 /// What a server can choose from, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
-
-/// What a control frame holds, without the close code.
-const MAX_REASON: usize = 123;
 
 /// How to accept WebSocket connections, and how to speak to them.
 #[derive(Clone, Debug)]

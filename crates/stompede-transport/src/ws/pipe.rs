@@ -1,4 +1,5 @@
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -12,6 +13,12 @@ use super::opcode::TextToBinary;
 use super::outgoing::Outgoing;
 use crate::stall::Stall;
 use crate::{Outbound, TransportError};
+
+/// What is read and forgotten at most: four times the largest message by default. Whoever sends more does not listen.
+const MAX_DISCARDED: usize = 64 * 1024 * 1024;
+
+/// How many reads are forgotten before others get their turn.
+const DISCARDED_AT_ONCE: usize = 32;
 
 /// The byte stream below tungstenite, and what is done to its bytes.
 ///
@@ -30,6 +37,8 @@ pub(super) struct Pipe<IO> {
     /// tungstenite answers pings while it reads, and would end the reading if that failed. But a broker that hangs up
     /// often says why in its last frame, which then would never be read.
     write_error: Option<TransportError>,
+    /// How much has been read and forgotten.
+    discarded: usize,
     /// Who waits for a write, so that a write from the reading side does not take its place.
     writer: Option<Waker>,
 }
@@ -44,6 +53,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
             outgoing: Outgoing::new(role),
             stall: Stall::new(patience),
             write_error: None,
+            discarded: 0,
             writer: None,
         }
     }
@@ -128,6 +138,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads and forgets what still comes, to its end.
+    ///
+    /// Where something was not read, hanging up resets the connection, and the peer may never see what was sent last.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 8 * 1024];
+        for _ in 0..DISCARDED_AT_ONCE {
+            let mut buf = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf));
+            self.discarded += buf.filled().len();
+            if read.is_err() || buf.filled().is_empty() || self.discarded > MAX_DISCARDED {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     pub(super) fn io(&self) -> &IO {

@@ -24,6 +24,9 @@ use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind
 /// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
 const CONTROL_BUFFER: usize = 1024;
 
+/// What a close frame holds besides its code, in bytes.
+pub(super) const MAX_REASON: usize = 123;
+
 /// How many messages without a payload (pings, pongs, empty ones) are taken in one poll before others get their turn.
 const EMPTY_MAX: usize = 64;
 
@@ -36,6 +39,11 @@ const EMPTY_MAX: usize = 64;
 /// A close frame with code 1000 or 1001, or without one, is an orderly end; other codes are
 /// [`Closed`](Kind::Closed) errors with the peer's words. If the connection ends without a close frame, that is
 /// [`Lost`](Kind::Lost), unless this side has said goodbye before.
+///
+/// Too large a message ends it with [`TooLarge`](Kind::TooLarge) and the close code 1009. A client says so at once and
+/// sends nothing more. A server still sends what it is given, such as an ERROR frame, and says so in
+/// [`poll_close`](Transport::poll_close), which then reads on and forgets what it reads, up to 64 MiB, until the client
+/// hangs up: otherwise a client that is still sending might never see it. The caller bounds the time.
 ///
 /// At most 128 KiB and one item wait to be written. The bytes of an item are copied once, 16 KiB at a time, as the
 /// stream takes them; whether they are text is looked at once.
@@ -66,6 +74,8 @@ pub(super) struct Settings {
 enum End {
     Orderly,
     Failed(TransportError),
+    /// On a server: what comes is too large to be taken, and the client can still be told so.
+    Oversized(TransportError),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -195,6 +205,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             Error::Utf8(_) => (Kind::Protocol, "the peer sent text that is not UTF-8", CloseCode::Invalid),
             _ => (Kind::Protocol, "the peer broke the WebSocket protocol", CloseCode::Protocol),
         };
+        if let (Kind::TooLarge, Role::Server) = (&kind, self.settings.role) {
+            self.set_goodbye(CloseReason::new(code.into(), context));
+            return End::Oversized(TransportError::new(kind, context).with_source(error));
+        }
         if let Error::Io(error) = error {
             return End::Failed(TransportError::from_io(error, "the connection broke while receiving"));
         }
@@ -250,7 +264,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         self.gather.let_go();
         ready!(filled);
         Poll::Ready(match &self.end {
-            Some(End::Failed(error)) => Some(Err(error.clone())),
+            Some(End::Failed(error) | End::Oversized(error)) => Some(Err(error.clone())),
             Some(End::Orderly) | None => None,
         })
     }
@@ -307,11 +321,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
             // Both sides have said goodbye; RFC 6455 wants the server to hang up first.
             let _ = ready!(self.pipe.poll_shutdown(cx));
         }
+        if let Some(End::Oversized(_)) = &self.end {
+            ready!(self.pipe.poll_discard(cx));
+        }
         Poll::Ready(Ok(()))
     }
 
     fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
+    }
+
+    fn set_goodbye(&mut self, mut goodbye: CloseReason) {
+        if !CloseCode::from(goodbye.code).is_allowed() {
+            return;
+        }
+        let is_end = |len: &usize| goodbye.reason.is_char_boundary(*len);
+        if let Some(len) = (0..=MAX_REASON).rev().find(is_end).filter(|&len| len < goodbye.reason.len()) {
+            goodbye.reason = goodbye.reason[..len].into();
+        }
+        self.settings.goodbye = goodbye;
     }
 }
 
