@@ -24,7 +24,8 @@ impl Wires {
     pub(crate) fn connector(self, limits: Limits) -> Result<Arc<dyn Connector>, Error> {
         use stompede_transport::{DefaultConnector, TcpConnector};
 
-        let mut tcp = TcpConnector::new();
+        // The session has a limit of its own, which may be longer.
+        let mut tcp = TcpConnector::new().write_timeout(None);
         if let Some(idle) = self.keepalive {
             if idle.as_secs() == 0 {
                 return Err(Error::invalid("keepalive: systems count in whole seconds; at least one"));
@@ -46,7 +47,7 @@ impl Wires {
         let kind = if self.binary { WsMessageKind::Binary } else { WsMessageKind::Auto };
         // Never less than the default: limits are for what comes in, and this bounds what goes out as well.
         let longest = ws::max_message_for(limits.max_head, limits.max_body).max(ws::DEFAULT_MAX_MESSAGE);
-        let mut config = WsConfig::new().message_kind(kind).max_message(longest);
+        let mut config = WsConfig::new().message_kind(kind).max_message(longest).write_timeout(None);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
             config = config

@@ -119,13 +119,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         let before = self.outgoing.total();
         let outcome = self.outgoing.poll_write(&mut self.io, cx);
         let got_on = self.outgoing.total() != before;
-        let outcome = match outcome {
-            Poll::Ready(outcome) => outcome.map_err(broken),
-            Poll::Pending => Err(ready!(self.stall.poll(got_on, cx))),
-        };
-        match outcome {
-            Ok(()) => self.stall.end(),
-            Err(error) => self.fail_writing(error),
+        if let Err(error) = ready!(self.stall.watch(outcome, got_on, cx)) {
+            self.fail_writing(error);
         }
         Poll::Ready(())
     }
@@ -208,18 +203,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
         if pipe.write_error.is_some() {
             return Ok(());
         }
-        match Pin::new(&mut pipe.io).poll_flush(&mut cx) {
-            Poll::Ready(Err(error)) => {
-                pipe.fail_writing(broken(error));
-                Ok(())
-            }
-            outcome => would_block(outcome),
+        let outcome = Pin::new(&mut pipe.io).poll_flush(&mut cx);
+        match pipe.stall.watch(outcome, false, &mut cx) {
+            Poll::Ready(Ok(())) => pipe.stall.end(),
+            Poll::Ready(Err(error)) => pipe.fail_writing(error),
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
+        Ok(())
     }
-}
-
-fn broken(error: io::Error) -> TransportError {
-    TransportError::from_io(error, "the connection broke while sending")
 }
 
 fn would_block<T>(outcome: Poll<io::Result<T>>) -> io::Result<T> {
