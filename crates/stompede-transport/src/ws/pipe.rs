@@ -37,6 +37,8 @@ pub(super) struct Pipe<IO> {
     /// tungstenite answers pings while it reads, and would end the reading if that failed. But a broker that hangs up
     /// often says why in its last frame, which then would never be read.
     write_error: Option<TransportError>,
+    /// How much has been read since tungstenite's buffer was new.
+    read: usize,
     /// How much has been read and forgotten.
     discarded: usize,
     /// Who waits for a write, so that a write from the reading side does not take its place.
@@ -53,6 +55,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
             outgoing: Outgoing::new(role),
             stall: Stall::new(patience),
             write_error: None,
+            read: 0,
             discarded: 0,
             writer: None,
         }
@@ -86,6 +89,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
     /// Starts a ping, if there is room for one.
     pub(super) fn push_ping(&mut self) {
         self.outgoing.push_ping();
+    }
+
+    /// Whether tungstenite has read more than `size` bytes since it was new, and holds nothing of a message.
+    ///
+    /// Said of clients only: nobody walks along a server's stream, whose frames are masked.
+    pub(super) fn is_between_messages(&self, size: usize) -> bool {
+        self.read > size && self.opcodes.is_some_and(|opcodes| opcodes.is_between_messages())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_new(&self) -> bool {
+        self.read == 0
+    }
+
+    /// tungstenite is new.
+    pub(super) fn forget_read(&mut self) {
+        self.read = 0;
     }
 
     /// What a write failed with; from then on writes go nowhere.
@@ -179,6 +199,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Read for Polled<'_, '_, IO> {
         if let Some(opcodes) = &mut pipe.opcodes {
             opcodes.walk(&mut buf[..read]);
         }
+        pipe.read = pipe.read.saturating_add(read);
         Ok(read)
     }
 }

@@ -145,7 +145,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                         return Poll::Pending;
                     }
                 }
-                Err(error) if is_pending(&error) => return Poll::Pending,
+                Err(error) if is_pending(&error) => {
+                    self.let_go(cx);
+                    return Poll::Pending;
+                }
                 Err(error) => {
                     self.end = Some(self.judge_failure(error, cx));
                     return Poll::Ready(());
@@ -153,6 +156,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives back tungstenite's read buffer while there is nothing to read: it grows to several times its size in a flood
+    /// and to the size of the largest message, and never becomes smaller.
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        let may = self.closing == Closing::No
+            && self.pipe.is_between_messages(self.settings.speech.read_buffer)
+            && self.pipe.is_drained();
+        // Nothing waits to be written, so this does nothing but tell whether an answer to a ping is left.
+        if may && self.context.flush(&mut self.pipe.reading(cx)).is_ok() {
+            self.context = WebSocketContext::new(self.settings.role, Some(*self.context.get_config()));
+            self.pipe.forget_read();
+        }
     }
 
     /// Sends a ping if it is time, and nothing else is on its way.
@@ -390,9 +406,10 @@ fn unexpected(error: Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{DuplexStream, duplex};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::super::config::Split;
+    use super::super::opcode::{CONTINUATION, FIN, PING};
     use super::*;
     use crate::outbound::TEXT_CHECKS;
 
@@ -405,6 +422,45 @@ mod tests {
         };
         let (near, far) = duplex(1 << 20);
         (WsTransport::new(near, Bytes::new(), settings), far)
+    }
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[first, 126][..], &len, payload].concat()
+    }
+
+    #[tokio::test]
+    async fn what_a_flood_made_large_is_given_back_and_nothing_is_lost() {
+        let (mut transport, mut peer) = transport(WsMessageKind::Auto, Split::No);
+        let (mut wire, mut expected) = (Vec::new(), Vec::new());
+        for n in 0..300_usize {
+            let payload: Vec<u8> = (0..n * 7919 % 30_000).map(|at| (at * n) as u8).collect();
+            // Every third in two fragments, with a ping between.
+            let cut = if n.is_multiple_of(3) { payload.len() / 2 } else { payload.len() };
+            let is_whole = cut == payload.len();
+            wire.extend(frame(if is_whole { FIN | BINARY } else { BINARY }, &payload[..cut]));
+            if !is_whole {
+                wire.extend(frame(FIN | PING, b""));
+                wire.extend(frame(FIN | CONTINUATION, &payload[cut..]));
+            }
+            expected.extend(payload);
+        }
+        let (mut received, mut rest, mut renewed) = (Vec::new(), &wire[..], 0);
+        for size in [1, 5000, 2, 17, 20_000, 3, 40_000, 1].into_iter().cycle() {
+            let (some, after) = rest.split_at(size.min(rest.len()));
+            peer.write_all(some).await.unwrap();
+            rest = after;
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            while let Poll::Ready(chunk) = transport.poll_recv(&mut cx) {
+                received.extend_from_slice(&chunk.unwrap().unwrap());
+            }
+            renewed += usize::from(transport.pipe.is_new());
+            if rest.is_empty() {
+                break;
+            }
+        }
+        assert!(received == expected);
+        assert!(renewed > 0 && transport.pipe.is_new(), "{renewed}");
     }
 
     #[tokio::test]
