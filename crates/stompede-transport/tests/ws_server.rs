@@ -124,6 +124,18 @@ async fn a_server_may_have_subprotocols_of_its_own() {
     }
 }
 
+#[tokio::test]
+async fn compression_is_not_agreed_to_and_compressed_messages_are_refused() {
+    let offered = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    let request = format!("GET /ws HTTP/1.1\r\n{UPGRADE}{offered}\r\n");
+    let (outcome, answer) = asked(request.as_bytes(), AcceptConfig::new()).await;
+    assert!(outcome.is_ok() && !answer.to_ascii_lowercase().contains("extensions"), "{answer}");
+    // RSV1 says that a message is compressed.
+    let request = [request.as_bytes(), &masked(0x40 | TEXT, b"x")].concat();
+    let mut server = asked(&request, AcceptConfig::new()).await.0.unwrap();
+    assert_eq!(recv_to_end(&mut server).await.1, Err(Kind::Protocol));
+}
+
 /// A server's frames after the upgrade, as they are on the wire.
 async fn wire_of(config: AcceptConfig, item: Outbound) -> Vec<u8> {
     let (near, mut far) = duplex(64 * 1024);

@@ -34,7 +34,9 @@ const EMPTY_MAX: usize = 64;
 ///
 /// Each [`Outbound`] item becomes one message, as text or binary by [`WsMessageKind`]; a heart-beat is the message
 /// `"\n"`. What comes in, text and binary alike, is handed on in chunks of up to 24 KiB: messages of up to 8 KiB are
-/// gathered, larger ones stay as they are. Pings are answered while [`poll_recv`](Transport::poll_recv) is polled.
+/// gathered, larger ones stay as they are. Of a larger one only what was read together with its header is moved once, to
+/// where there is room for all of it: at most the read buffer's size. Pings are answered while
+/// [`poll_recv`](Transport::poll_recv) is polled.
 ///
 /// A close frame with code 1000 or 1001, or without one, is an orderly end; other codes are
 /// [`Closed`](Kind::Closed) errors with the peer's words. If the connection ends without a close frame, that is
