@@ -143,8 +143,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
 
     /// Makes sure that there is something to read into.
     fn make_room(&mut self) {
-        if self.block.capacity() < self.block_len / READ_MIN_PART {
-            // Takes the old block again if all of its chunks have been dropped and it is large enough.
+        // If all chunks have been dropped, the next is read to where the last one was, which is still in the cache.
+        let is_free = self.block.try_reclaim(self.block_len);
+        if !is_free && self.block.capacity() < self.block_len / READ_MIN_PART {
             self.block.reserve(self.block_len);
         }
     }
