@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede::listeners::HeartbeatMonitor;
-use stompede::{Client, HeartBeat};
+use stompede::{Client, HeartBeat, ReconnectPolicy};
 use stompede_broker::{Broker, Faults};
 
 #[tokio::main]
@@ -15,6 +15,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = Arc::new(HeartbeatMonitor::new());
     let client = Client::builder(broker.ws_url().ok_or("it listens")?)
         .heart_beat(HeartBeat::every(Duration::from_millis(200)))
+        // Else it would come back, and the beats stop again.
+        .reconnect(ReconnectPolicy::never())
         .listener("monitor", monitor.clone())
         .connect()
         .await?;

@@ -3,27 +3,14 @@
 //! `cargo run --example quickstart`, or against a broker of yours:
 //! `cargo run --example quickstart -- --url ws://127.0.0.1:15674/ws --login guest --passcode guest --host /`
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use serde::{Deserialize, Serialize};
-use stompede::{Client, Listener, Message};
+use stompede::{Listener, Message};
 use tokio::sync::Semaphore;
-
-#[derive(Parser)]
-struct Options {
-    /// The broker, ws:// or tcp://; one is started in this process unless given.
-    #[arg(long)]
-    url: Option<String>,
-    #[arg(long, default_value = "guest")]
-    login: String,
-    #[arg(long, default_value = "guest", env = "STOMP_PASSCODE", hide_env_values = true)]
-    passcode: String,
-    /// The virtual host.
-    #[arg(long, default_value = "/")]
-    host: String,
-}
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Update {
@@ -50,25 +37,11 @@ impl Listener for Inbox {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    let embedded = match &options.url {
-        Some(_) => None,
-        None => Some(stompede_broker::Broker::start().await?),
-    };
-    let url = match &embedded {
-        Some(broker) => broker.ws_url().ok_or("the broker listens on no WebSocket")?.to_owned(),
-        None => options.url.unwrap_or_default(),
-    };
-
+    let place = common::Place::find().await?;
     let inbox = Arc::new(Inbox(Semaphore::new(0)));
-    let client = Client::builder(&url)
-        .credentials(options.login, options.passcode)
-        .host(options.host)
-        .listener("inbox", inbox.clone())
-        .connect()
-        .await?;
+    let client = place.builder().listener("inbox", inbox.clone()).connect().await?;
     let broker = client.connected().ok_or("the connection is gone")?;
-    println!("connected to {url}: {}, STOMP {}", broker.server().unwrap_or_default(), broker.version());
+    println!("connected: {}, STOMP {}", broker.server().unwrap_or_default(), broker.version());
 
     client.subscribe("/topic/quickstart").listen().await?;
     client.send("/topic/quickstart").text("Hello via STOMP").confirm().await?;

@@ -13,7 +13,7 @@ struct Options {
     url: Option<String>,
     #[arg(long, default_value = "guest")]
     login: String,
-    #[arg(long, default_value = "guest")]
+    #[arg(long, default_value = "guest", env = "STOMP_PASSCODE", hide_env_values = true)]
     passcode: String,
     /// The virtual host.
     #[arg(long, default_value = "/")]
@@ -36,6 +36,19 @@ impl Place {
         let broker = Broker::start().await?;
         let url = broker.ws_url().ok_or("it listens for no WebSocket")?.to_owned();
         Ok(Self { broker: Some(broker), url, options })
+    }
+
+    /// A client for it, which keeps the broker in this process alive, if that is the place.
+    pub(crate) async fn connect(self) -> Result<Client, Box<dyn std::error::Error>> {
+        let client = self.builder().connect().await?;
+        if let Some(broker) = self.broker {
+            let ended = client.clone();
+            tokio::spawn(async move {
+                ended.closed().await;
+                broker.stop().await;
+            });
+        }
+        Ok(client)
     }
 
     /// The settings of a client for it.

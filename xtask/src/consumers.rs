@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::report::Report;
 
 /// Those that are built and run, in `tests/consumers`. `no-std` is built by the step `features`.
-const PROGRAMS: &[&str] = &["app", "transport"];
+const PROGRAMS: &[&str] = &["app", "codec", "transport"];
 
 /// Each takes a second or two; one that takes longer waits for something.
 const LIMIT: Duration = Duration::from_secs(60);

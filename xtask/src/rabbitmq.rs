@@ -2,6 +2,7 @@
 
 mod config;
 mod probe;
+mod tls;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::failure::Failure;
 use crate::process::{self, Group};
 pub(crate) use config::Setting;
 use config::{Ports, Scratch};
+pub(crate) use tls::TlsFiles;
 
 /// Names the server script to use instead of an installed one.
 const SERVER_VARIABLE: &str = "STOMPEDE_RABBITMQ_SERVER";
@@ -47,10 +49,10 @@ pub(crate) struct RabbitMq {
 
 impl RabbitMq {
     /// Starts a broker and waits until it lets us in. Ports taken in the meantime are replaced once.
-    pub(crate) fn start(server: &Path, setting: Setting) -> Result<Self, Failure> {
+    pub(crate) fn start(server: &Path, setting: Setting, tls: &TlsFiles) -> Result<Self, Failure> {
         let mut found_taken = false;
         loop {
-            match Self::start_once(server, setting)? {
+            match Self::start_once(server, setting, tls)? {
                 Ok(broker) => return Ok(broker),
                 Err(NotUp { port_taken: true, .. }) if !found_taken => {
                     println!("   a port was taken in the meantime; once more with others");
@@ -67,9 +69,13 @@ impl RabbitMq {
     }
 
     /// Starts one broker for each setting, all at the same time: most of a start is waiting.
-    pub(crate) fn start_each(server: &Path, settings: [Setting; 3]) -> Result<[Self; 3], Failure> {
+    pub(crate) fn start_each(
+        server: &Path,
+        settings: [Setting; 3],
+        tls: &TlsFiles,
+    ) -> Result<[Self; 3], Failure> {
         let [one, two, three] = std::thread::scope(|scope| {
-            let starts = settings.map(|setting| scope.spawn(move || Self::start(server, setting)));
+            let starts = settings.map(|setting| scope.spawn(move || Self::start(server, setting, tls)));
             starts.map(|start| start.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         Ok([one?, two?, three?])
@@ -83,6 +89,16 @@ impl RabbitMq {
     /// The address for STOMP over WebSocket.
     pub(crate) fn ws_url(&self) -> String {
         format!("ws://127.0.0.1:{}/ws", self.ports.web_stomp)
+    }
+
+    /// The address for STOMP over TLS.
+    pub(crate) fn tls_url(&self) -> String {
+        format!("tls://127.0.0.1:{}", self.ports.stomp_tls)
+    }
+
+    /// The address for STOMP over WebSocket over TLS.
+    pub(crate) fn wss_url(&self) -> String {
+        format!("wss://127.0.0.1:{}/ws", self.ports.web_stomp_tls)
     }
 
     /// The version that the broker names in CONNECTED.
@@ -99,10 +115,10 @@ impl RabbitMq {
     }
 
     /// One attempt; the inner error is a broker that did not come up and has been stopped.
-    fn start_once(server: &Path, setting: Setting) -> Result<Result<Self, NotUp>, Failure> {
+    fn start_once(server: &Path, setting: Setting, tls: &TlsFiles) -> Result<Result<Self, NotUp>, Failure> {
         let scratch = Scratch::create().map_err(Failure::io("making a directory for RabbitMQ"))?;
         let ports = Ports::free().map_err(Failure::io("finding free ports"))?;
-        config::write(scratch.path(), ports, setting)
+        config::write(scratch.path(), ports, setting, tls)
             .map_err(Failure::io("writing RabbitMQ's configuration"))?;
 
         let mut epmd = Group::spawn(logged(Path::new("epmd"), &scratch, ports, "epmd.log")?.args([
@@ -127,8 +143,9 @@ impl RabbitMq {
             if server.exited()?.is_some() {
                 return Ok(Some(None));
             }
-            let both = probe::tcp(ports.web_stomp).and_then(|_| probe::stomp(ports.stomp));
-            Ok(both.ok().map(Some))
+            let others = [ports.web_stomp, ports.stomp_tls, ports.web_stomp_tls];
+            let others = others.into_iter().try_for_each(|port| probe::tcp(port).map(drop));
+            Ok(others.and_then(|()| probe::stomp(ports.stomp)).ok().map(Some))
         })?;
         if let Some(version) = version.flatten() {
             return Ok(Ok(Self { server, epmd, scratch, ports, version }));

@@ -11,7 +11,7 @@ use crate::foreign;
 use crate::install::{self, Plan};
 use crate::metadata::Metadata;
 use crate::process;
-use crate::rabbitmq::{self, RabbitMq, Setting};
+use crate::rabbitmq::{self, RabbitMq, Setting, TlsFiles};
 use crate::report::Report;
 use crate::{clock, fuzz, no_std, trees};
 
@@ -121,7 +121,7 @@ fn clippy(cargo: &Cargo) -> Result<(), Failure> {
 /// The crates with optional parts: without any, with each alone, with all; and what must do without tokio or `std`.
 fn features(cargo: &Cargo) -> Result<(), Failure> {
     let metadata = Metadata::read(cargo)?;
-    for package in ["stompede-codec", "stompede-transport", "stompede"] {
+    for package in ["stompede-codec", "stompede-transport", "stompede", "stompede-broker"] {
         let check = format!("check -p {package} --no-default-features");
         cargo.run(&check, &[])?;
         for feature in metadata.features(package)? {
@@ -184,16 +184,26 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
         }
     };
     let settings = [Setting::Default, Setting::Binary, Setting::HttpAuth];
-    let brokers = RabbitMq::start_each(&server, settings)?;
+    let files = TlsFiles::create().map_err(Failure::io("making certificates for RabbitMQ"))?;
+    let brokers = RabbitMq::start_each(&server, settings, &files)?;
     let [broker, binary, http_auth] = &brokers;
     let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
     println!("   RabbitMQ {} listens on {tcp} and {ws}; two more with other settings", broker.version());
 
+    let [ca, cert, key] =
+        [files.ca(), files.client_cert(), files.client_key()].map(|path| path.display().to_string());
     let env = [
         ("STOMPEDE_RABBITMQ_TCP", tcp.as_str()),
         ("STOMPEDE_RABBITMQ_WS", ws.as_str()),
         ("STOMPEDE_RABBITMQ_WS_BINARY", &binary.ws_url()),
         ("STOMPEDE_RABBITMQ_WS_BASIC", &http_auth.ws_url()),
+        ("STOMPEDE_RABBITMQ_TLS", &broker.tls_url()),
+        ("STOMPEDE_RABBITMQ_WSS", &broker.wss_url()),
+        ("STOMPEDE_RABBITMQ_TLS_MUTUAL", &binary.tls_url()),
+        ("STOMPEDE_RABBITMQ_WSS_MUTUAL", &binary.wss_url()),
+        ("STOMPEDE_RABBITMQ_CA", &ca),
+        ("STOMPEDE_RABBITMQ_CLIENT_CERT", &cert),
+        ("STOMPEDE_RABBITMQ_CLIENT_KEY", &key),
     ];
     cargo.run(&format!("test -p {REAL_BROKERS}"), &env)?;
     let what = if Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {

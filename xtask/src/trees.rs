@@ -22,6 +22,22 @@ const RULES: &[(&str, Rule)] = &[
     ("-p stompede-session --no-default-features", Rule::Without(&["tokio"])),
     // What an application gets for asking for nothing in particular.
     ("-p stompede", Rule::AtMost(90)),
+    // Whoever does not want TLS, or proxies, gets none of it.
+    ("-p stompede --no-default-features --features json,proxy,ws", Rule::Without(TLS)),
+    (
+        "-p stompede-transport --no-default-features --features conformance,memory,proxy,server,ws",
+        Rule::Without(TLS),
+    ),
+    ("-p stompede-broker --features scripted", Rule::Without(TLS)),
+    // The operating system decides whom to trust, unless told otherwise.
+    ("-p stompede", Rule::Without(&["webpki-roots"])),
+    // Without a WebSocket there is neither tungstenite nor what it brings.
+    (
+        "-p stompede --no-default-features --features proxy,tcp,tls,webpki-roots",
+        Rule::Without(&["tungstenite", "sha1"]),
+    ),
+    // One set of cryptography, and no C compiler beyond what ring needs.
+    ("-p stompede --all-features", Rule::Without(&["aws-lc-rs", "aws-lc-sys", "openssl", "native-tls"])),
     // The broker is an independent reading of the specification.
     ("-p stompede-broker --all-features", Rule::Without(&["stompede-session", "stompede"])),
     // The contract alone has no runtime, no WebSocket, no TLS.
@@ -30,6 +46,9 @@ const RULES: &[(&str, Rule)] = &[
         Rule::Without(&["tokio", "tokio-tungstenite", "tungstenite", "rustls", "tokio-rustls"]),
     ),
 ];
+
+/// What the feature `tls` brings.
+const TLS: &[&str] = &["rustls", "tokio-rustls", "rustls-platform-verifier", "ring", "webpki-roots"];
 
 /// Checks every rule.
 pub(crate) fn check(cargo: &Cargo) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::throughput::{self, Client};
-use super::{BODY, Flooding, Place, WINDOW, Wire, ours, peers, raw};
+use super::{BODY, Flooding, Place, WINDOW, Wire, facade, ours, peers, raw};
 use crate::args::Options;
 use crate::corpus;
 use crate::flavor::Flavor;
@@ -16,11 +16,12 @@ pub(super) enum Work {
     Confirm,
     Bodies,
     Subscriptions,
+    Listeners,
 }
 
 impl Work {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Consume, Self::Publish, Self::Confirm, Self::Bodies, Self::Subscriptions];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Consume, Self::Publish, Self::Confirm, Self::Bodies, Self::Subscriptions, Self::Listeners];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -29,6 +30,7 @@ impl Work {
             Self::Confirm => "confirm",
             Self::Bodies => "bodies",
             Self::Subscriptions => "subscriptions",
+            Self::Listeners => "listeners",
         }
     }
 
@@ -70,6 +72,12 @@ impl Work {
             }
             Self::Subscriptions => {
                 run(format!("Consume {BODY} octets over {wire}, one connection"), subscriptions);
+            }
+            Self::Listeners => {
+                run(
+                    format!("Consume {BODY} octets over {wire}, through the facade"),
+                    |place, flavor, part| facade::clients(place, flavor, flooding(SMALL / part, BODY)),
+                );
             }
         }
     }

@@ -138,6 +138,18 @@ impl Broker {
         self.urls().into_iter().find(|url| url.starts_with("ws:"))
     }
 
+    /// Where it listens for STOMP over TLS first, for example `tls://127.0.0.1:40125`.
+    #[cfg(feature = "tls")]
+    pub fn tls_url(&self) -> Option<&str> {
+        self.urls().into_iter().find(|url| url.starts_with("tls:"))
+    }
+
+    /// Where it listens for WebSocket over TLS first, for example `wss://127.0.0.1:40126/stomp`.
+    #[cfg(feature = "tls")]
+    pub fn wss_url(&self) -> Option<&str> {
+        self.urls().into_iter().find(|url| url.starts_with("wss:"))
+    }
+
     /// Connects in memory; gives the client's end.
     pub fn connect(&self) -> MemoryTransport {
         let (client, ours) = memory::pair(MEMORY_CAPACITY);

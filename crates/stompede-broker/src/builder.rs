@@ -36,8 +36,8 @@ impl BrokerBuilder {
         Self { settings, listeners: Vec::new(), defaults: [true, true] }
     }
 
-    /// Listens here; may be said many times. Unless something is said about TCP, or about WebSocket, each gets a free
-    /// port of 127.0.0.1.
+    /// Listens here; may be said many times. Unless something is said about TCP, or about WebSocket, with TLS or without,
+    /// each gets a free port of 127.0.0.1, without TLS.
     pub fn listen(mut self, listen: Listen) -> Self {
         self.listeners.push(listen);
         self
@@ -51,6 +51,19 @@ impl BrokerBuilder {
     /// Listens for WebSocket at `host:port`, on any path; short for [`listen`](Self::listen) with [`Listen::ws`].
     pub fn ws(self, address: impl Into<String>) -> Self {
         self.listen(Listen::ws(address))
+    }
+
+    /// Listens for STOMP over TLS at `host:port`; short for [`listen`](Self::listen) with [`Listen::tls`].
+    #[cfg(feature = "tls")]
+    pub fn tls(self, address: impl Into<String>, tls: crate::TlsAcceptConfig) -> Self {
+        self.listen(Listen::tls(address, tls))
+    }
+
+    /// Listens for WebSocket over TLS at `host:port`, on any path; short for [`listen`](Self::listen) with
+    /// [`Listen::wss`].
+    #[cfg(feature = "tls")]
+    pub fn wss(self, address: impl Into<String>, tls: crate::TlsAcceptConfig) -> Self {
+        self.listen(Listen::wss(address, tls))
     }
 
     /// Does not listen for TCP, unless told where.
@@ -131,12 +144,12 @@ impl BrokerBuilder {
     /// [`BrokerError::Listen`] if an address cannot be listened on.
     pub async fn start(mut self) -> Result<Broker, BrokerError> {
         let [tcp, ws] = self.defaults;
-        if tcp && !self.listeners.iter().any(Listen::is_tcp) {
-            self.listeners.push(Listen::tcp("127.0.0.1:0"));
-        }
-        if ws && self.listeners.iter().all(Listen::is_tcp) {
-            self.listeners.push(Listen::ws("127.0.0.1:0"));
-        }
+        let said = |ws| self.listeners.iter().any(|listen| listen.is_ws() == ws);
+        let missing = [
+            (tcp && !said(false)).then(|| Listen::tcp("127.0.0.1:0")),
+            (ws && !said(true)).then(|| Listen::ws("127.0.0.1:0")),
+        ];
+        self.listeners.extend(missing.into_iter().flatten());
         Broker::start_with(self.settings, self.listeners).await
     }
 }

@@ -36,11 +36,15 @@
 //!
 //! # What it does not do
 //!
-//! Selectors are refused. There is no TLS yet. `Origin` is not checked: a web page that knows the port may connect.
+//! Selectors are refused. `Origin` is not checked: a web page that knows the port may connect.
 //!
 //! # Features
 //!
-//! `scripted`, off by default, brings `scripted::ScriptedPeer`, whose every word a test writes.
+//! None is on by default.
+//!
+//! - `tls` listens for `tls://` and `wss://` too, with a certificate of the caller's, and asks clients for theirs if told
+//!   to: `BrokerBuilder::tls` and `wss`, `TlsAcceptConfig`.
+//! - `scripted` brings `scripted::ScriptedPeer`, whose every word a test writes.
 //!
 //! It is written from the specification and shares only the codec and the transports with stompede's client, so that
 //! a misreading on one side does not hide behind the same on the other.
@@ -89,4 +93,6 @@ pub use stats::{BrokerStats, Limit};
 pub use stompede_codec::{Frame, Limits, Version};
 pub use stompede_transport::WsMessageKind;
 pub use stompede_transport::memory::MemoryTransport;
+#[cfg(feature = "tls")]
+pub use stompede_transport::{TransportError, server::TlsAcceptConfig};
 pub use test_broker::TestBroker;

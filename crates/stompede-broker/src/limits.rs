@@ -27,13 +27,14 @@ pub struct BrokerLimits {
     /// while those 64 are there is closed without a word: an ERROR costs a task and a socket, and a flood must not make
     /// many of them. It is counted all the same.
     pub max_connections: usize,
-    /// Time from the accepted connection to CONNECT, the WebSocket upgrade included. 10 s, as RabbitMQ has it for TCP.
+    /// Time from the accepted connection to CONNECT, TLS handshake and WebSocket upgrade included. 10 s, as RabbitMQ has
+    /// it for TCP.
     pub connect_within: Duration,
     /// What a client's frame may measure. 16 MiB of body, 256 KiB of command and headers, 64 KiB a header line, 1,000
     /// headers: the codec's own defaults.
     ///
-    /// A WebSocket message that is larger than any frame may be is not read, and gets no ERROR: its connection closes
-    /// with 1009.
+    /// A WebSocket message that is larger than any frame may be is not kept: it gets its ERROR as soon as it is announced,
+    /// and the connection closes with 1009. What still comes is forgotten, for a second at most.
     pub frames: Limits,
     /// Subscriptions of one connection. 1,024: what one program may plausibly want.
     pub max_subscriptions: usize,

@@ -1,5 +1,7 @@
 use stompede_transport::WsMessageKind;
 use stompede_transport::server::AcceptConfig;
+#[cfg(feature = "tls")]
+use stompede_transport::server::TlsAcceptConfig;
 
 use crate::listener::Kind;
 
@@ -40,6 +42,35 @@ impl Listen {
         Self { address: address.into(), kind: Kind::Ws(AcceptConfig::new()), path: None }
     }
 
+    /// STOMP over TLS at `host:port`; port 0 is a free one.
+    ///
+    /// Clients look for the URL's host in the certificate, and the URL has the address: `127.0.0.1`, say.
+    ///
+    /// ```no_run
+    /// use stompede_broker::{Broker, Listen, TlsAcceptConfig};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tls = TlsAcceptConfig::from_pem(std::fs::read("broker.pem")?, std::fs::read("broker.key")?)?;
+    /// let broker = Broker::builder()
+    ///     .listen(Listen::tls("127.0.0.1:0", tls.clone()))
+    ///     .listen(Listen::wss("127.0.0.1:0", tls).path("/ws"))
+    ///     .start()
+    ///     .await?;
+    /// assert_eq!(broker.urls().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(address: impl Into<String>, tls: TlsAcceptConfig) -> Self {
+        Self { address: address.into(), kind: Kind::Tls(tls), path: None }
+    }
+
+    /// WebSocket over TLS at `host:port`, on any path; see [`tls`](Self::tls).
+    #[cfg(feature = "tls")]
+    pub fn wss(address: impl Into<String>, tls: TlsAcceptConfig) -> Self {
+        Self { address: address.into(), kind: Kind::Wss(AcceptConfig::new(), tls), path: None }
+    }
+
     /// Accepts WebSocket on this path only; others get a 404. No effect on TCP.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
@@ -59,21 +90,32 @@ impl Listen {
     }
 
     fn map(mut self, change: impl FnOnce(AcceptConfig) -> AcceptConfig) -> Self {
-        if let Kind::Ws(config) = self.kind {
-            self.kind = Kind::Ws(change(config));
-        }
+        self.kind = self.kind.map_ws(change);
         self
     }
 
     /// The URL of this listener, once it is known where it is.
     pub(crate) fn url(&self, local: std::net::SocketAddr) -> String {
+        let path = || self.path.as_deref().unwrap_or("/stomp");
         match &self.kind {
             Kind::Tcp => format!("tcp://{local}"),
-            Kind::Ws(_) => format!("ws://{local}{}", self.path.as_deref().unwrap_or("/stomp")),
+            Kind::Ws(_) => format!("ws://{local}{}", path()),
+            #[cfg(feature = "tls")]
+            Kind::Tls(_) => format!("tls://{local}"),
+            #[cfg(feature = "tls")]
+            Kind::Wss(..) => format!("wss://{local}{}", path()),
         }
     }
 
-    pub(crate) fn is_tcp(&self) -> bool {
-        matches!(self.kind, Kind::Tcp)
+    /// Whether this is WebSocket, with TLS or without; else it is STOMP alone.
+    pub(crate) fn is_ws(&self) -> bool {
+        match self.kind {
+            Kind::Ws(_) => true,
+            Kind::Tcp => false,
+            #[cfg(feature = "tls")]
+            Kind::Wss(..) => true,
+            #[cfg(feature = "tls")]
+            Kind::Tls(_) => false,
+        }
     }
 }

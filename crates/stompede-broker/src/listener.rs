@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use stompede_codec::Limits;
 use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws};
+#[cfg(feature = "tls")]
+use stompede_transport::server::{TlsAcceptConfig, accept_tls, accept_wss};
 use stompede_transport::ws::DEFAULT_MAX_MESSAGE;
 use stompede_transport::{BoxTransport, TransportError};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +25,24 @@ use crate::refusal::Refusal;
 pub(crate) enum Kind {
     Tcp,
     Ws(AcceptConfig),
+    #[cfg(feature = "tls")]
+    Tls(TlsAcceptConfig),
+    #[cfg(feature = "tls")]
+    Wss(AcceptConfig, TlsAcceptConfig),
+}
+
+impl Kind {
+    /// Changes how it speaks WebSocket, if it does.
+    pub(crate) fn map_ws(self, change: impl FnOnce(AcceptConfig) -> AcceptConfig) -> Self {
+        match self {
+            Self::Ws(config) => Self::Ws(change(config)),
+            Self::Tcp => self,
+            #[cfg(feature = "tls")]
+            Self::Wss(config, tls) => Self::Wss(change(config), tls),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => self,
+        }
+    }
 }
 
 /// Accepts until the broker stops, then waits for its connections to end. Dropping it ends them at once.
@@ -33,13 +53,8 @@ pub(crate) async fn run(
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
-    let kind = match kind {
-        Kind::Ws(config) => {
-            let config = shared.settings.personality.accept(config);
-            Kind::Ws(config.max_message(max_message(&shared.settings.limits.frames)))
-        }
-        Kind::Tcp => Kind::Tcp,
-    };
+    let longest = max_message(&shared.settings.limits.frames);
+    let kind = kind.map_ws(|config| shared.settings.personality.accept(config).max_message(longest));
     let for_connections = stop.clone();
     let mut stop = stop;
     let mut connections = JoinSet::new();
@@ -91,7 +106,7 @@ pub(crate) async fn admit(
     connection::turn_away(place, transport, &Refusal::new("too many connections", text)).await;
 }
 
-/// Waits for an upgrade, whose time is also that of the CONNECT behind it.
+/// Waits for TLS and the upgrade, whose time is also that of the CONNECT behind it.
 async fn in_time(
     place: &Place,
     accepting: impl Future<Output = Result<BoxTransport, TransportError>>,
@@ -108,17 +123,26 @@ async fn in_time(
         }
         Err(_) => {
             place.shared.hub.counters.hit(Limit::ConnectTime);
-            tracing::debug!("a connection was not upgraded in time");
+            tracing::debug!("a connection was not accepted in time");
             None
         }
     }
 }
 
-async fn accept(stream: TcpStream, kind: Kind, any_as_text: bool) -> Result<BoxTransport, TransportError> {
+/// Makes a transport of a connection; `any_as_text` is for WebSocket.
+pub(crate) async fn accept(
+    stream: TcpStream,
+    kind: Kind,
+    any_as_text: bool,
+) -> Result<BoxTransport, TransportError> {
+    let kind = if any_as_text { kind.map_ws(|config| config.any_as_text(true)) } else { kind };
     match kind {
         Kind::Tcp => accept_tcp(stream),
-        Kind::Ws(config) if any_as_text => accept_ws(stream, &config.any_as_text(true)).await,
         Kind::Ws(config) => accept_ws(stream, &config).await,
+        #[cfg(feature = "tls")]
+        Kind::Tls(tls) => accept_tls(stream, &tls).await,
+        #[cfg(feature = "tls")]
+        Kind::Wss(config, tls) => accept_wss(stream, &tls, &config).await,
     }
 }
 

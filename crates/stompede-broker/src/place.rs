@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) entry: Arc<Entry>,
     /// What its connection begins with.
     pub(crate) faults: InForce,
-    /// Upgrade and CONNECT together have their time from here on.
+    /// TLS, upgrade and CONNECT together have their time from here on.
     pub(crate) accepted: Instant,
     is_spare: bool,
 }

@@ -43,12 +43,12 @@ impl TestBroker {
         Self { ws_url: url(broker.ws_url()), tcp_url: url(broker.tcp_url()), broker }
     }
 
-    /// Where it listens for WebSocket; empty if it was told not to.
+    /// Where it listens for WebSocket without TLS; empty if it does not.
     pub fn ws_url(&self) -> &str {
         &self.ws_url
     }
 
-    /// Where it listens for TCP; empty if it was told not to.
+    /// Where it listens for TCP without TLS; empty if it does not.
     pub fn tcp_url(&self) -> &str {
         &self.tcp_url
     }

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::env::{self, VarError};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stompede::{AckMode, Client, ClientBuilder};
 
 use crate::Outcome;
+use crate::reach::Reach;
 
 /// Send to a STOMP broker, listen on one, or run one for development.
 #[derive(Debug, Parser)]
@@ -78,12 +79,27 @@ pub(crate) struct Broker {
     /// Where to listen for TCP.
     #[arg(long, default_value = "127.0.0.1:61613")]
     pub(crate) tcp: String,
+    /// A certificate chain in PEM, its own certificate first: listen for TLS too.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Let in over TLS only clients with a certificate of these authorities, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Where to listen for TLS, if there is a certificate.
+    #[arg(long, default_value = "127.0.0.1:61615")]
+    pub(crate) tls: String,
+    /// Where to listen for WebSocket over TLS, if there is a certificate.
+    #[arg(long, default_value = "127.0.0.1:61616")]
+    pub(crate) wss: String,
 }
 
 /// How to reach a broker.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Connection {
-    /// The broker, ws:// or tcp://.
+    /// The broker: ws://, wss://, tcp:// or tls://.
     url: String,
     /// The login.
     #[arg(long)]
@@ -95,6 +111,8 @@ pub(crate) struct Connection {
     /// A file whose first line is the passcode. It comes before STOMP_PASSCODE.
     #[arg(long, requires = "login")]
     passcode_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// The virtual host; the URL's host name unless given. RabbitMQ's usual one is /.
     #[arg(long)]
     host: Option<String>,
@@ -134,6 +152,7 @@ impl Connection {
             .handshake_timeout(limit)
             .receipt_timeout(limit)
             .disconnect_timeout(limit);
+        builder = self.reach.apply(builder)?;
         if let Some(host) = self.host {
             builder = builder.host(host);
         }
@@ -141,7 +160,7 @@ impl Connection {
         let passcode = match (self.passcode, self.passcode_file) {
             (Some(Secret(passcode)), _) => passcode,
             (None, Some(path)) => first_line(&path)?,
-            (None, None) => from_environment()?,
+            (None, None) => from_environment("STOMP_PASSCODE")?.unwrap_or_default(),
         };
         Ok(builder.credentials(login, passcode))
     }
@@ -149,7 +168,7 @@ impl Connection {
 
 /// What `Debug` must not show.
 #[derive(Clone)]
-struct Secret(String);
+pub(crate) struct Secret(pub(crate) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,21 +185,23 @@ impl FromStr for Secret {
 }
 
 /// Not left to clap: to it an exported variable is an option given, which contradicts `--passcode-file`.
-fn from_environment() -> Result<String, Box<dyn std::error::Error>> {
-    match env::var(PASSCODE_VARIABLE) {
-        Ok(passcode) => Ok(passcode),
-        Err(VarError::NotPresent) => Ok(String::new()),
+pub(crate) fn from_environment(variable: &str) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    match env::var(variable) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
         // Not the error's own words: they repeat the value.
-        Err(VarError::NotUnicode(_)) => Err(format!("{PASSCODE_VARIABLE} is not UTF-8").into()),
+        Err(VarError::NotUnicode(_)) => Err(format!("{variable} is not UTF-8").into()),
     }
 }
 
-const PASSCODE_VARIABLE: &str = "STOMP_PASSCODE";
-
-fn first_line(path: &std::path::Path) -> Result<String, Box<dyn std::error::Error>> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn first_line(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let text = String::from_utf8(read(path)?).map_err(|_| format!("{} is not UTF-8", path.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A file's content, or an error that names it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -3,6 +3,7 @@
 mod args;
 mod broker;
 mod listen;
+mod reach;
 mod send;
 
 use std::error::Error;

@@ -1,9 +1,12 @@
 //! The built command against an embedded broker, and against nothing.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use stompede_broker::Broker;
+use stompede_test_support::TestProxy;
+use stompede_test_support::certificates::Authority;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -12,7 +15,7 @@ const HANG: Duration = Duration::from_secs(20);
 
 fn stompede(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stompede"));
-    command.args(arguments).env_remove("STOMP_PASSCODE").kill_on_drop(true);
+    command.args(arguments).env_remove("STOMP_PASSCODE").env_remove("STOMP_PROXY").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -52,6 +55,30 @@ async fn broker() -> (Broker, String, String) {
     let (ws, tcp) = (broker.ws_url().expect("it listens"), broker.tcp_url().expect("it listens"));
     let (ws, tcp) = (ws.to_owned(), tcp.to_owned());
     (broker, ws, tcp)
+}
+
+/// A folder for a test's files, gone when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stompede-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("made");
+        Self(path)
+    }
+
+    /// Writes a file; where.
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("written");
+        path.into_os_string().into_string().expect("UTF-8")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 const LOGIN: [&str; 4] = ["--login", "me", "--passcode", "secret"];
@@ -148,17 +175,79 @@ async fn failures_say_what_and_exit_with_1_or_2() {
     assert_eq!(run(&["send", &ws, "/queue/a", "x", "-H", "no colon"], b"").await.0, Some(2));
 }
 
-#[tokio::test]
-async fn the_embedded_broker_prints_its_urls() {
-    let mut child =
-        stompede(&["broker", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]).spawn().expect("started");
+/// Starts the embedded broker with these options more, and waits for the URLs.
+async fn run_broker(more: &[&str], count: usize) -> (Child, Vec<String>) {
+    let options = ["broker", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"];
+    let mut child = stompede(&[&options, more].concat()).spawn().expect("started");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut urls = Vec::new();
-    while urls.len() < 2 {
-        urls.push(lines.next_line().await.expect("read").expect("a URL"));
+    while urls.len() < count {
+        let line = tokio::time::timeout(HANG, lines.next_line()).await.expect("no hang");
+        urls.push(line.expect("read").expect("a URL"));
     }
+    (child, urls)
+}
+
+#[tokio::test]
+async fn the_embedded_broker_prints_its_urls() {
+    let (mut child, urls) = run_broker(&[], 2).await;
     for url in urls {
         assert_eq!(run(&["send", &url, "/topic/a", "x"], b"").await.0, Some(0), "{url}");
     }
     child.kill().await.expect("killed");
+}
+
+#[tokio::test]
+async fn over_tls_certificates_decide_and_a_proxy_passes_on() {
+    let root = Authority::new("root");
+    let identity = root.loopback();
+    let folder = Folder::new("tls");
+    let (chain, key) =
+        (folder.write("broker.pem", &identity.chain), folder.write("broker.key", &identity.key));
+    let options = ["--tls-cert", &chain, "--tls-key", &key, "--tls", "127.0.0.1:0", "--wss", "127.0.0.1:0"];
+    let (mut child, urls) = run_broker(&options, 4).await;
+    let schemes: Vec<_> = urls.iter().filter_map(|url| url.split(':').next()).collect();
+    assert_eq!(schemes, ["ws", "tcp", "wss", "tls"]);
+
+    let ca = folder.write("ca.pem", &root.pem);
+    for url in &urls[2..] {
+        let sent = run(&["send", url, "/queue/a", "x", "--ca", &ca], b"").await;
+        assert_eq!(sent, (Some(0), String::new(), String::new()));
+        assert_eq!(run(&["send", url, "/queue/a", "x", "--insecure"], b"").await.0, Some(0));
+        let (code, _, err) = run(&["send", url, "/queue/a", "x"], b"").await;
+        assert_eq!(code, Some(1));
+        assert!(err.contains("an authority that is not trusted"), "{err}");
+    }
+    let proxy = TestProxy::start(Some("Basic dXNlcjpzM2NyZXQ=")).await;
+    let through = format!("user:s3cret@{}", proxy.address);
+    let send = ["send", &urls[2], "/queue/a", "x", "--ca", &ca];
+    assert_eq!(run(&[&send[..], &["--proxy", &through]].concat(), b"").await.0, Some(0));
+    assert!(stompede(&send).env("STOMP_PROXY", &through).status().await.expect("ran").success());
+    assert_eq!(proxy.requests.lock().expect("unpoisoned").len(), 2);
+    let (code, _, err) = run(&[&send[..], &["--proxy", &proxy.address]].concat(), b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("407"), "{err}");
+    child.kill().await.expect("killed");
+
+    let authority = Authority::new("of clients");
+    let clients = folder.write("clients.pem", &authority.pem);
+    let (mut child, urls) = run_broker(&[&options[..], &["--tls-client-ca", &clients]].concat(), 4).await;
+    let me = authority.client();
+    let (cert, own_key) = (folder.write("me.pem", &me.chain), folder.write("me.key", &me.key));
+    for url in &urls[2..] {
+        let send = ["send", url, "/queue/a", "x", "--ca", &ca];
+        let shown = run(&[&send[..], &["--cert", &cert, "--key", &own_key]].concat(), b"").await;
+        assert_eq!(shown.0, Some(0), "{}", shown.2);
+        let (code, _, err) = run(&send, b"").await;
+        assert_eq!(code, Some(1));
+        assert!(err.contains("it wants a client certificate"), "{err}");
+    }
+    child.kill().await.expect("killed");
+
+    let (code, _, err) = run(&["broker", "--tls-cert", &chain], b"").await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--tls-key"), "{err}");
+    let (code, _, err) = run(&["broker", "--tls-cert", &chain, "--tls-key", &chain], b"").await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no private key"), "{err}");
 }

@@ -53,6 +53,12 @@ impl Block {
         self.0.beyond_ascii()
     }
 
+    /// Where there is a NUL, a backslash or an octet beyond ASCII.
+    #[inline(always)]
+    pub(crate) fn special(self) -> u64 {
+        self.0.special()
+    }
+
     /// Whether there is no backslash and all octets are ASCII.
     #[inline(always)]
     pub(crate) fn is_plain(self) -> bool {
@@ -69,8 +75,8 @@ impl Block {
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use safe_arch::{
-        bitor_m128i, cmp_eq_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i, move_mask_i8_m128i,
-        set_splat_i8_m128i, zeroed_m128i,
+        bitor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i,
+        move_mask_i8_m128i, set_splat_i8_m128i, zeroed_m128i,
     };
 
     use super::WIDTH;
@@ -103,6 +109,15 @@ mod sse2 {
         #[inline(always)]
         pub(super) fn beyond_ascii(self) -> u64 {
             self.bits(|lane| lane)
+        }
+
+        #[inline(always)]
+        pub(super) fn special(self) -> u64 {
+            let (one, backslash) = (set_splat_i8_m128i(1), set_splat_i8_m128i(b'\\'.cast_signed()));
+            // With a sign, octets beyond ASCII are less than NUL.
+            self.bits(|lane| {
+                bitor_m128i(cmp_gt_mask_i8_m128i(one, lane), cmp_eq_mask_i8_m128i(lane, backslash))
+            })
         }
 
         #[inline(always)]
@@ -168,6 +183,11 @@ mod portable {
         }
 
         #[inline(always)]
+        pub(super) fn special(self) -> u64 {
+            self.equal_to(0) | self.equal_to(b'\\') | self.beyond_ascii()
+        }
+
+        #[inline(always)]
         pub(super) fn is_plain(self) -> bool {
             self.equal_to(b'\\') == 0 && self.0.iter().fold(0, |all, word| all | word) & !LOW == 0
         }
@@ -224,6 +244,8 @@ mod tests {
             octets.iter().rev().fold(0_u64, |bits, &octet| bits << 1 | u64::from(question(octet)))
         };
         let (block, lanes) = (Block::first_of(octets), portable::Lanes::load(octets));
+        let expected = slow(&|octet| octet == 0 || octet == b'\\' || !octet.is_ascii());
+        assert_eq!((block.special(), lanes.special()), (expected, expected));
         for wanted in [b':', b'\\', b'\n', 0, 0xff] {
             let expected = slow(&|octet| octet == wanted);
             assert_eq!((block.equal_to(wanted), lanes.equal_to(wanted)), (expected, expected));

@@ -12,8 +12,9 @@ use crate::{Command, Headers};
 
 /// One STOMP frame: a command, headers and a body.
 ///
-/// A decoded frame shares the bytes it was read from: cloning it copies no text and no body, and as long as it
-/// lives, so does the whole chunk it came in. [`Frame::detach`] cuts it loose.
+/// A decoded frame shares the bytes it was read from: cloning it copies no body and no long head, and as long as it
+/// lives, so does the whole chunk it came in. [`Frame::detach`] cuts it loose. Header lines of up to 84 octets are copied
+/// instead; with those and no body, a RECEIPT for example, a frame shares nothing.
 ///
 /// `Display` writes one line: the headers, of long values the beginning, and the first octets of the body. `Debug` has the
 /// same parts. Neither shows the value of a header that carries a secret, by its name such as `passcode` or
@@ -31,16 +32,26 @@ use crate::{Command, Headers};
 pub struct Frame {
     command: Command,
     headers: Headers,
-    body: Bytes,
+    /// Never empty: most frames that are no message have no body, and there is nothing to drop then.
+    body: Option<Bytes>,
 }
+
+/// What a frame without a body shows.
+static NO_BODY: Bytes = Bytes::new();
 
 impl Frame {
     /// A frame without headers and without a body.
     pub const fn new(command: Command) -> Self {
-        Self { command, headers: Headers::new(), body: Bytes::new() }
+        Self { command, headers: Headers::new(), body: None }
     }
 
     pub(crate) fn from_parts(command: Command, headers: Headers, body: Bytes) -> Self {
+        Self { command, headers, body: Some(body).filter(|body| !body.is_empty()) }
+    }
+
+    /// As [`from_parts`](Frame::from_parts), for a body that is known not to be empty.
+    #[inline(always)]
+    pub(crate) const fn from_read(command: Command, headers: Headers, body: Option<Bytes>) -> Self {
         Self { command, headers, body }
     }
 
@@ -54,13 +65,13 @@ impl Frame {
     /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
+        self.set_body(body);
         self
     }
 
     /// Sets the body.
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
-        self.body = body.into();
+        self.body = Some(body.into()).filter(|body| !body.is_empty());
     }
 
     /// The headers, to change them.
@@ -85,7 +96,7 @@ impl Frame {
 
     /// The body; empty if the frame has none. Cloning it shares it.
     pub fn body(&self) -> &Bytes {
-        &self.body
+        self.body.as_ref().unwrap_or(&NO_BODY)
     }
 
     /// The body as UTF-8.
@@ -93,17 +104,17 @@ impl Frame {
     /// # Errors
     /// If the body is not UTF-8; the error says where.
     pub fn body_text(&self) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(&self.body)
+        core::str::from_utf8(self.body())
     }
 
     /// The body as UTF-8, with U+FFFD in the place of what is not.
     pub fn body_text_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.body)
+        String::from_utf8_lossy(self.body())
     }
 
     /// Takes the frame apart.
     pub fn into_parts(self) -> (Command, Headers, Bytes) {
-        (self.command, self.headers, self.body)
+        (self.command, self.headers, self.body.unwrap_or_default())
     }
 
     /// A copy that shares no bytes with anything.
@@ -115,7 +126,7 @@ impl Frame {
         Self {
             command: self.command,
             headers: self.headers.copied(),
-            body: Bytes::copy_from_slice(&self.body),
+            body: self.body.map(|body| Bytes::copy_from_slice(&body)),
         }
     }
 }
@@ -125,13 +136,13 @@ impl fmt::Debug for Frame {
         f.debug_struct("Frame")
             .field("command", &self.command)
             .field("headers", &self.headers)
-            .field("body", &Abbreviated(&self.body))
+            .field("body", &Abbreviated(self.body()))
             .finish()
     }
 }
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self.command, self.headers.iter(), &self.body, f)
+        display(self.command, self.headers.iter(), self.body(), f)
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::decode::Settings;
 use crate::decode::scan::{Scanner, Whole};
+use crate::decode::usual;
 use crate::frame::{self, Abbreviated};
 use crate::headers::{Entries, HeaderIter, Text};
 use crate::{Command, DecodeError, DecodeErrorKind, Frame, Headers, Limits, Version};
@@ -52,6 +53,9 @@ impl<'a> FrameRef<'a> {
     /// [`DecodeErrorKind::TrailingOctets`] if it ends before them.
     pub fn parse(octets: &'a [u8], version: Option<Version>) -> Result<Self, DecodeError> {
         let settings = Settings::new(Limits::NONE, version);
+        if let Some(whole) = usual::whole(octets, &settings).filter(|whole| whole.len == octets.len()) {
+            return Ok(Self::from_whole(&whole, octets));
+        }
         let mut scanner = Scanner::new();
         if !scanner.scan(octets, &settings).map_err(|fault| fault.at(0))? {
             return Err(DecodeError::new(DecodeErrorKind::Incomplete, octets.len() as u64));
@@ -97,7 +101,8 @@ impl<'a> FrameRef<'a> {
     ///
     /// What does not lie in `slab` is copied.
     pub fn to_frame(&self, slab: &Bytes) -> Frame {
-        let headers = Headers::shared(share(slab, self.head), self.first, self.len, self.escaped);
+        let head = share(slab, self.head);
+        let headers = Headers::read(&head, self.first, self.head.len(), self.len, self.escaped);
         Frame::from_parts(self.command, headers, share(slab, self.body))
     }
 

@@ -119,7 +119,9 @@ fn a_cut_off_frame_is_seen_as_unfinished() {
 
 #[test]
 fn a_frame_in_one_chunk_shares_it_and_a_detached_one_does_not() {
-    let chunk = Bytes::from(b"SEND\nkey:value\n\nhello\0SEND\n\n\0".to_vec());
+    // Few header lines would be copied.
+    let wire = format!("SEND\nkey:{}\n\nhello\0SEND\n\n\0", "v".repeat(100));
+    let chunk = Bytes::from(wire.into_bytes());
     let within = |octets: &[u8]| chunk.as_ptr_range().contains(&octets.as_ptr());
     let mut decoder = Decoder::new(Limits::default());
     decoder.push(chunk.clone());
@@ -130,6 +132,26 @@ fn a_frame_in_one_chunk_shares_it_and_a_detached_one_does_not() {
     assert_eq!(detached, frame);
     assert!(!within(detached.body()));
     assert!(!within(detached.header("key").unwrap().as_bytes()));
+}
+
+#[test]
+fn a_frame_with_a_short_head_and_no_body_leaves_its_chunk_alone() {
+    for len in 1..200 {
+        // Alone in its chunk, and with others behind it.
+        for rest in [0, 100, 400] {
+            let receipt = format!("RECEIPT\nreceipt-id:{}\n\n\0", "r".repeat(len));
+            let chunk = Bytes::from([receipt.as_bytes(), &b"\n".repeat(rest)].concat());
+            let mut decoder = Decoder::new(Limits::default());
+            decoder.push(chunk.clone());
+            let Ok(Some(Item::Frame(frame))) = decoder.next() else { unreachable!() };
+            while decoder.next() != Ok(None) {}
+            assert_eq!(chunk.is_unique(), "receipt-id:".len() + len + 2 <= 84, "{len}, {rest}");
+            assert_eq!(frame.header("receipt-id"), Some("r".repeat(len).into()));
+            assert_eq!((frame.header("receipt"), frame.headers().len()), (None, 1));
+            assert_eq!(frame.clone().detach(), frame);
+            assert_eq!(frame.with_header("a", "b").headers().iter().last(), Some(("a".into(), "b".into())));
+        }
+    }
 }
 
 #[test]

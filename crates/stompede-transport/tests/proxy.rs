@@ -3,17 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 mod support;
-#[path = "support/proxy.rs"]
-mod test_proxy;
 
 use std::time::Duration;
 
+use stompede_test_support::TestProxy;
 use stompede_transport::{
     BoxTransport, Connector, DefaultConnector, Endpoint, Proxy, TcpConnector, TransportError,
     TransportErrorKind as Kind,
 };
 use support::*;
-use test_proxy::TestProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -2,17 +2,15 @@
 #![cfg(all(feature = "tls", feature = "server", feature = "ws"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
-#[path = "support/certificates.rs"]
-mod certificates;
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use certificates::*;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use stompede_test_support::certificates::*;
 use stompede_transport::server::{AcceptConfig, TlsAcceptConfig, accept_tls, accept_tls_over, accept_wss};
 use stompede_transport::{
     BoxTransport, CertificateFault, Connector, DefaultConnector, Endpoint, Outbound, TlsConfig,

@@ -3,26 +3,22 @@
 #![cfg(all(feature = "tls", feature = "server", feature = "ws", feature = "proxy"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
-#[path = "support/certificates.rs"]
-mod certificates;
 mod support;
-#[path = "support/proxy.rs"]
-mod test_proxy;
 
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certificates::*;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use stompede_test_support::TestProxy;
+use stompede_test_support::certificates::*;
 use stompede_transport::server::{AcceptConfig, TlsAcceptConfig, accept_tls, accept_wss};
 use stompede_transport::{
     BoxTransport, Connector, DefaultConnector, Endpoint, Proxy, TlsConfig, TransportError,
 };
 use support::*;
-use test_proxy::TestProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

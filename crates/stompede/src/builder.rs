@@ -21,7 +21,7 @@ pub struct ClientBuilder {
     listeners: Vec<(String, Arc<dyn ErasedListener>)>,
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// What concerns the transports of this crate.
-    wires: Wires,
+    pub(crate) wires: Wires,
 }
 
 impl ClientBuilder {
@@ -270,11 +270,11 @@ impl ClientBuilder {
         // Before any task is started for it.
         config.validate()?;
         let connector = match self.connector {
-            Some(_) if self.wires != Wires::default() => {
-                return Err(Error::invalid(
-                    "connector: keepalive, bind, upgrade_header and binary_mode are for the connectors of this crate; \
-                     your own does without them",
-                ));
+            Some(_) if !self.wires.told().is_empty() => {
+                let told = self.wires.told().join(", ");
+                return Err(Error::invalid(format!(
+                    "connector: your own does not hear of what is for those of this crate: {told}"
+                )));
             }
             Some(connector) => connector,
             None => self.wires.connector(config.limits)?,

@@ -1,5 +1,8 @@
 //! A client's settings as a service keeps them in its own file (feature `config`).
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,6 +12,8 @@ use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::{Client, ClientBuilder, Error, HeartBeat, Version};
+#[cfg(feature = "tls")]
+pub use tls::TlsSettings;
 
 /// The settings of a client, for serde to read from whatever a service keeps its own settings in.
 ///
@@ -71,12 +76,42 @@ pub struct ClientConfig {
     /// See [`ClientBuilder::idle_timeout`].
     #[serde(default)]
     pub idle_timeout: Option<Span>,
+    /// See [`ClientBuilder::stall_timeout`].
+    #[serde(default)]
+    pub stall_timeout: Option<Span>,
+    /// See [`ClientBuilder::overflow_bytes`].
+    #[serde(default)]
+    pub overflow_bytes: Option<usize>,
     /// See [`ClientBuilder::receipt_timeout`].
     #[serde(default)]
     pub receipt_timeout: Option<Span>,
     /// See [`ClientBuilder::disconnect_timeout`].
     #[serde(default)]
     pub disconnect_timeout: Option<Span>,
+    /// See [`ClientBuilder::keepalive`].
+    #[cfg(feature = "tcp")]
+    #[serde(default)]
+    pub keepalive: Option<Span>,
+    /// See [`ClientBuilder::bind`].
+    #[cfg(feature = "tcp")]
+    #[serde(default)]
+    pub bind: Option<std::net::IpAddr>,
+    /// See [`ClientBuilder::upgrade_header`].
+    #[cfg(feature = "ws")]
+    #[serde(default)]
+    pub upgrade_headers: BTreeMap<String, Secret>,
+    /// See [`ClientBuilder::binary_mode`].
+    #[cfg(feature = "ws")]
+    #[serde(default)]
+    pub binary_mode: Option<bool>,
+    /// See [`ClientBuilder::tls`].
+    #[cfg(feature = "tls")]
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// `host:port` or `http://login:passcode@host:port`; see [`ClientBuilder::proxy`].
+    #[cfg(feature = "proxy")]
+    #[serde(default)]
+    pub proxy: Option<Secret>,
 }
 
 /// The two periods of [`HeartBeat`]; one that is missing is off.
@@ -162,12 +197,13 @@ impl ClientConfig {
             builder = builder.heart_beat(HeartBeat { send: send.0, receive: receive.0 });
         }
         type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
-        let times: [(Option<Span>, Setter); 7] = [
+        let times: [(Option<Span>, Setter); 8] = [
             (self.connect_timeout, ClientBuilder::connect_timeout),
             (self.handshake_timeout, ClientBuilder::handshake_timeout),
             (self.total_connect_timeout, ClientBuilder::total_connect_timeout),
             (self.write_timeout, ClientBuilder::write_timeout),
             (self.idle_timeout, |builder, within| builder.idle_timeout(Some(within))),
+            (self.stall_timeout, ClientBuilder::stall_timeout),
             (self.receipt_timeout, ClientBuilder::receipt_timeout),
             (self.disconnect_timeout, ClientBuilder::disconnect_timeout),
         ];
@@ -176,6 +212,46 @@ impl ClientConfig {
                 builder = set(builder, time);
             }
         }
+        if let Some(bytes) = self.overflow_bytes {
+            builder = builder.overflow_bytes(bytes);
+        }
+        self.set_wires(builder)
+    }
+
+    /// What concerns the transports of this crate.
+    fn set_wires(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        #[cfg(feature = "tcp")]
+        let builder = {
+            let kept = match self.keepalive {
+                Some(Span(idle)) => builder.keepalive(idle),
+                None => builder,
+            };
+            match self.bind {
+                Some(address) => kept.bind(address),
+                None => kept,
+            }
+        };
+        #[cfg(feature = "ws")]
+        let builder = {
+            let mut builder = builder;
+            for (name, value) in &self.upgrade_headers {
+                builder = builder.upgrade_header(name, value.read(name)?);
+            }
+            match self.binary_mode {
+                Some(binary) => builder.binary_mode(binary),
+                None => builder,
+            }
+        };
+        #[cfg(feature = "tls")]
+        let builder = match &self.tls {
+            Some(tls) => builder.tls(tls.read()?),
+            None => builder,
+        };
+        #[cfg(feature = "proxy")]
+        let builder = match &self.proxy {
+            Some(address) => builder.proxy(crate::Proxy::http(address.read("proxy")?)),
+            None => builder,
+        };
         Ok(builder)
     }
 }

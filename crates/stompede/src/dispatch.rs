@@ -4,11 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use stompede_codec::Frame;
 use stompede_session::protocol::{Connected, Event};
-use stompede_session::{Error, Observer, Subscription};
+use stompede_session::{Error, Message, Observer, Subscription};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -62,7 +65,7 @@ impl Dispatch {
         if room.closed {
             return;
         }
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Mailbox::new(name.clone()));
         if let Some(broker) = &room.connected {
             mailbox.insist(Notice::Connected(broker.clone()));
         }
@@ -91,11 +94,20 @@ impl Dispatch {
         let mut subscription = subscription.into_weak();
         let dispatch = self.clone();
         self.spawn(async move {
+            let mut batch = Vec::new();
             // Why it ended is told by on_disconnected.
-            while let Ok(Some(message)) = subscription.try_next().await {
-                for mailbox in &*dispatch.mailboxes() {
-                    mailbox.deliver(Notice::Message(message.clone())).await;
+            while poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
+                let mailboxes = dispatch.mailboxes();
+                // Who has room is served first, and waits for nobody.
+                let behind: Vec<_> = mailboxes
+                    .iter()
+                    .map(|mailbox| (mailbox, mailbox.push(&batch)))
+                    .filter(|(_, pushed)| *pushed < batch.len())
+                    .collect();
+                for (mailbox, pushed) in behind {
+                    mailbox.deliver(&batch[pushed..]).await;
                 }
+                batch.clear();
             }
         });
     }
@@ -241,6 +253,19 @@ impl fmt::Debug for Dispatch {
     }
 }
 
+/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end.
+fn poll_batch(subscription: &mut Subscription, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Poll<bool> {
+    while batch.len() < AT_A_TIME {
+        match Pin::new(&mut *subscription).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => batch.push(message),
+            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(!batch.is_empty()),
+            Poll::Pending if batch.is_empty() => return Poll::Pending,
+            Poll::Pending => break,
+        }
+    }
+    Poll::Ready(true)
+}
+
 /// One listener's task.
 async fn serve(name: String, listener: Arc<dyn ErasedListener>, mailbox: Arc<Mailbox>) {
     while let Some(notice) = mailbox.take().await {
@@ -259,7 +284,10 @@ async fn call(listener: &dyn ErasedListener, notice: &Notice) -> std::thread::Re
     let mut callback = catch_unwind(AssertUnwindSafe(|| listener.call(notice)))?;
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| callback.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic)),
+        Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
 }
+
+/// Messages that are taken from a subscription together, so that locks are not taken for each.
+const AT_A_TIME: usize = 64;

@@ -16,10 +16,23 @@ use stompede_transport::Endpoint;
 /// [`Client::set_listener`](crate::Client::set_listener).
 ///
 /// Each listener has a task and a bounded queue of its own, so its methods run one after the other, in order, and may
-/// take their time: they never hold up heart-beats, receipts or the reading of the connection as such. A listener that
-/// falls behind by 256 messages (or 256 KiB) holds up the subscriptions that it listens to, and loses what is only news:
-/// receipts, heart-beats, sent frames. A panic is logged and ends nothing. Any method of the client may be called from
-/// here.
+/// take their time: they never hold up heart-beats, receipts or what does not pass through listeners. A panic is logged
+/// and ends nothing. Any method of the client may be called from here.
+///
+/// # A listener that is slow
+///
+/// One that falls behind by 256 messages (or 256 KiB) holds up the subscriptions made with
+/// [`listen`](crate::SubscribeBuilder::listen), and with them the other listeners, because no message is dropped; the log
+/// says so after 5 s. It loses what is only news: receipts, heart-beats, sent frames. What happens to the messages that
+/// still come is a setting of the subscription:
+///
+/// - In the ack modes the broker is asked to send no more than the subscription's
+///   [`window`](crate::SubscribeBuilder::window), and keeps the rest.
+/// - In ack mode auto they wait in the client, up to its [`overflow_bytes`](crate::ClientBuilder::overflow_bytes) (16 MiB).
+///   When that is full too, nothing more is read, for no subscription, until there is room: heart-beats are still sent, a
+///   silent broker is not given up, and who waits for a receipt gets [`Stalled`](crate::ErrorKind::Stalled).
+/// - With [`when_full`](crate::SubscribeBuilder::when_full) they are dropped instead, which
+///   [`Message::gap`](crate::Message::gap) tells.
 ///
 /// # Order
 ///

@@ -17,7 +17,9 @@ use crate::{AckMode, Error, ErrorKind, Message, Subscription};
 /// broker's affair: ActiveMQ puts it into a dead-letter queue, RabbitMQ does so where the queue is configured for it.
 ///
 /// The work goes on until the subscription ends or [`until`](Process::until) says so; then the messages that have been begun
-/// are finished and settled, and those that have not are left to the broker, which delivers them again.
+/// are finished and settled, and those that have not are left to the broker, which delivers them again. To end a client with
+/// all its work, [`Client::drain`](crate::Client::drain) it instead: what has come is finished, and the acknowledgements go
+/// out before DISCONNECT.
 ///
 /// ```
 /// use std::time::Duration;

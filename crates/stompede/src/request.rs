@@ -1,16 +1,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, pending};
 use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::{Client, Error, Message, SendBuilder, SendError, Subscription};
+use crate::{Client, Error, Message, SendBuilder, SendError, SessionState, Subscription};
 
 /// Where replies go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +53,8 @@ struct Room {
     requests: HashMap<String, oneshot::Sender<Message>>,
     /// Why no more replies come.
     ended: Option<Option<Error>>,
+    /// Why the last connection was lost: replies to what had been asked on it do not come.
+    lost: Option<Error>,
 }
 
 /// Why there is no reply.
@@ -63,7 +65,8 @@ pub enum RequestError {
     Send(SendError),
     /// No reply came within this time. Somebody may still be at it.
     TimedOut(Duration),
-    /// The connection ended before the reply; `None` if it was ended in order.
+    /// The connection ended before the reply; `None` if it was ended in order. Where replies go to a
+    /// [destination](ReplyTo::Destination) that outlives connections, this comes only with the end of the session.
     Lost(Option<Error>),
     /// More than 10,000 requests wait for a reply.
     TooMany,
@@ -93,6 +96,7 @@ impl Client {
     pub async fn requester(&self, reply_to: ReplyTo) -> Result<Requester, Error> {
         let runtime = stompede_session::Session::runtime()?;
         let prefix = format!("{:016x}", RandomState::new().hash_one(()));
+        let temporary = !matches!(reply_to, ReplyTo::Destination(_));
         let (reply_to, replies) = match reply_to {
             ReplyTo::Temporary => {
                 let name = format!("/temp-queue/{prefix}");
@@ -111,7 +115,9 @@ impl Client {
             }
         };
         let waiting = Arc::new(Waiting::default());
-        let task = runtime.spawn(sort(replies.into_weak(), waiting.clone()));
+        // A temporary queue dies with its connection, and what is in it.
+        let state = temporary.then(|| self.state_changes());
+        let task = runtime.spawn(sort(replies.into_weak(), waiting.clone(), state));
         let next = AtomicU64::new(0);
         Ok(Requester(Arc::new(Inner { client: self.clone(), reply_to, waiting, prefix, next, task })))
     }
@@ -179,7 +185,10 @@ impl<'a> Request<'a> {
         let asked = tokio::time::timeout(within, async {
             let send = send.header("reply-to", &inner.reply_to).header("correlation-id", &id);
             send.await.map_err(RequestError::Send)?;
-            reply.await.map_err(|_| RequestError::Lost(inner.waiting.lock().ended.clone().flatten()))
+            reply.await.map_err(|_| {
+                let room = inner.waiting.lock();
+                RequestError::Lost(room.ended.clone().unwrap_or_else(|| room.lost.clone()))
+            })
         });
         asked.await.unwrap_or(Err(RequestError::TimedOut(within)))
     }
@@ -225,15 +234,28 @@ impl Waiting {
 }
 
 /// Gives each reply to whoever waits for it.
-async fn sort(mut replies: Subscription, waiting: Arc<Waiting>) {
+async fn sort(
+    mut replies: Subscription,
+    waiting: Arc<Waiting>,
+    mut state: Option<watch::Receiver<SessionState>>,
+) {
     let cause = loop {
-        match replies.try_next().await {
+        let next = tokio::select! {
+            biased;
+            next = replies.try_next() => next,
+            cause = lost(state.as_mut()) => {
+                let mut room = waiting.lock();
+                room.lost = Some(cause);
+                room.requests.clear();
+                continue;
+            }
+        };
+        match next {
             Ok(Some(message)) => {
                 let id = message.header("correlation-id").unwrap_or_default();
                 let waiter = waiting.lock().requests.remove(&*id);
-                match waiter.map(|waiter| waiter.send(message.clone())) {
-                    Some(Ok(())) => {}
-                    Some(Err(_)) | None => tracing::debug!("a reply came that nobody waits for"),
+                if waiter.is_none_or(|waiter| waiter.send(message).is_err()) {
+                    tracing::debug!("a reply came that nobody waits for");
                 }
             }
             Ok(None) => break None,
@@ -244,6 +266,18 @@ async fn sort(mut replies: Subscription, waiting: Arc<Waiting>) {
     room.ended = Some(cause);
     // Dropping the senders wakes whoever waits.
     room.requests.clear();
+}
+
+/// Waits until the connection is lost, and others are to follow.
+async fn lost(state: Option<&mut watch::Receiver<SessionState>>) -> Error {
+    let Some(state) = state else { return pending().await };
+    while state.changed().await.is_ok() {
+        if let SessionState::Reconnecting { cause, .. } = &*state.borrow_and_update() {
+            return cause.clone();
+        }
+    }
+    // The end of the session ends the subscription as well.
+    pending().await
 }
 
 impl Drop for Inner {

@@ -9,8 +9,8 @@ use stompede_transport::Connector;
 
 use crate::Error;
 
-/// What a builder was told about TCP and WebSocket.
-#[derive(Clone, Default, Eq, PartialEq)]
+/// What a builder was told about TCP, TLS, WebSocket and proxies.
+#[derive(Clone, Default)]
 pub(crate) struct Wires {
     #[cfg(feature = "tcp")]
     pub(crate) keepalive: Option<Duration>,
@@ -24,6 +24,35 @@ pub(crate) struct Wires {
     pub(crate) upgrade_headers: Vec<(String, String)>,
     #[cfg(feature = "ws")]
     pub(crate) binary: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<stompede_transport::TlsConfig>,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<stompede_transport::Proxy>,
+}
+
+impl Wires {
+    /// Names the settings that were made, for a connector of the caller's that would not hear of them.
+    pub(crate) fn told(&self) -> Vec<&'static str> {
+        let said: &[(&'static str, bool)] = &[
+            #[cfg(feature = "tcp")]
+            ("keepalive", self.keepalive.is_some()),
+            #[cfg(feature = "tcp")]
+            ("keepalive_interval", self.keepalive_interval.is_some()),
+            #[cfg(feature = "tcp")]
+            ("keepalive_count", self.keepalive_count.is_some()),
+            #[cfg(feature = "tcp")]
+            ("bind", self.bind.is_some()),
+            #[cfg(feature = "ws")]
+            ("upgrade_header", !self.upgrade_headers.is_empty()),
+            #[cfg(feature = "ws")]
+            ("binary_mode", self.binary),
+            #[cfg(feature = "tls")]
+            ("tls", self.tls.is_some()),
+            #[cfg(feature = "proxy")]
+            ("proxy", self.proxy.is_some()),
+        ];
+        said.iter().filter(|(_, said)| *said).map(|(name, _)| *name).collect()
+    }
 }
 
 #[cfg(feature = "tcp")]
@@ -37,6 +66,16 @@ impl Wires {
         let _ = limits;
         #[cfg(feature = "ws")]
         let connector = connector.ws(self.ws(limits)?);
+        #[cfg(feature = "tls")]
+        let connector = match self.tls {
+            Some(tls) => connector.tls(tls),
+            None => connector,
+        };
+        #[cfg(feature = "proxy")]
+        let connector = match self.proxy {
+            Some(proxy) => connector.proxy(proxy),
+            None => connector,
+        };
         Ok(Arc::new(connector))
     }
 
@@ -46,7 +85,8 @@ impl Wires {
             0 => Err(Error::invalid(format!("{name}: systems count in whole seconds; at least one"))),
             _ => Ok(time),
         };
-        let mut tcp = stompede_transport::TcpConnector::new();
+        // The session has a limit of its own for writing, which may be longer.
+        let mut tcp = stompede_transport::TcpConnector::new().write_timeout(None);
         if let Some(idle) = self.keepalive {
             tcp = tcp.keepalive(seconds("keepalive", idle)?);
         }
@@ -73,12 +113,14 @@ impl Wires {
         let kind = if self.binary { WsMessageKind::Binary } else { WsMessageKind::Auto };
         // Never less than the default: limits are for what comes in, and this bounds what goes out as well.
         let longest = ws::max_message_for(limits.max_head, limits.max_body).max(ws::DEFAULT_MAX_MESSAGE);
-        let mut config = WsConfig::new().message_kind(kind).max_message(longest);
+        let mut config = WsConfig::new().message_kind(kind).max_message(longest).write_timeout(None);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
-            config = config
-                .header(name, value)
-                .map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
+            let added = match name.eq_ignore_ascii_case("origin") {
+                true => config.origin(value),
+                false => config.header(name, value),
+            };
+            config = added.map_err(|error| Error::invalid(format!("upgrade_header: {error}")))?;
         }
         Ok(config)
     }
@@ -91,7 +133,8 @@ impl Wires {
         use stompede_transport::{BoxTransport, Endpoint, TransportError, TransportErrorKind};
 
         Ok(Arc::new(|endpoint: Endpoint| async move {
-            let text = format!("{}: enable the feature tcp or ws, or give a connector", endpoint.scheme());
+            let text =
+                format!("{}: enable the feature tcp, ws or tls, or give a connector", endpoint.scheme());
             Err::<BoxTransport, _>(TransportError::new(TransportErrorKind::UnsupportedScheme, text))
         }))
     }

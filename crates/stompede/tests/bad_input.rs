@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stompede::{Client, Error, ErrorKind, Recovery, TransportError, TransportErrorKind, Version};
+use stompede::{
+    AckMode, Client, Error, ErrorKind, Recovery, TransportError, TransportErrorKind, Version, WhenFull,
+};
 use stompede_broker::Broker;
 use tokio::net::TcpListener;
 
@@ -127,6 +129,35 @@ async fn what_a_version_cannot_carry_is_refused_and_harms_nothing() {
     assert_eq!(error.cause().kind(), ErrorKind::InvalidArgument);
     client.send("/topic/a").text("still here").confirm().await.expect("the connection goes on");
     client.disconnect().await.expect("in order");
+}
+
+#[tokio::test]
+async fn nonsense_in_a_subscription_is_named_and_harms_nothing() {
+    let broker = Broker::start().await.expect("started");
+    for url in [broker.tcp_url(), broker.ws_url()] {
+        let client = Client::builder(url.expect("it listens")).connect().await.expect("connected");
+        let _taken = client.subscribe("/topic/a").id("taken").await.expect("subscribed");
+        let subscribe = || client.subscribe("/topic/a");
+        for (nonsense, name) in [
+            (subscribe().id("taken"), "taken"),
+            (subscribe().id(""), "id"),
+            (client.subscribe(""), "destination"),
+            (subscribe().window(0), "window"),
+            (subscribe().queue_bytes(0), "queue_bytes"),
+            (subscribe().ack(AckMode::Client).when_full(WhenFull::DropOldest), "when_full"),
+            (subscribe().ack(AckMode::ClientIndividual).when_full(WhenFull::DropNewest), "when_full"),
+            (subscribe().coalesce_acks(), "coalesce_acks"),
+            (subscribe().header("selector", "a\0b"), "selector"),
+        ] {
+            let error = nonsense.await.expect_err(name);
+            let expected = [ErrorKind::InvalidArgument, ErrorKind::Unencodable];
+            assert!(expected.contains(&error.kind()) && error.to_string().contains(name), "{name}: {error}");
+        }
+        let error = client.send("/topic/a").header("note", "a\0b").await.expect_err("no version has NUL");
+        assert!(error.to_string().contains("note"), "{error}");
+        client.send("/topic/a").text("still here").confirm().await.expect("the connection goes on");
+        client.disconnect().await.expect("in order");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stompede::listeners::{
     Heard, HeartbeatMonitor, MessageQueue, PrintingListener, RecordingListener, StatisticsListener,
 };
-use stompede::{AckMode, Client, ClientBuilder, HeartBeat};
+use stompede::{AckMode, Client, ClientBuilder, HeartBeat, ReconnectPolicy};
 use stompede_broker::{Broker, Faults, TestBroker};
 
 /// Far more than anything here takes: a hang fails instead of hanging.
@@ -18,6 +18,7 @@ fn beating(url: &str) -> ClientBuilder {
     Client::builder(url)
         .heart_beat(HeartBeat::every(Duration::from_millis(100)))
         .heart_beat_tolerance(1.0, Duration::from_millis(400))
+        .reconnect(ReconnectPolicy::never())
 }
 
 async fn closed(recording: &RecordingListener) {
@@ -52,7 +53,9 @@ async fn a_recording_waits_for_messages_and_heart_beats_and_says_what_it_heard_i
 async fn statistics_count_every_kind() {
     let broker = TestBroker::start().await;
     let (statistics, recording) = (Arc::new(StatisticsListener::new()), Arc::new(RecordingListener::new()));
-    let builder = Client::builder(broker.tcp_url()).listener("s", statistics.clone());
+    let builder = Client::builder(broker.tcp_url())
+        .reconnect(ReconnectPolicy::never())
+        .listener("s", statistics.clone());
     let client = builder.listener("z", recording.clone()).connect().await.expect("connected");
     client.subscribe("/topic/a").listen().await.expect("subscribed");
     for _ in 0..3 {

@@ -34,6 +34,30 @@ async fn a_client_connects_by_its_file_with_a_passcode_from_elsewhere() {
     assert!(error.to_string().starts_with("passcode: cannot read "), "{error}");
 }
 
+#[cfg(feature = "ws")]
+#[tokio::test]
+async fn the_wire_is_set_by_the_file_too() {
+    let broker = TestBroker::start().await;
+    let json = format!(
+        r#"{{ "url": {:?}, "keepalive": "1m", "bind": "127.0.0.1", "binary_mode": true, "overflow_bytes": 65536,
+              "upgrade_headers": {{ "Authorization": "Bearer s3cret" }}, "stall_timeout": "1s" }}"#,
+        broker.ws_url()
+    );
+    let config = read(&json).expect("it is fine");
+    config.builder().expect("fine").connect().await.expect("connected").disconnect().await.expect("in order");
+    for (setting, name) in [
+        (r#""keepalive": "0s""#, "keepalive:"),
+        (r#""stall_timeout": "0s""#, "stall_timeout:"),
+        (r#""upgrade_headers": { "Host": "s3cret" }"#, "upgrade_header:"),
+    ] {
+        let config = read(&format!(r#"{{ "url": "ws://a", {setting} }}"#)).expect("it parses");
+        let error = config.builder().expect("fine").connect().await.expect_err("nonsense");
+        assert!(error.to_string().starts_with(name), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    assert!(read(r#"{ "url": "ws://a", "bind": "localhost" }"#).is_err(), "an address, not a name");
+}
+
 #[test]
 fn a_variable_that_is_not_set_is_named() {
     let config = read(r#"{ "url": "tcp://localhost", "passcode": { "env": "STOMPEDE_NO_SUCH_VARIABLE" } }"#);

@@ -5,17 +5,20 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stompede::{AckMode, Client, ClientBuilder, HeartBeat, Version};
+use stompede::{AckMode, Client, ClientBuilder, HeartBeat, ReconnectPolicy, Version};
 use stompede_broker::{Broker, Faults, TestBroker};
 use support::{Checker, Word, judge};
 
-/// Connects with a checker, over TCP and WebSocket and in each version.
+/// Connects with a checker, over TCP and WebSocket and in each version. The client ends with its connection.
 fn ways(broker: &TestBroker) -> Vec<(Arc<Checker>, ClientBuilder)> {
     let mut ways = Vec::new();
     for url in [broker.ws_url(), broker.tcp_url()] {
         for version in Version::ALL {
             let checker = Arc::new(Checker::default());
-            let builder = Client::builder(url).versions([version]).listener("checker", checker.clone());
+            let builder = Client::builder(url)
+                .reconnect(ReconnectPolicy::never())
+                .versions([version])
+                .listener("checker", checker.clone());
             ways.push((checker, builder));
         }
     }
@@ -93,6 +96,32 @@ async fn the_connection_breaks_while_messages_flow() {
 }
 
 #[tokio::test]
+async fn the_connection_comes_back_again_and_again() {
+    let broker = TestBroker::start().await;
+    let mut policy = ReconnectPolicy::default();
+    (policy.initial, policy.max) = (Duration::from_millis(5), Duration::from_millis(50));
+    for (checker, builder) in ways(&broker) {
+        let client = builder.reconnect(policy).connect().await.expect("connected");
+        live(&client, &checker).await;
+        let mut messages = 50;
+        for lost in 1..=3 {
+            broker.hang_up();
+            checker.wait_for(Word::Disconnected, lost).await;
+            checker.wait_for(Word::Connected, lost + 1).await;
+            // Nobody subscribes again: the client does.
+            while client.send("/topic/life").text("x").confirm().await.is_err() {}
+            messages += 1;
+            checker.wait_for(Word::Message, messages).await;
+        }
+        client.disconnect().await.expect("in order");
+        let words = checker.check().await;
+        let count = |word| words.iter().filter(|said| **said == word).count();
+        assert_eq!((count(Word::Connected), count(Word::Disconnected), count(Word::Closed)), (4, 4, 1));
+        assert!(count(Word::Reconnecting) >= 3);
+    }
+}
+
+#[tokio::test]
 async fn the_broker_falls_silent() {
     let broker = TestBroker::start().await;
     broker.inject(Faults::new().stall_writing());
@@ -102,6 +131,7 @@ async fn the_broker_falls_silent() {
         let client = Client::builder(url)
             .heart_beat(HeartBeat::every(Duration::from_millis(100)))
             .heart_beat_tolerance(1.0, Duration::from_millis(300))
+            .reconnect(ReconnectPolicy::never())
             .listener("checker", checker.clone())
             .connect()
             .await
@@ -184,6 +214,18 @@ fn the_checker_finds_what_is_wrong() {
     use Word::*;
     judge(&[Connecting, Send, Connected, Message, Disconnecting, Receipt, Disconnected, Closed])
         .expect("fine");
+    judge(&[
+        Connecting,
+        Send,
+        Connected,
+        Disconnected,
+        Reconnecting,
+        Message,
+        Connecting,
+        Reconnecting,
+        Closed,
+    ])
+    .expect("fine");
     for wrong in [
         &[Connecting, Send, Connected, Disconnected][..],
         &[Connecting, Send, Connected, Closed],
@@ -193,6 +235,9 @@ fn the_checker_finds_what_is_wrong() {
         &[Connecting, Send, Connected, Disconnected, Disconnected, Closed],
         &[Connecting, Send, Connected, Disconnected, Timeout, Closed],
         &[Connecting, Disconnected, Closed],
+        &[Connecting, Send, Connected, Disconnected, Connecting],
+        &[Connecting, Send, Connected, Reconnecting, Closed],
+        &[Connecting, Send, Connected, Disconnected, Reconnecting, Connecting, Receipt, Closed],
         &[Message, Connecting, Closed],
     ] {
         assert!(judge(wrong).is_err(), "{wrong:?}");

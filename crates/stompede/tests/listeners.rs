@@ -1,10 +1,16 @@
 //! Listeners: what they hear, in which order, and that none can harm another.
 
+mod support;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stompede::{Client, Connected, Error, Frame, Listener, Message};
+use stompede::{
+    AckMode, Client, ClientBuilder, Connected, Error, ErrorKind, Frame, HeartBeat, Listener, Message,
+    WhenFull,
+};
 use stompede_broker::Broker;
+use support::HANG;
 use tokio::sync::Notify;
 
 /// Writes down what it hears.
@@ -116,33 +122,75 @@ impl Listener for Panics {
     }
 }
 
-struct Stuck;
+/// Never finishes with its first message until it is let go.
+#[derive(Default)]
+struct Stuck(Notify);
 
 impl Listener for Stuck {
     async fn on_message(&self, _message: &Message) {
-        std::future::pending().await
+        self.0.notified().await;
+        // Whoever comes next is let go as well.
+        self.0.notify_one();
+    }
+}
+
+/// A client with a listener that is stuck and one that is not.
+struct Beside {
+    client: Client,
+    stuck: Arc<Stuck>,
+    diary: Arc<Diary>,
+    _broker: Broker,
+}
+
+/// With `settings` of the client's.
+async fn beside_a_stuck_one(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Beside {
+    let (broker, url) = broker().await;
+    let (stuck, diary) = (Arc::new(Stuck::default()), Arc::new(Diary::default()));
+    let builder = settings(Client::builder(url));
+    let builder = builder.listener("stuck", stuck.clone()).listener("diary", diary.clone());
+    let client = builder.connect().await.expect("connected");
+    Beside { client, stuck, diary, _broker: broker }
+}
+
+impl Beside {
+    async fn send(&self, destination: &str, count: usize) {
+        for n in 0..count {
+            self.client.send(destination).text(n.to_string()).await.expect("sent");
+        }
+    }
+
+    /// What does not pass through the stuck listener: another subscription, receipts, heart-beats both ways.
+    async fn others_go_on(&self) {
+        let mut others = self.client.subscribe("/topic/b").confirm().await.expect("subscribed");
+        let beats = self.client.history().heart_beats();
+        for n in 0..300 {
+            self.client.send("/topic/b").text(n.to_string()).confirm().await.expect("confirmed");
+            let other = others.try_next().await.expect("open").expect("a message");
+            assert_eq!(other.text(), Ok(n.to_string().as_str()));
+        }
+        tokio::time::timeout(HANG, async {
+            while self.client.history().heart_beats() < beats + 12 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .expect("heart-beats are heard");
+        // Twice our period is what the broker grants, and over.
+        assert!(self.client.is_connected(), "ours are sent");
     }
 }
 
 #[tokio::test]
 async fn a_panicking_or_stuck_listener_harms_nobody() {
-    let (_broker, url) = broker().await;
-    let diary = Arc::new(Diary::default());
-    let client = Client::builder(url)
-        .listener("panics", Arc::new(Panics))
-        .listener("stuck", Arc::new(Stuck))
-        .listener("diary", diary.clone())
-        .connect()
-        .await
-        .expect("connected");
-    client.subscribe("/topic/a").listen().await.expect("subscribed");
+    let beside = beside_a_stuck_one(|builder| builder.listener("panics", Arc::new(Panics))).await;
+    beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
     for n in 0..100 {
-        client.send("/topic/a").text(n.to_string()).confirm().await.expect("confirmed");
+        beside.client.send("/topic/a").text(n.to_string()).confirm().await.expect("confirmed");
     }
     // 1 connected, 100 messages, 100 receipts.
-    let entries = diary.wait_for(201).await;
+    let entries = beside.diary.wait_for(201).await;
     assert_eq!(entries.iter().filter(|entry| entry.starts_with("message")).count(), 100);
-    client.disconnect().await.expect("it does not wait for the stuck one");
+    beside.client.disconnect().await.expect("it does not wait for the stuck one");
 }
 
 #[tokio::test]
@@ -194,28 +242,110 @@ async fn a_listener_is_found_by_its_name_and_type() {
     assert!(
         client.get_listener::<Stuck>("diary").is_none() && client.get_listener::<Diary>("other").is_none()
     );
-    client.set_listener("diary", Arc::new(Stuck));
+    client.set_listener("diary", Arc::new(Stuck::default()));
     assert!(client.get_listener::<Diary>("diary").is_none());
     assert!(client.remove_listener("diary") && client.get_listener::<Stuck>("diary").is_none());
 }
 
 #[tokio::test]
 async fn a_stuck_listener_that_is_removed_holds_nobody_up_any_more() {
-    let (_broker, url) = broker().await;
-    let diary = Arc::new(Diary::default());
-    let client = Client::builder(url)
-        .listener("stuck", Arc::new(Stuck))
-        .listener("diary", diary.clone())
-        .connect()
-        .await
-        .expect("connected");
-    client.subscribe("/topic/a").listen().await.expect("subscribed");
-    for n in 0..1000 {
-        client.send("/topic/a").text(n.to_string()).await.expect("sent");
-    }
-    // What is not about messages goes on: 1 connected, 256 messages and one in hand, and the receipt of this one.
-    client.send("/topic/b").confirm().await.expect("confirmed");
-    client.remove_listener("stuck");
-    let entries = diary.wait_for(1002).await;
+    let beside = beside_a_stuck_one(|builder| builder).await;
+    beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
+    beside.send("/topic/a", 1000).await;
+    // What is not about messages goes on.
+    beside.client.send("/topic/b").confirm().await.expect("confirmed");
+    beside.client.remove_listener("stuck");
+    let entries = beside.diary.wait_for(1002).await;
     assert_eq!(entries.iter().filter(|entry| entry.starts_with("message")).count(), 1000);
+}
+
+fn quick_beats(builder: ClientBuilder) -> ClientBuilder {
+    builder
+        .heart_beat(HeartBeat { send: Duration::from_millis(500), receive: Duration::from_millis(100) })
+        .heart_beat_tolerance(1.5, Duration::from_secs(5))
+}
+
+#[tokio::test]
+async fn a_stuck_listener_stops_neither_heart_beats_nor_other_subscriptions() {
+    let beside = beside_a_stuck_one(quick_beats).await;
+    beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
+    // Beyond the mailbox, the queue, and what waits between them.
+    beside.send("/topic/a", 5000).await;
+    beside.others_go_on().await;
+    beside.stuck.0.notify_one();
+    beside.diary.wait_for(5302).await;
+}
+
+#[tokio::test]
+async fn in_the_ack_modes_the_broker_keeps_what_a_stuck_listener_does_not_take() {
+    // There would be no room for what is beyond the window.
+    let beside = beside_a_stuck_one(|builder| quick_beats(builder).overflow_bytes(64 * 1024)).await;
+    let subscribe = beside.client.subscribe("/queue/a").ack(AckMode::ClientIndividual);
+    subscribe.listen().await.expect("subscribed");
+    beside.send("/queue/a", 5000).await;
+    beside.others_go_on().await;
+    let kept = beside._broker.messages("/queue/a").len();
+    assert!((4600..5000).contains(&kept), "{kept} are left with the broker");
+}
+
+#[tokio::test]
+async fn a_subscription_that_may_drop_says_what_a_stuck_listener_missed() {
+    let beside = beside_a_stuck_one(|builder| quick_beats(builder).overflow_bytes(64 * 1024)).await;
+    let gaps = Arc::new(Gaps::default());
+    beside.client.set_listener("gaps", gaps.clone());
+    let subscribe = beside.client.subscribe("/topic/a").when_full(WhenFull::DropOldest);
+    let id = subscribe.listen().await.expect("subscribed");
+    beside.send("/topic/a", 20_000).await;
+    beside.others_go_on().await;
+    beside.stuck.0.notify_one();
+    beside.send("/topic/a", 1).await;
+    tokio::time::timeout(HANG, async {
+        while gaps.0.lock().expect("no panic").0 < 20_001 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("every message is heard or told to be missing");
+    let (all, missing) = *gaps.0.lock().expect("no panic");
+    assert_eq!(all, 20_001);
+    assert!(missing > 15_000, "{missing} are missing");
+    beside.client.unsubscribe(id).expect("unsubscribed");
+}
+
+/// Counts messages that came or are told to be missing, and the latter.
+#[derive(Default)]
+struct Gaps(Mutex<(u64, u64)>);
+
+impl Listener for Gaps {
+    async fn on_message(&self, message: &Message) {
+        let missing = message.gap().map_or(0, |gap| gap.messages.expect("it is known"));
+        let mut counts = self.0.lock().expect("no panic");
+        *counts = (counts.0 + missing + 1, counts.1 + missing);
+    }
+}
+
+#[tokio::test]
+async fn when_everything_is_full_reading_stops_says_so_and_goes_on() {
+    let settings = |builder: ClientBuilder| {
+        quick_beats(builder).overflow_bytes(64 * 1024).stall_timeout(Duration::from_millis(200))
+    };
+    let beside = beside_a_stuck_one(settings).await;
+    beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
+    let filler = "x".repeat(1000);
+    let stalled = tokio::time::timeout(HANG, async {
+        loop {
+            let sent = beside.client.send("/topic/a").text(&*filler).confirm().await;
+            if let Err(error) = sent {
+                return error.cause().kind();
+            }
+        }
+    });
+    assert_eq!(stalled.await.expect("it is full"), ErrorKind::Stalled);
+    let story = beside.client.history().to_string();
+    assert!(story.contains("stalled by"), "{story}");
+    assert!(beside.client.is_connected());
+    beside.stuck.0.notify_one();
+    beside.client.send("/topic/b").confirm().await.expect("reading goes on");
+    let story = beside.client.history().to_string();
+    assert!(story.contains("resumed after"), "{story}");
 }

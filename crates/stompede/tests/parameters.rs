@@ -85,6 +85,34 @@ async fn binary_mode_decides_how_websocket_messages_go() {
 }
 
 #[tokio::test]
+async fn the_upgrade_asks_for_the_path_with_the_header_fields_that_were_given() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}/app/ws?v=1", listener.local_addr().expect("bound"));
+    let connecting = Client::builder(url)
+        .upgrade_header("Origin", "http://page.example")
+        .upgrade_header("Authorization", "Bearer s3cret")
+        .connect();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let (mut request, mut part) = (Vec::new(), [0; 1024]);
+        while !request.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut part).await.expect("a request");
+            request.extend_from_slice(&part[..read]);
+        }
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.expect("an answer");
+        String::from_utf8(request).expect("text").to_lowercase()
+    };
+    let (refused, request) = tokio::join!(connecting, server);
+    let error = refused.expect_err("forbidden");
+    assert!(error.to_string().contains("403") && !format!("{error:?}").contains("s3cret"), "{error:?}");
+    assert!(request.starts_with("get /app/ws?v=1 http/1.1\r\n"), "{request}");
+    for line in ["\r\norigin: http://page.example\r\n", "\r\nauthorization: bearer s3cret\r\n"] {
+        assert!(request.contains(line), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn an_open_connection_is_taken_as_it_is() {
     let broker = TestBroker::start().await;
     let client =
@@ -106,6 +134,7 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     refused(Client::builder(url).keepalive_count(0), "keepalive_count").await;
     refused(Client::builder(url).upgrade_header("X", "s3cret\r\nY: z"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("", "s3cret"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("Origin", "s3cret\n"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("Host", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).header("heart-beat", "1,1"), "heart-beat").await;
     refused(Client::builder(url).header("x", "s3cret\n"), "\"x\"").await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stompede::{AckMode, Client, Endpoint, ErrorKind, Message, Processed, Subscription, process};
+use stompede::{
+    AckMode, Client, Endpoint, ErrorKind, Message, Processed, ReconnectPolicy, Subscription, process,
+};
 use stompede_broker::TestBroker;
 use tokio::sync::{Notify, Semaphore};
 
@@ -16,7 +18,8 @@ async fn worker(broker: &Arc<TestBroker>, ack: AckMode) -> (Client, Subscription
         let transport = inside.connect();
         async move { Ok(transport) }
     };
-    let client = Client::builder("tcp://inside").connector(connector).connect().await.expect("connected");
+    let builder = Client::builder("tcp://inside").reconnect(ReconnectPolicy::never());
+    let client = builder.connector(connector).connect().await.expect("connected");
     let jobs = client.subscribe("/queue/jobs").ack(ack).confirm().await.expect("subscribed");
     (client, jobs)
 }
@@ -155,6 +158,48 @@ async fn a_shutdown_finishes_what_was_begun_and_leaves_the_rest_to_the_broker() 
     assert_eq!(counts(done), (1, 0, 0, 0));
     client.disconnect().await.expect("in order");
     assert_eq!(broker.messages("/queue/jobs").len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_the_client_ends_the_work_when_all_that_had_come_is_done() {
+    let broker = Arc::new(TestBroker::start().await);
+    let (client, jobs) = worker(&broker, AckMode::ClientIndividual).await;
+    send(&client, &["x"; 10]).await;
+    let begun = Arc::new(Notify::new());
+    let beginning = begun.clone();
+    let handler = move |_: Message| {
+        beginning.notify_one();
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<(), &str>(())
+        }
+    };
+    let work = tokio::spawn(process(jobs, 2, handler).into_future());
+    begun.notified().await;
+    client.drain(Duration::from_secs(60)).await.expect("the consumer finishes");
+    let done = work.await.expect("no panic").expect("in order");
+    assert_eq!(counts(done), (10, 0, 0, 0));
+    assert!(broker.messages("/queue/jobs").is_empty(), "the acknowledgements came before DISCONNECT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_has_a_time_limit_whatever_a_handler_does() {
+    let broker = Arc::new(TestBroker::start().await);
+    let (client, jobs) = worker(&broker, AckMode::ClientIndividual).await;
+    send(&client, &["x"; 2]).await;
+    let begun = Arc::new(Notify::new());
+    let beginning = begun.clone();
+    let handler = move |_: Message| {
+        beginning.notify_one();
+        std::future::pending::<Result<(), &str>>()
+    };
+    let work = tokio::spawn(process(jobs, 1, handler).drain_timeout(Duration::from_secs(60)).into_future());
+    begun.notified().await;
+    let late = client.drain(Duration::from_secs(5)).await.expect_err("it is stuck");
+    assert_eq!(late.kind(), ErrorKind::DrainTimedOut);
+    work.abort();
+    assert!(work.await.expect_err("aborted").is_cancelled());
+    assert_eq!(broker.messages("/queue/jobs").len(), 2, "the broker still has them");
 }
 
 #[tokio::test(start_paused = true)]

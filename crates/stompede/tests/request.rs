@@ -99,8 +99,22 @@ async fn the_end_of_the_connection_ends_the_wait() {
     };
     let (answer, ()) = tokio::join!(asking, hanging_up);
     assert!(matches!(answer, Err(RequestError::Lost(Some(_)))), "{answer:?}");
+    // The client comes back, and the requests with it.
+    let _oracle = oracle(&broker).await;
+    let again = async {
+        loop {
+            let asked = requests.request(client.send("/queue/questions").text("again?")).within(LONG).await;
+            match asked {
+                Err(RequestError::Send(_) | RequestError::Lost(_)) => tokio::task::yield_now().await,
+                other => return other,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(LONG, again).await.expect("in time");
+    assert_eq!(answer.expect("an answer").text(), Ok("AGAIN?"));
+    client.abort();
     let late = requests.request(client.send("/queue/nobody").text("?")).await;
-    assert!(matches!(late, Err(RequestError::Lost(Some(_)))), "{late:?}");
+    assert!(matches!(late, Err(RequestError::Send(_) | RequestError::Lost(None))), "{late:?}");
 }
 
 #[tokio::test]

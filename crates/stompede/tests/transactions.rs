@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede::listeners::{Heard, RecordingListener};
-use stompede::{AckMode, Client, Command, ErrorKind, SendError, Version};
+use stompede::{AckMode, Client, Command, ErrorKind, SendError, SessionState, Version};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 /// Far more than anything here takes.
@@ -67,18 +67,31 @@ async fn acknowledgements_take_effect_with_the_commit_and_can_be_given_again_aft
 }
 
 #[tokio::test]
-async fn a_transaction_says_that_its_connection_is_gone() {
+async fn a_transaction_dies_with_its_connection_and_says_so() {
     let broker = TestBroker::start().await;
-    let client = Client::builder(broker.ws_url()).connect().await.expect("connected");
+    let heard = Arc::new(RecordingListener::new());
+    let client =
+        Client::builder(broker.ws_url()).listener("heard", heard.clone()).connect().await.expect("connected");
     let transaction = client.begin().await.expect("begun");
     transaction.send("/queue/a").text("lost").await.expect("sent");
+    client.flush().await.expect("written");
     broker.hang_up();
-    assert!(client.closed().await.is_some());
+    heard.wait_for(HANG, |heard| matches!(heard, Heard::Disconnected(Some(_)))).await.expect("it is lost");
+    client
+        .state_changes()
+        .wait_for(|state| matches!(state, SessionState::Connected(_)))
+        .await
+        .expect("again");
     let unsent = transaction.send("/queue/a").text("late").await.expect_err("gone");
     assert!(matches!(unsent, SendError::NotSent(_)), "{unsent:?}");
+    assert_eq!(unsent.cause().kind(), ErrorKind::TransactionEnded);
     let uncommitted = transaction.commit().await.expect_err("gone");
     assert!(matches!(uncommitted, SendError::NotSent(_)), "{uncommitted:?}");
     assert!(broker.messages("/queue/a").is_empty());
+    let again = client.begin().await.expect("begun");
+    again.send("/queue/a").text("kept").await.expect("sent");
+    again.commit().await.expect("committed");
+    assert_eq!(broker.messages("/queue/a").len(), 1);
 }
 
 #[tokio::test]

@@ -10,6 +10,18 @@ const WS_BINARY: &str = "STOMPEDE_RABBITMQ_WS_BINARY";
 /// The variable with the address of a RabbitMQ that takes credentials from the upgrade.
 const WS_BASIC: &str = "STOMPEDE_RABBITMQ_WS_BASIC";
 
+/// The variables with the addresses for both over TLS.
+const TLS: [&str; 2] = ["STOMPEDE_RABBITMQ_TLS", "STOMPEDE_RABBITMQ_WSS"];
+
+/// The same of the RabbitMQ that answers in binary messages; over TLS it lets in only who shows a certificate.
+const TLS_MUTUAL: [&str; 2] = ["STOMPEDE_RABBITMQ_TLS_MUTUAL", "STOMPEDE_RABBITMQ_WSS_MUTUAL"];
+
+/// The variable with the file of the authority that vouches for all of them.
+const CA: &str = "STOMPEDE_RABBITMQ_CA";
+
+/// The variables with the files of a client's certificate and of its key.
+const CLIENT: [&str; 2] = ["STOMPEDE_RABBITMQ_CLIENT_CERT", "STOMPEDE_RABBITMQ_CLIENT_KEY"];
+
 /// A running RabbitMQ.
 ///
 /// Its accounts: `guest`/`guest` may do everything on the virtual hosts `/` and `lab`; `lab`/`labpass` may
@@ -25,6 +37,14 @@ pub struct RabbitMq {
     pub ws_binary_url: String,
     /// The address of a third one with `web_stomp.use_http_auth = true`.
     pub ws_basic_url: String,
+    /// The addresses for STOMP over TLS, and over WebSocket over TLS.
+    pub tls_urls: [String; 2],
+    /// The same of the second one, which asks clients for certificates.
+    pub tls_mutual_urls: [String; 2],
+    /// The authority that vouches for all of them, in PEM.
+    pub ca: String,
+    /// A client's certificate and its key, in PEM.
+    pub client: [String; 2],
 }
 
 impl RabbitMq {
@@ -39,6 +59,10 @@ impl RabbitMq {
             ws_url: variable(WS),
             ws_binary_url: variable(WS_BINARY),
             ws_basic_url: variable(WS_BASIC),
+            tls_urls: TLS.map(variable),
+            tls_mutual_urls: TLS_MUTUAL.map(variable),
+            ca: file(CA),
+            client: CLIENT.map(file),
         }
     }
 
@@ -55,4 +79,10 @@ impl RabbitMq {
 #[expect(clippy::panic, reason = "the caller is a test, and this is how a test fails")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run cargo xtask test --full"))
+}
+
+#[expect(clippy::panic, reason = "the caller is a test, and this is how a test fails")]
+fn file(name: &str) -> String {
+    let path = variable(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {path}: {error}"))
 }

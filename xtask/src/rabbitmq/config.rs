@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::tls::TlsFiles;
+
 /// Erlang's distribution stays on loopback, and idle schedulers sleep instead of spinning.
 const ERL_ARGS: &str = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
 
@@ -33,7 +35,7 @@ const DEFINITIONS: &str = r#"{"users":[
 pub(crate) enum Setting {
     /// Nothing: RabbitMQ's defaults, which put binary bodies into WebSocket text messages.
     Default,
-    /// It answers in binary WebSocket messages.
+    /// It answers in binary WebSocket messages, and lets in over TLS only who shows a certificate.
     Binary,
     /// It takes credentials from the WebSocket upgrade.
     HttpAuth,
@@ -43,8 +45,20 @@ impl Setting {
     fn conf(self) -> &'static str {
         match self {
             Self::Default => "",
-            Self::Binary => "web_stomp.ws_frame = binary\n",
+            Self::Binary => {
+                "web_stomp.ws_frame = binary\n\
+                 ssl_options.verify = verify_peer\n\
+                 ssl_options.fail_if_no_peer_cert = true\n"
+            }
             Self::HttpAuth => "web_stomp.use_http_auth = true\n",
+        }
+    }
+
+    /// What Erlang is told about the certificates of clients over `wss://`: rabbitmq.conf has no words for it.
+    fn verify(self) -> &'static str {
+        match self {
+            Self::Binary => ", {verify, verify_peer}, {fail_if_no_peer_cert, true}",
+            Self::Default | Self::HttpAuth => "",
         }
     }
 }
@@ -53,22 +67,26 @@ impl Setting {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Ports {
     pub(super) stomp: u16,
+    pub(super) stomp_tls: u16,
     pub(super) web_stomp: u16,
+    pub(super) web_stomp_tls: u16,
     pub(super) epmd: u16,
     pub(super) distribution: u16,
 }
 
 impl Ports {
-    /// Four free ports. Nothing holds them until the broker does, so a start may still find one taken.
+    /// Free ports. Nothing holds them until the broker does, so a start may still find one taken.
     pub(super) fn free() -> io::Result<Self> {
         let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         // All are bound before the first is released; otherwise two could be the same.
-        let held = [bind()?, bind()?, bind()?, bind()?];
-        let [stomp, web_stomp, epmd, distribution] = &held;
+        let held = [bind()?, bind()?, bind()?, bind()?, bind()?, bind()?];
+        let [stomp, stomp_tls, web_stomp, web_stomp_tls, epmd, distribution] = &held;
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
         Ok(Self {
             stomp: port(stomp)?,
+            stomp_tls: port(stomp_tls)?,
             web_stomp: port(web_stomp)?,
+            web_stomp_tls: port(web_stomp_tls)?,
             epmd: port(epmd)?,
             distribution: port(distribution)?,
         })
@@ -103,7 +121,7 @@ impl Drop for Scratch {
 }
 
 /// Writes every file that the broker reads.
-pub(super) fn write(dir: &Path, ports: Ports, setting: Setting) -> io::Result<()> {
+pub(super) fn write(dir: &Path, ports: Ports, setting: Setting, tls: &TlsFiles) -> io::Result<()> {
     for name in ["home", "log", "mnesia", "schema"] {
         fs::create_dir(dir.join(name))?;
     }
@@ -111,15 +129,16 @@ pub(super) fn write(dir: &Path, ports: Ports, setting: Setting) -> io::Result<()
     fs::write(&cookie, format!("{:016x}{:016x}", random(), random()))?;
     only_for_us(&cookie, 0o400)?;
     fs::write(dir.join("env.conf"), "")?;
-    fs::write(dir.join("advanced.config"), "[].\n")?;
+    fs::write(dir.join("advanced.config"), advanced(ports, setting, tls))?;
     fs::write(dir.join("enabled_plugins"), "[rabbitmq_stomp,rabbitmq_web_stomp].\n")?;
     fs::write(dir.join("definitions.json"), DEFINITIONS)?;
-    fs::write(dir.join("rabbitmq.conf"), conf(dir, ports) + setting.conf())
+    fs::write(dir.join("rabbitmq.conf"), conf(dir, ports, tls) + setting.conf())
 }
 
-/// The text of rabbitmq.conf: STOMP over TCP and over WebSocket on loopback, no AMQP.
-fn conf(dir: &Path, ports: Ports) -> String {
-    let Ports { stomp, web_stomp, .. } = ports;
+/// The text of rabbitmq.conf: STOMP over TCP and over WebSocket, with TLS and without, on loopback, no AMQP.
+fn conf(dir: &Path, ports: Ports, tls: &TlsFiles) -> String {
+    let Ports { stomp, stomp_tls, web_stomp, .. } = ports;
+    let (ca, cert, key) = (tls.ca(), tls.server_cert(), tls.server_key());
     format!(
         "listeners.tcp = none\n\
          load_definitions = {}\n\
@@ -128,8 +147,29 @@ fn conf(dir: &Path, ports: Ports) -> String {
          disk_free_limit.absolute = 50MB\n\
          stomp.listeners.tcp.1 = 127.0.0.1:{stomp}\n\
          web_stomp.tcp.ip = 127.0.0.1\n\
-         web_stomp.tcp.port = {web_stomp}\n",
-        dir.join("definitions.json").display()
+         web_stomp.tcp.port = {web_stomp}\n\
+         stomp.listeners.ssl.1 = 127.0.0.1:{stomp_tls}\n\
+         ssl_options.cacertfile = {}\n\
+         ssl_options.certfile = {}\n\
+         ssl_options.keyfile = {}\n",
+        dir.join("definitions.json").display(),
+        ca.display(),
+        cert.display(),
+        key.display(),
+    )
+}
+
+/// The text of advanced.config: STOMP over WebSocket over TLS.
+fn advanced(ports: Ports, setting: Setting, tls: &TlsFiles) -> String {
+    let port = ports.web_stomp_tls;
+    let (ca, cert, key) = (tls.ca(), tls.server_cert(), tls.server_key());
+    format!(
+        "[{{rabbitmq_web_stomp, [{{ssl_config, [{{ip, \"127.0.0.1\"}}, {{port, {port}}}, {{cacertfile, {:?}}}, \
+         {{certfile, {:?}}}, {{keyfile, {:?}}}{}]}}]}}].\n",
+        ca.display().to_string(),
+        cert.display().to_string(),
+        key.display().to_string(),
+        setting.verify(),
     )
 }
 
@@ -182,15 +222,27 @@ fn only_for_us(_: &Path, _: u32) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const PORTS: Ports = Ports { stomp: 1001, web_stomp: 1002, epmd: 1003, distribution: 1004 };
+    const PORTS: Ports = Ports {
+        stomp: 1001,
+        stomp_tls: 1005,
+        web_stomp: 1002,
+        web_stomp_tls: 1006,
+        epmd: 1003,
+        distribution: 1004,
+    };
 
     #[test]
     fn the_configuration_listens_on_loopback_only_and_not_for_amqp() {
-        let text = conf(Path::new("/scratch"), PORTS);
+        let tls = TlsFiles::create().unwrap();
+        let text = conf(Path::new("/scratch"), PORTS, &tls);
         assert!(text.contains("listeners.tcp = none\n"));
         assert!(text.contains("load_definitions = /scratch/definitions.json\n"));
         assert!(text.contains("stomp.listeners.tcp.1 = 127.0.0.1:1001\n"));
         assert!(text.contains("web_stomp.tcp.ip = 127.0.0.1\nweb_stomp.tcp.port = 1002\n"));
+        assert!(text.contains("stomp.listeners.ssl.1 = 127.0.0.1:1005\n"));
+        let text = advanced(PORTS, Setting::Default, &tls);
+        assert!(text.contains(r#"[{ip, "127.0.0.1"}, {port, 1006}, "#) && !text.contains("verify"), "{text}");
+        assert!(advanced(PORTS, Setting::Binary, &tls).contains("{verify, verify_peer}"));
     }
 
     #[test]
@@ -203,18 +255,18 @@ mod tests {
 
     #[test]
     fn ports_are_distinct() {
-        let Ports { stomp, web_stomp, epmd, distribution } = Ports::free().unwrap();
-        let distinct = std::collections::BTreeSet::from([stomp, web_stomp, epmd, distribution]);
-        assert_eq!(distinct.len(), 4);
+        let Ports { stomp, stomp_tls, web_stomp, web_stomp_tls, epmd, distribution } = Ports::free().unwrap();
+        let all = [stomp, stomp_tls, web_stomp, web_stomp_tls, epmd, distribution];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), 6);
     }
 
     #[test]
     fn scratch_is_gone_after_its_drop() {
         let scratch = Scratch::create().unwrap();
-        write(scratch.path(), PORTS, Setting::Binary).unwrap();
+        write(scratch.path(), PORTS, Setting::Binary, &TlsFiles::create().unwrap()).unwrap();
         let path = scratch.path().to_path_buf();
         let conf = fs::read_to_string(path.join("rabbitmq.conf")).unwrap();
-        assert!(conf.ends_with("web_stomp.ws_frame = binary\n"), "{conf}");
+        assert!(conf.contains("web_stomp.ws_frame = binary\n"), "{conf}");
         drop(scratch);
         assert!(!path.exists());
     }

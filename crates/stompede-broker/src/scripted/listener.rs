@@ -1,14 +1,17 @@
 use stompede_transport::TransportError;
-use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws};
+use stompede_transport::server::AcceptConfig;
+#[cfg(feature = "tls")]
+use stompede_transport::server::TlsAcceptConfig;
 use tokio::net::TcpListener;
 
 use super::ScriptedPeer;
+use crate::listener::{Kind, accept};
 
 /// Accepts connections at a socket for scripts to talk to.
 #[derive(Debug)]
 pub struct ScriptedListener {
     listener: TcpListener,
-    ws: Option<AcceptConfig>,
+    kind: Kind,
     url: String,
 }
 
@@ -18,9 +21,7 @@ impl ScriptedListener {
     /// # Errors
     /// If there is no free port.
     pub async fn tcp() -> Result<Self, TransportError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("tcp://{}", listener.local_addr()?);
-        Ok(Self { listener, ws: None, url })
+        Self::bind(Kind::Tcp, "tcp", "").await
     }
 
     /// Listens for WebSocket on a free port of 127.0.0.1, on any path.
@@ -36,9 +37,31 @@ impl ScriptedListener {
     /// # Errors
     /// If there is no free port.
     pub async fn ws_with(config: AcceptConfig) -> Result<Self, TransportError> {
+        Self::bind(Kind::Ws(config), "ws", "/stomp").await
+    }
+
+    /// Listens for STOMP over TLS on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    #[cfg(feature = "tls")]
+    pub async fn tls(tls: TlsAcceptConfig) -> Result<Self, TransportError> {
+        Self::bind(Kind::Tls(tls), "tls", "").await
+    }
+
+    /// Listens for WebSocket over TLS on a free port of 127.0.0.1, on any path.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    #[cfg(feature = "tls")]
+    pub async fn wss(tls: TlsAcceptConfig) -> Result<Self, TransportError> {
+        Self::bind(Kind::Wss(AcceptConfig::new(), tls), "wss", "/stomp").await
+    }
+
+    async fn bind(kind: Kind, scheme: &str, path: &str) -> Result<Self, TransportError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("ws://{}/stomp", listener.local_addr()?);
-        Ok(Self { listener, ws: Some(config), url })
+        let url = format!("{scheme}://{}{path}", listener.local_addr()?);
+        Ok(Self { listener, kind, url })
     }
 
     /// Where it listens.
@@ -46,18 +69,15 @@ impl ScriptedListener {
         &self.url
     }
 
-    /// Waits for the next connection, the WebSocket upgrade included. It waits as long as it takes.
+    /// Waits for the next connection, TLS handshake and WebSocket upgrade included. It waits as long as it takes.
     ///
     /// # Errors
-    /// What accepting and upgrading fail with.
+    /// What accepting, the handshake and upgrading fail with.
     ///
     /// # Cancel safety
     /// Dropping the future may drop a connection that is being upgraded.
     pub async fn accept(&self) -> Result<ScriptedPeer, TransportError> {
         let (stream, _) = self.listener.accept().await?;
-        Ok(ScriptedPeer::over(match &self.ws {
-            None => accept_tcp(stream)?,
-            Some(config) => accept_ws(stream, config).await?,
-        }))
+        Ok(ScriptedPeer::over(accept(stream, self.kind.clone(), false).await?))
     }
 }

@@ -18,14 +18,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    #[inline(always)]
     pub(super) const fn new() -> Self {
         // Until the first line end, nobody asks for command and rules.
         Self { command: Command::Error, rules: Rules::Literal, first: 0, lines: Lines::from(0) }
     }
 
     /// Looks at what is new in `frame`, which may go on behind the head; whether the head is whole.
-    #[inline(always)]
     pub(super) fn scan(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
         if self.first == 0 && !self.command_line(frame, settings)? {
             return Ok(false);
@@ -41,17 +39,11 @@ impl Head {
     }
 
     /// Looks for the end of the command line; whether it is there.
-    #[inline(always)]
     fn command_line(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
-        let (command, len) = match Command::at_start(frame) {
-            Some((command, len)) if len <= settings.plain_until => (command, len),
-            _ => match any_command(frame, settings)? {
-                (Some(command), len) => (command, len),
-                (None, len) => {
-                    self.lines.len = len;
-                    return Ok(false);
-                }
-            },
+        let (command, len) = command_line_of(frame, settings)?;
+        let Some(command) = command else {
+            self.lines.len = len;
+            return Ok(false);
         };
         self.command = command;
         self.rules = settings.rules(command);
@@ -64,9 +56,7 @@ impl Head {
 /// The command and the octets of its line, if that has ended; otherwise the octets that were looked at.
 ///
 /// A command line is short, or it is none.
-#[cold]
-#[inline(never)]
-fn any_command(frame: &[u8], settings: &Settings) -> Result<(Option<Command>, usize), Fault> {
+fn command_line_of(frame: &[u8], settings: &Settings) -> Result<(Option<Command>, usize), Fault> {
     let line = &frame[..frame.len().min(MAX_COMMAND_LINE + 1)];
     let Some(place) = line.iter().position(|&octet| octet == b'\n' || octet == 0) else {
         return check_line(0, line.len(), line.len(), settings).map(|()| (None, line.len()));

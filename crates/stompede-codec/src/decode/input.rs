@@ -6,6 +6,9 @@ use core::mem;
 
 use bytes::{Buf, Bytes};
 
+use super::scan::Whole;
+use crate::Frame;
+
 /// The octets of a stream from the frame at hand on.
 ///
 /// The frame at hand lies at the beginning of `chunk`, as long as that has all of it that has arrived; a frame that
@@ -19,7 +22,7 @@ pub(super) struct Input {
     /// What comes after it.
     waiting: VecDeque<Bytes>,
     waiting_len: usize,
-    /// Octets of the frame that was lent out last; it is dropped when the next one is asked for.
+    /// Octets of the frame that was handed out last and is still there; they are dropped when the next one is asked for.
     lent: usize,
 }
 
@@ -59,6 +62,21 @@ impl Input {
         !self.chunk.is_empty()
     }
 
+    /// What is unread of the chunk, of which there is some, if nothing was joined.
+    #[inline(always)]
+    pub(super) fn unread(&mut self) -> Option<&[u8]> {
+        if !self.joined.is_empty() {
+            return None;
+        }
+        let lent = mem::take(&mut self.lent);
+        if lent >= self.chunk.len() {
+            self.chunk = Bytes::new();
+            return None;
+        }
+        self.chunk.advance(lent);
+        Some(&self.chunk)
+    }
+
     /// Joins so many octets of the chunk to the frame at hand, where `missing` more follow, if that is known.
     pub(super) fn join(&mut self, len: usize, missing: Option<usize>) {
         append(&mut self.joined, &self.chunk[..len], missing);
@@ -85,28 +103,22 @@ impl Input {
         if self.joined.is_empty() { &self.chunk } else { &self.joined }
     }
 
-    /// Takes the frame at hand out, its NUL left behind: head and body.
-    #[inline(always)]
-    pub(super) fn take(&mut self, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
+    /// Takes the frame at hand out.
+    pub(super) fn take(&mut self, whole: &Whole) -> Frame {
         if self.joined.is_empty() {
-            split(&mut self.chunk, head_len, body_len)
+            self.lend(whole.len);
+            whole.frame(&self.chunk)
         } else {
-            self.take_joined(head_len, body_len)
+            whole.frame(&Bytes::from(mem::take(&mut self.joined)))
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn take_joined(&mut self, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
-        split(&mut Bytes::from(mem::take(&mut self.joined)), head_len, body_len)
-    }
-
-    /// Notes that the frame at hand, of so many octets, is lent out.
+    /// Notes that the frame at hand, of so many octets, was handed out.
     pub(super) fn lend(&mut self, len: usize) {
         self.lent = len;
     }
 
-    /// Drops the frame that was lent out last, if there is one.
+    /// Drops the frame that was handed out last, if it is still there.
     #[inline(always)]
     pub(super) fn release(&mut self) {
         let lent = mem::take(&mut self.lent);
@@ -122,16 +134,6 @@ impl Input {
             self.joined = Vec::new();
         }
     }
-}
-
-/// Takes a frame off the beginning: head and body.
-#[inline(always)]
-fn split(octets: &mut Bytes, head_len: usize, body_len: usize) -> (Bytes, Bytes) {
-    let head = octets.split_to(head_len);
-    // An empty slice would keep the whole chunk alive for nothing.
-    let body = if body_len == 0 { Bytes::new() } else { octets.split_to(body_len) };
-    octets.advance(1);
-    (head, body)
 }
 
 fn append(joined: &mut Vec<u8>, part: &[u8], missing: Option<usize>) {

@@ -9,6 +9,7 @@ pub(crate) mod scan;
 mod settings;
 mod strictness;
 mod text;
+pub(crate) mod usual;
 
 use core::{fmt, mem};
 
@@ -18,7 +19,7 @@ pub use limits::Limits;
 pub use strictness::Strictness;
 
 use crate::headers::name;
-use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Headers, Version};
+use crate::{Command, DecodeError, DecodeErrorKind, Frame, FrameRef, Version};
 use fault::Fault;
 use input::Input;
 use scan::{Scanner, Whole};
@@ -175,10 +176,17 @@ impl Decoder {
     /// dropped, and every later call returns the same error.
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, as it would be in an iterator")]
     pub fn next(&mut self) -> Result<Option<Item>, DecodeError> {
-        match self.find()? {
-            Found::Nothing => Ok(None),
+        match self.find_usual() {
+            Found::Nothing => self.next_of_any_kind(),
             Found::HeartBeat => Ok(Some(Item::HeartBeat)),
-            Found::Frame(whole) => Ok(Some(Item::Frame(self.take(whole)))),
+            Found::Frame(whole) => {
+                self.offset += whole.len as u64;
+                self.input.lend(whole.len);
+                match whole.few_lines(&self.input.chunk) {
+                    Some(lines) => Ok(Some(Item::Frame(whole.frame_of(lines, &self.input.chunk)))),
+                    None => self.share(&Whole { ..whole }),
+                }
+            }
         }
     }
 
@@ -204,17 +212,13 @@ impl Decoder {
     /// # Errors
     /// As [`next`](Decoder::next).
     pub fn next_ref(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
-        match self.find()? {
-            Found::Nothing => Ok(None),
+        match self.find_usual() {
+            Found::Nothing => self.next_ref_of_any_kind(),
             Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
             Found::Frame(whole) => {
                 self.offset += whole.len as u64;
                 self.input.lend(whole.len);
-                let frame = FrameRef::from_whole(&whole, self.input.frame());
-                if whole.command == Command::Connected {
-                    self.settings.adopt_version(frame.header(name::VERSION).as_deref());
-                }
-                Ok(Some(ItemRef::Frame(frame)))
+                Ok(Some(ItemRef::Frame(FrameRef::from_whole(&whole, &self.input.chunk))))
             }
         }
     }
@@ -231,17 +235,55 @@ impl Decoder {
         self.scanner.len() > 0
     }
 
+    /// Looks for what nearly always comes next; nothing, if it is something else.
     #[inline(always)]
-    fn find(&mut self) -> Result<Found, DecodeError> {
-        self.input.release();
-        if self.is_at_frame() {
-            match self.begin() {
-                Ok(Some(whole)) => return Ok(Found::Frame(whole)),
-                Ok(None) => {}
-                Err(fault) => return Err(self.fail(fault)),
+    fn find_usual(&mut self) -> Found {
+        // After an error nothing is held.
+        let Some(unread) = self.input.unread().filter(|_| !self.after_cr) else { return Found::Nothing };
+        if unread.first() == Some(&b'\n') {
+            if let Some(len) = line_feeds_before_frame(unread) {
+                self.input.skip(len);
+                self.offset += len as u64;
+                return Found::HeartBeat;
+            }
+        } else if let Some(whole) = usual::whole(unread, &self.settings) {
+            return Found::Frame(whole);
+        }
+        Found::Nothing
+    }
+
+    /// The whole frame at the beginning of the chunk, which it shares.
+    #[inline(never)] // On its own, so that the frame is made in the place of the result.
+    fn share(&mut self, whole: &Whole) -> Result<Option<Item>, DecodeError> {
+        Ok(Some(Item::Frame(whole.frame(&self.input.chunk))))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_of_any_kind(&mut self) -> Result<Option<Item>, DecodeError> {
+        match self.find()? {
+            Found::Nothing => Ok(None),
+            Found::HeartBeat => Ok(Some(Item::HeartBeat)),
+            Found::Frame(whole) => Ok(Some(Item::Frame(self.take(whole)))),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_ref_of_any_kind(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
+        match self.find()? {
+            Found::Nothing => Ok(None),
+            Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
+            Found::Frame(whole) => {
+                self.offset += whole.len as u64;
+                self.input.lend(whole.len);
+                let frame = FrameRef::from_whole(&whole, self.input.frame());
+                if whole.command == Command::Connected {
+                    self.settings.adopt_version(frame.header(name::VERSION).as_deref());
+                }
+                Ok(Some(ItemRef::Frame(frame)))
             }
         }
-        self.find_anything()
     }
 
     #[cold]
@@ -253,19 +295,9 @@ impl Decoder {
         error
     }
 
-    /// Whether a frame begins with the next octet, and nothing else can.
-    ///
-    /// It is not so after an error: nothing is held then.
-    #[inline]
-    fn is_at_frame(&self) -> bool {
-        let Input { joined, chunk, .. } = &self.input;
-        joined.is_empty() && !self.after_cr && chunk.first().is_some_and(|&octet| octet > b'\r')
-    }
-
-    /// As [`find`](Decoder::find), whatever comes next.
-    #[cold]
-    #[inline(never)]
-    fn find_anything(&mut self) -> Result<Found, DecodeError> {
+    /// Looks for whatever comes next.
+    fn find(&mut self) -> Result<Found, DecodeError> {
+        self.input.release();
         match &self.failed {
             Some(error) => Err(error.clone()),
             None => self.search().map_err(|fault| self.fail(fault)),
@@ -328,15 +360,11 @@ impl Decoder {
     }
 
     /// Looks for the end of the frame that begins with the chunk; the frame, if it is whole.
-    #[inline(always)]
     fn begin(&mut self) -> Result<Option<Whole>, Fault> {
         let Self { settings, scanner, input, .. } = self;
-        // On its own, so that it can stay in registers.
-        let mut fresh = Scanner::new();
-        if fresh.scan(&input.chunk, settings)? {
-            return fresh.whole(&input.chunk).map(Some);
+        if scanner.scan(&input.chunk, settings)? {
+            return mem::replace(scanner, Scanner::new()).whole(&input.chunk).map(Some);
         }
-        *scanner = fresh;
         input.join(input.chunk.len(), scanner.missing());
         Ok(None)
     }
@@ -364,16 +392,21 @@ impl Decoder {
     }
 
     /// Takes the whole frame at hand out; what follows it stays.
-    #[inline(always)]
     fn take(&mut self, whole: Whole) -> Frame {
-        let (head, body) = self.input.take(whole.head_len, whole.body_len());
-        let headers = Headers::shared(head, whole.first, whole.count, whole.escaped);
+        let frame = self.input.take(&whole);
         self.offset += whole.len as u64;
         if whole.command == Command::Connected {
-            self.settings.adopt_version(headers.get(name::VERSION).as_deref());
+            self.settings.adopt_version(frame.header(name::VERSION).as_deref());
         }
-        Frame::from_parts(whole.command, headers, body)
+        frame
     }
+}
+
+/// How many line feeds the chunk begins with, if a frame comes behind them in there.
+#[inline]
+fn line_feeds_before_frame(chunk: &[u8]) -> Option<usize> {
+    let len = chunk.iter().position(|&octet| octet != b'\n')?;
+    (chunk[len] > b'\r').then_some(len)
 }
 
 /// What a search came to.

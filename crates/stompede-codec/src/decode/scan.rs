@@ -1,8 +1,10 @@
-//! Finds where a frame ends, over any number of chunks, looking at each octet once, or at those of a peculiar head twice.
+//! Finds where any frame ends, over any number of chunks, looking at each octet once. Most frames never come here: see
+//! [`usual`](super::usual).
 //!
 //! Limits are checked at every line end and at the end of what has arrived, so that a caller who joins chunks holds no
 //! more than they allow.
 
+use bytes::Bytes;
 use memchr::memchr;
 
 use super::Settings;
@@ -11,7 +13,8 @@ use super::head::Head;
 use super::limits::Limits;
 use super::lines::Lines;
 use super::text;
-use crate::{Command, DecodeErrorKind};
+use crate::headers::FewLines;
+use crate::{Command, DecodeErrorKind, Frame, Headers};
 
 /// The search for the end of one frame.
 #[derive(Debug)]
@@ -48,14 +51,12 @@ pub(crate) struct Whole {
 }
 
 impl Scanner {
-    #[inline(always)]
     pub(crate) const fn new() -> Self {
         Self { head: Head::new(), phase: Phase::Head, len: 0 }
     }
 
     /// Looks at what is new in `frame`, which holds what has arrived of a frame and possibly more; whether its end is in
     /// there.
-    #[inline(always)]
     pub(crate) fn scan(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
         if !self.in_body() && !self.head(frame, settings)? {
             return Ok(false);
@@ -64,7 +65,6 @@ impl Scanner {
     }
 
     /// Looks at what is new of the head in `frame`, which may go on behind it; whether the head is whole.
-    #[inline(always)]
     pub(crate) fn head(&mut self, frame: &[u8], settings: &Settings) -> Result<bool, Fault> {
         let whole = self.head.scan(frame, settings)?;
         self.len = self.head.lines.len;
@@ -79,7 +79,6 @@ impl Scanner {
 
     /// Looks at octets that follow those looked at, once the head is whole: how many belong to this frame, and whether
     /// they end it.
-    #[inline(always)]
     pub(crate) fn body(&mut self, fresh: &[u8], settings: &Settings) -> Result<(usize, bool), Fault> {
         let (part, whole) = if let Phase::Counted(end) = self.phase {
             match fresh.get(end - self.len) {
@@ -137,7 +136,6 @@ impl Scanner {
 
     /// What the whole frame at the beginning of `frame` is; judges what is judged of a whole head: that it is UTF-8
     /// and that its escapes are defined.
-    #[inline(always)]
     pub(crate) fn whole(&self, frame: &[u8]) -> Result<Whole, Fault> {
         let Head { command, rules, first, lines } = self.head;
         let Lines { len: head_len, count, is_plain, .. } = lines;
@@ -147,10 +145,34 @@ impl Scanner {
 }
 
 impl Whole {
-    /// Octets of the body.
-    #[inline]
-    pub(crate) fn body_len(&self) -> usize {
-        self.len - self.head_len - 1
+    /// The frame at the beginning of `octets`, sharing them.
+    pub(crate) fn frame(&self, octets: &Bytes) -> Frame {
+        let Self { command, first, count, escaped, head_len, .. } = *self;
+        let headers = Headers::read(octets, first, head_len, count, escaped);
+        Frame::from_read(command, headers, self.body(octets))
+    }
+
+    /// The same, once it is known that it has but a few header lines.
+    #[inline(always)]
+    pub(crate) fn frame_of(&self, lines: &FewLines, octets: &Bytes) -> Frame {
+        let Self { command, first, count, escaped, head_len, .. } = *self;
+        let body = self.body(octets);
+        Frame::from_read(command, Headers::few(lines, head_len - usize::from(first), count, escaped), body)
+    }
+
+    /// The header lines and what comes behind them, if they are few and enough does.
+    #[inline(always)]
+    pub(crate) fn few_lines<'a>(&self, octets: &'a [u8]) -> Option<&'a FewLines> {
+        let lines = &octets[usize::from(self.first)..];
+        let are_few = self.head_len - usize::from(self.first) <= size_of::<FewLines>();
+        if are_few { lines.first_chunk() } else { None }
+    }
+
+    /// An empty slice would keep the whole chunk alive for nothing.
+    #[inline(always)]
+    fn body(&self, octets: &Bytes) -> Option<Bytes> {
+        let end = self.len - 1;
+        if self.head_len == end { None } else { Some(octets.slice(self.head_len..end)) }
     }
 
     /// Head and body of the frame at the beginning of `frame`.

@@ -17,7 +17,7 @@ pub(crate) enum Text<'t> {
 }
 
 impl<'t> Text<'t> {
-    fn octets(self) -> &'t [u8] {
+    pub(super) fn octets(self) -> &'t [u8] {
         match self {
             Self::Str(text) => text.as_bytes(),
             Self::Octets(octets) => octets,

@@ -20,7 +20,8 @@ pub(crate) use entries::{Entries, Text};
 /// wants it. Names are case sensitive. Names and values are given and returned as plain text: escapes exist
 /// only on the wire.
 ///
-/// Headers that were decoded share the bytes they were read from; changing them copies the text first.
+/// Headers that were decoded share the bytes they were read from, unless there are but 84 octets of them; changing them
+/// copies the text first.
 /// `Debug` leaves out the values of headers that carry secrets, such as `passcode` and `authorization`, and shows of long
 /// ones the beginning.
 ///
@@ -36,22 +37,28 @@ pub(crate) use entries::{Entries, Text};
 /// assert_eq!(headers.get_all("hop").count(), 1);
 /// ```
 #[derive(Clone)]
-pub struct Headers {
-    text: Storage,
-    /// Where the first entry begins.
-    first: u8,
+pub struct Headers(Storage);
+
+/// Where names and values are: lines of `name:value`, `len` of them.
+#[derive(Clone)]
+enum Storage {
+    /// As read, known to be UTF-8; the lines begin at `first`.
+    Shared { head: Bytes, first: u8, len: usize, escaped: bool },
+    /// As read, a copy of the few lines that there are: it is quicker than to share the chunk, and does not keep it alive.
+    /// The first `text_len` octets are known to be UTF-8.
+    Small { text: Aligned, text_len: u8, len: u8, escaped: bool },
+    /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
+    Owned(Own),
+}
+
+#[derive(Clone)]
+struct Own {
+    text: String,
     len: usize,
     /// Whether a backslash may begin an escape.
     escaped: bool,
-}
-
-/// The octets of all names and values: lines of `name:value`.
-#[derive(Clone)]
-enum Storage {
-    /// As read, from the command on; known to be UTF-8.
-    Shared(Bytes),
-    /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
-    Owned { text: String, odd: bool, length: GivenLength },
+    odd: bool,
+    length: GivenLength,
 }
 
 /// What the first `content-length` says.
@@ -71,45 +78,65 @@ impl GivenLength {
     }
 }
 
+/// A few header lines, and something behind them.
+pub(crate) type FewLines = [u8; SMALL];
+
+/// In a place from where it is moved by words.
+#[derive(Clone, Copy)]
+#[repr(align(4))]
+struct Aligned(FewLines);
+
+/// Octets of header lines that are copied rather than shared: so many that a frame takes 128 octets, the most that are
+/// moved without the call of a function.
+const SMALL: usize = 84;
+
+/// Octets that are reserved for the first header that is added: most frames need no more, and growing from nothing would ask
+/// for memory four times on the way.
+const FIRST: usize = 128;
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<crate::Frame>() == 128);
+
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        let text = Storage::Owned { text: String::new(), odd: false, length: GivenLength::None };
-        Self { text, first: 0, len: 0, escaped: false }
+        Self(Storage::Owned(Own {
+            text: String::new(),
+            len: 0,
+            escaped: false,
+            odd: false,
+            length: GivenLength::None,
+        }))
     }
 
-    /// Headers as read: `len` lines from `first` on of a head that was checked.
-    #[inline]
-    pub(crate) fn shared(head: Bytes, first: u8, len: usize, escaped: bool) -> Self {
+    /// Headers as read: `len` lines from `first` on of the head that takes the first `head_len` of `octets` and was checked.
+    pub(crate) fn read(octets: &Bytes, first: u8, head_len: usize, len: usize, escaped: bool) -> Self {
         if len == 0 {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
         }
-        Self { text: Storage::Shared(head), first, len, escaped }
+        let lines = &octets[usize::from(first)..head_len];
+        if lines.len() > SMALL {
+            return Self(Storage::Shared { head: octets.slice(..head_len), first, len, escaped });
+        }
+        let mut text = [0; SMALL];
+        text[..lines.len()].copy_from_slice(lines);
+        Self::few(&text, lines.len(), len, escaped)
+    }
+
+    /// Headers as read: `len` lines, which take the first `text_len` of these octets and were checked.
+    #[inline(always)]
+    pub(crate) fn few(lines: &FewLines, text_len: usize, len: usize, escaped: bool) -> Self {
+        Self(Storage::Small { text: Aligned(*lines), text_len: text_len as u8, len: len as u8, escaped })
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
-        if let Storage::Shared(_) = self.text {
+        if !matches!(self.0, Storage::Owned(_)) {
             *self = self.copied();
         }
-        if let Storage::Owned { text, odd, length } = &mut self.text {
-            let (name, value) = (name.as_ref(), value.as_ref());
-            if *length == GivenLength::None && name == name::CONTENT_LENGTH {
-                *length = GivenLength::read(value);
-            }
-            *odd |= name.is_empty();
-            text.reserve(name.len() + value.len() + 2);
-            for (part, end) in [(name, ':'), (value, '\n')] {
-                if escape::is_plain(part) {
-                    text.push_str(part);
-                } else {
-                    *odd |= part.contains('\0');
-                    self.escaped |= escape::push(part, text);
-                }
-                text.push(end);
-            }
-            self.len += 1;
+        if let Storage::Owned(own) = &mut self.0 {
+            own.push(name.as_ref(), value.as_ref());
         }
     }
 
@@ -164,20 +191,24 @@ impl Headers {
     }
 
     /// How many entries there are, repeated ones included.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        match &self.0 {
+            Storage::Shared { len, .. } | Storage::Owned(Own { len, .. }) => *len,
+            Storage::Small { len, .. } => usize::from(*len),
+        }
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The same headers, sharing no bytes with anything.
     pub(crate) fn copied(&self) -> Self {
         let mut copy = Self::new();
-        if let Storage::Owned { text, .. } = &mut copy.text {
-            text.reserve(self.text_len());
+        if let Storage::Owned(own) = &mut copy.0 {
+            own.text.reserve(self.text_len());
         }
         copy.extend(self);
         copy
@@ -185,37 +216,64 @@ impl Headers {
 
     /// About how many octets the entries take on the wire.
     pub(crate) fn text_len(&self) -> usize {
-        match &self.text {
-            Storage::Shared(head) => head.len() - usize::from(self.first),
-            Storage::Owned { text, .. } => text.len(),
-        }
+        let Entries { text, first, .. } = self.entries();
+        text.octets().len() - first
     }
 
     /// All entries as the wire has them, if 1.2 can carry them, and whether any of them has an escape.
     pub(crate) fn written(&self) -> Option<(&str, bool)> {
-        match &self.text {
-            Storage::Owned { text, odd: false, .. } => Some((text, self.escaped)),
+        match &self.0 {
+            Storage::Owned(Own { text, escaped, odd: false, .. }) => Some((text, *escaped)),
             _ => None,
         }
     }
 
     /// What the first `content-length` says.
     pub(crate) fn content_length(&self) -> GivenLength {
-        match &self.text {
-            Storage::Shared(_) => {
+        match &self.0 {
+            Storage::Shared { .. } | Storage::Small { .. } => {
                 self.get(name::CONTENT_LENGTH).map_or(GivenLength::None, |value| GivenLength::read(&value))
             }
-            Storage::Owned { length, .. } => *length,
+            Storage::Owned(own) => own.length,
         }
     }
 
     pub(crate) fn entries(&self) -> Entries<'_> {
-        let text = match &self.text {
-            Storage::Shared(head) => Text::Octets(head),
-            Storage::Owned { text, .. } => Text::Str(text),
-        };
-        let Self { first, len, escaped, .. } = *self;
-        Entries { text, first: usize::from(first), len, escaped }
+        match &self.0 {
+            Storage::Shared { head, first, len, escaped } => {
+                Entries { text: Text::Octets(head), first: usize::from(*first), len: *len, escaped: *escaped }
+            }
+            Storage::Small { text, text_len, len, escaped } => {
+                let text = Text::Octets(&text.0[..usize::from(*text_len)]);
+                Entries { text, first: 0, len: usize::from(*len), escaped: *escaped }
+            }
+            Storage::Owned(Own { text, len, escaped, .. }) => {
+                Entries { text: Text::Str(text), first: 0, len: *len, escaped: *escaped }
+            }
+        }
+    }
+}
+
+impl Own {
+    fn push(&mut self, name: &str, value: &str) {
+        if self.length == GivenLength::None && name == name::CONTENT_LENGTH {
+            self.length = GivenLength::read(value);
+        }
+        self.odd |= name.is_empty();
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST);
+        }
+        self.text.reserve(name.len() + value.len() + 2);
+        for (part, end) in [(name, ':'), (value, '\n')] {
+            if escape::is_plain(part) {
+                self.text.push_str(part);
+            } else {
+                self.odd |= part.contains('\0');
+                self.escaped |= escape::push(part, &mut self.text);
+            }
+            self.text.push(end);
+        }
+        self.len += 1;
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Word {
     Timeout,
     Disconnecting,
     Disconnected,
+    Reconnecting,
     Closed,
 }
 
@@ -37,22 +38,38 @@ enum Place {
     Leaving,
     Failed,
     Disconnected,
+    /// After it, messages that were received before: there must be another attempt.
+    Lost,
+    Waiting,
     Closed,
 }
 
-/// The place after `word`, if the word may be said there.
-fn next(place: Place, word: Word) -> Option<Place> {
+/// The place after `word`, if the word may be said there; `again` if there was a connection before.
+fn next(place: Place, word: Word, again: bool) -> Option<Place> {
     use Word as W;
     let life = matches!(word, W::Message | W::Receipt | W::Send | W::HeartBeat);
     Some(match (place, word) {
-        (Place::Start, W::Connecting) => Place::Connecting,
+        (Place::Start | Place::Waiting, W::Connecting) => Place::Connecting,
         // A listener that comes while the connection is open.
         (Place::Start, W::Connected) => Place::Open,
         (Place::Connecting, W::Send) => Place::Greeted,
         (Place::Connecting | Place::Greeted, W::Connected) => Place::Open,
         (Place::Connecting | Place::Greeted, W::Error) => Place::Refused,
-        (Place::Connecting | Place::Greeted | Place::Refused | Place::Disconnected, W::Closed) => {
-            Place::Closed
+        // The next host.
+        (Place::Connecting | Place::Greeted | Place::Refused, W::Connecting) => Place::Connecting,
+        (
+            Place::Connecting | Place::Greeted | Place::Refused | Place::Disconnected | Place::Lost,
+            W::Reconnecting,
+        ) => Place::Waiting,
+        (
+            Place::Connecting | Place::Greeted | Place::Refused | Place::Disconnected | Place::Waiting,
+            W::Closed,
+        ) => Place::Closed,
+        (Place::Disconnected, W::Message) => Place::Lost,
+        (Place::Lost | Place::Waiting | Place::Connecting | Place::Greeted | Place::Refused, W::Message)
+            if again =>
+        {
+            place
         }
         (Place::Open | Place::Leaving | Place::Failed, _) if life => place,
         (Place::Open, W::Disconnecting) => Place::Leaving,
@@ -99,9 +116,10 @@ impl Checker {
 
 /// Whether these are all words of one client, in order.
 pub(crate) fn judge(words: &[Word]) -> Result<(), String> {
-    let mut place = Place::Start;
+    let (mut place, mut again) = (Place::Start, false);
     for (at, word) in words.iter().enumerate() {
-        place = next(place, *word).ok_or_else(|| format!("{word:?} at {at} in {words:?}"))?;
+        place = next(place, *word, again).ok_or_else(|| format!("{word:?} at {at} in {words:?}"))?;
+        again |= *word == Word::Connected;
     }
     if place == Place::Closed { Ok(()) } else { Err(format!("ends at {place:?}: {words:?}")) }
 }
@@ -145,6 +163,10 @@ impl Listener for Checker {
 
     async fn on_disconnected(&self, _: Option<&Error>) {
         self.say(Word::Disconnected);
+    }
+
+    async fn on_reconnecting(&self, _: &Error, _: u32, _: Duration) {
+        self.say(Word::Reconnecting);
     }
 
     async fn on_closed(&self, _: Option<&Error>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stompede::listeners::StatisticsListener;
-use stompede::{AckMode, Client, Message, ReplyTo, process};
+use stompede::{AckMode, Client, Message, ReplyTo, TransportErrorKind, process};
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Order {
@@ -57,6 +57,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .await?;
     assert_eq!((done.accepted, done.rejected), (10, 0));
+
+    // TLS is there without being asked for; nothing listens at this port.
+    for url in ["tls://127.0.0.1:1", "wss://127.0.0.1:1/ws"] {
+        let error = Client::builder(url).connect().await.err().ok_or("it cannot")?;
+        let kind = error.transport().ok_or("the transport says why")?.kind();
+        assert_eq!(kind, &TransportErrorKind::Refused, "{error}");
+    }
 
     client.disconnect().await?;
     assert!(broker.messages("/queue/orders").is_empty());

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use stompede_session::{Config, Session};
-use stompede_transport::{Endpoint, Outbound, Transport, TransportError, TransportErrorKind};
+use stompede_transport::{
+    Connector, DefaultConnector, Endpoint, Outbound, Transport, TransportError, TransportErrorKind,
+};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
@@ -99,5 +101,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     session.disconnect().await?;
     println!("100 messages over a bus of our own");
+    nothing_goes_out_in_the_clear().await;
     Ok(())
+}
+
+/// Nobody has switched the feature `tls` on here, which no build of the whole workspace can say of itself.
+async fn nothing_goes_out_in_the_clear() {
+    for url in ["tls://127.0.0.1:1", "wss://127.0.0.1:1/ws"] {
+        let endpoint = Endpoint::parse(url).expect("a URL");
+        let error = DefaultConnector::new().connect(endpoint).await.err().expect("it cannot");
+        assert_eq!(error.kind(), &TransportErrorKind::UnsupportedScheme, "{error}");
+        assert!(error.to_string().contains("the feature `tls` is switched off"), "{error}");
+    }
 }

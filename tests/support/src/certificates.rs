@@ -1,6 +1,4 @@
 //! Certificates made on the spot.
-#![allow(dead_code, reason = "each test binary uses some of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -8,21 +6,29 @@ use rcgen::{
 };
 
 /// An authority that signs.
-pub(crate) struct Authority {
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-    pub(crate) der: Vec<u8>,
+    /// Its certificate.
+    pub pem: String,
+    /// Its certificate.
+    pub der: Vec<u8>,
 }
 
 /// A certificate and its key, in PEM.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) chain: String,
-    pub(crate) key: String,
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "tests put chains together")]
+pub struct Identity {
+    /// The certificate, and those behind it.
+    pub chain: String,
+    /// The key of the first.
+    pub key: String,
 }
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
+    /// Its own root.
+    pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority(name);
         let certificate = params.self_signed(&key).unwrap();
@@ -30,7 +36,7 @@ impl Authority {
     }
 
     /// An authority below this one.
-    pub(crate) fn intermediate(&self, name: &str) -> Self {
+    pub fn intermediate(&self, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority(name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -38,31 +44,36 @@ impl Authority {
     }
 
     /// A certificate as `params` has it, signed by this authority.
-    pub(crate) fn sign(&self, params: &CertificateParams) -> Identity {
+    pub fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         Identity { chain, key: key.serialize_pem() }
     }
 
-    /// A server's for `localhost`.
-    pub(crate) fn localhost(&self) -> Identity {
+    /// A server's for `localhost`, and for no address.
+    pub fn localhost(&self) -> Identity {
         self.sign(&server(&["localhost"]))
     }
 
+    /// A server's for `localhost` and for the addresses of this machine.
+    pub fn loopback(&self) -> Identity {
+        self.sign(&server(&["localhost", "127.0.0.1", "::1"]))
+    }
+
     /// A client's.
-    pub(crate) fn client(&self) -> Identity {
+    pub fn client(&self) -> Identity {
         self.sign(&client())
     }
 }
 
 /// Signed with its own key.
-pub(crate) fn self_signed(params: &CertificateParams) -> Identity {
+pub fn self_signed(params: &CertificateParams) -> Identity {
     let key = KeyPair::generate().unwrap();
     Identity { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
 }
 
 /// For a server of these names (or addresses).
-pub(crate) fn server(names: &[&str]) -> CertificateParams {
+pub fn server(names: &[&str]) -> CertificateParams {
     let mut params =
         CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
     params.distinguished_name.push(DnType::CommonName, "a broker");
@@ -70,7 +81,8 @@ pub(crate) fn server(names: &[&str]) -> CertificateParams {
     params
 }
 
-pub(crate) fn client() -> CertificateParams {
+/// For a client.
+pub fn client() -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, "a client");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -78,18 +90,19 @@ pub(crate) fn client() -> CertificateParams {
 }
 
 /// Long over.
-pub(crate) fn expired(mut params: CertificateParams) -> CertificateParams {
+pub fn expired(mut params: CertificateParams) -> CertificateParams {
     (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
     params
 }
 
 /// Not for long.
-pub(crate) fn future(mut params: CertificateParams) -> CertificateParams {
+pub fn future(mut params: CertificateParams) -> CertificateParams {
     (params.not_before, params.not_after) = (date_time_ymd(4000, 1, 1), date_time_ymd(4001, 1, 1));
     params
 }
 
-pub(crate) fn authority(name: &str) -> CertificateParams {
+/// For an authority of that name.
+pub fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

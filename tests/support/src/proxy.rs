@@ -1,6 +1,4 @@
 //! A small HTTP proxy: CONNECT, and nothing else.
-#![allow(dead_code, reason = "each test binary uses some of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 use std::sync::{Arc, Mutex};
 
@@ -8,17 +6,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A running proxy; it ends when it is dropped.
-pub(crate) struct TestProxy {
-    pub(crate) address: String,
+/// A running HTTP proxy; it ends when it is dropped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TestProxy {
+    /// Where it listens, as `host:port`.
+    pub address: String,
     /// The heads of all requests, in order.
-    pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    pub requests: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
 impl TestProxy {
     /// Passes on to whoever is asked for; `authorization` is what `Proxy-Authorization` has to say, if anything.
-    pub(crate) async fn start(authorization: Option<&'static str>) -> Self {
+    pub async fn start(authorization: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -57,7 +58,10 @@ async fn serve(mut client: TcpStream, authorization: Option<&str>, seen: Arc<Mut
             Err(_) => "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
             Ok(mut broker) => {
                 client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-                let _ = copy_bidirectional(&mut client, &mut broker).await;
+                if copy_bidirectional(&mut client, &mut broker).await.is_err() {
+                    // One side was cut off; the other must not take that for an end in order.
+                    let _ = (client.set_zero_linger(), broker.set_zero_linger());
+                }
                 return;
             }
         },
