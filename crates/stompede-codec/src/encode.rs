@@ -87,11 +87,40 @@ impl Encoder {
     /// # Errors
     /// If the version cannot carry the frame, its body included; `out` is as before then.
     pub fn encode_head(&self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
-        let before = out.len();
-        self.write_head(frame, out).inspect_err(|_| out.truncate(before))
+        self.encode_head_and(frame, None, out)
     }
 
-    fn write_head(&self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
+    /// As [`encode_head`](Self::encode_head), with one more header, which the frame does not have.
+    ///
+    /// For what concerns the connection and not the message, such as `receipt`.
+    ///
+    /// # Errors
+    /// If the version cannot carry the frame, its body included, or the header; `out` is as before then.
+    pub fn encode_head_with(
+        &self,
+        frame: &Frame,
+        (header, value): (&str, &str),
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        self.encode_head_and(frame, Some((header, value)), out)
+    }
+
+    fn encode_head_and(
+        &self,
+        frame: &Frame,
+        more: Option<(&str, &str)>,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let before = out.len();
+        self.write_head(frame, more, out).inspect_err(|_| out.truncate(before))
+    }
+
+    fn write_head(
+        &self,
+        frame: &Frame,
+        more: Option<(&str, &str)>,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let command = frame.command();
         let length = self.length_to_write(frame)?;
         out.reserve(head_len(frame));
@@ -105,6 +134,9 @@ impl Encoder {
                 out.put_slice(text.as_bytes());
             }
             _ => self.write_headers(frame, rules, out)?,
+        }
+        if let Some((header, value)) = more {
+            self.write_header(command, rules, (header, value), out)?;
         }
         match length {
             Some(length) => put_length_and_blank_line(length, out),
@@ -134,6 +166,25 @@ impl Encoder {
             }
             out.put_u8(b'\n');
         }
+        Ok(())
+    }
+
+    fn write_header(
+        &self,
+        command: Command,
+        rules: Rules,
+        (header, value): (&str, &str),
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        if header.is_empty() {
+            return Err(self.error(EncodeErrorKind::EmptyHeaderName, command));
+        }
+        let written = rules.write(Part::Name, header, out).and_then(|()| {
+            out.put_u8(b':');
+            rules.write(Part::Value, value, out)
+        });
+        written.map_err(|unwritable| self.error(unwritable.into(), command).with_header(header))?;
+        out.put_u8(b'\n');
         Ok(())
     }
 

@@ -48,6 +48,26 @@ fn a_refused_frame_leaves_what_was_there() {
 }
 
 #[test]
+fn one_header_more_is_written_like_the_others() {
+    let send = send("a", "b").with_body("hello");
+    for (name, value) in [("receipt", "r-1"), ("a:b", "c\nd"), ("receipt", "")] {
+        let (mut one, mut other) = (BytesMut::new(), BytesMut::new());
+        V1_2.encode_head_with(&send, (name, value), &mut one).unwrap();
+        V1_2.encode_head(&send.clone().with_header(name, value), &mut other).unwrap();
+        assert_eq!(one, other);
+    }
+    let mut out = BytesMut::from(&b"earlier"[..]);
+    for (version, header, kind) in [
+        (Version::V1_2, ("", "x"), EncodeErrorKind::EmptyHeaderName),
+        (Version::V1_2, ("x", "\0"), EncodeErrorKind::NulInHeader),
+        (Version::V1_0, ("x", "a\nb"), EncodeErrorKind::LineBreakInHeader),
+    ] {
+        let error = Encoder::new(version).encode_head_with(&send, header, &mut out).unwrap_err();
+        assert_eq!((error.kind(), &out[..]), (kind, &b"earlier"[..]));
+    }
+}
+
+#[test]
 fn an_error_names_the_header_and_never_its_value() {
     let frame = Frame::new(Command::Connect).with_header("passcode", "hunter2\n");
     let error = V1_2.encode(&frame, &mut BytesMut::new()).unwrap_err();

@@ -57,7 +57,7 @@ pub use handle::Session;
 #[cfg(feature = "tokio")]
 pub use message::Message;
 #[cfg(feature = "tokio")]
-pub use send::{Confirmed, SendBuilder, SendError, SendFuture, Unsent};
+pub use send::{ConfirmFuture, Confirmed, SendBuilder, SendError, SendFuture, Unsent};
 #[cfg(feature = "tokio")]
 pub use state::SessionState;
 #[cfg(feature = "tokio")]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,6 @@ use stompede_codec::{Command, Frame};
 
 use crate::driver::Room;
 use crate::protocol::{Outcome, ReceiptId, TransactionId};
-use crate::receipt::Receipt;
 use crate::{Body, Error, ErrorKind, Session, rt};
 
 /// A SEND in the making; made by [`Session::send`].
@@ -143,14 +142,11 @@ impl<'a> SendBuilder<'a> {
     /// # Cancel safety
     /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
     /// the message is sent and only the confirmation is lost.
-    pub async fn confirm(self) -> Result<Confirmed, SendError> {
-        let mut hand_over = self.into_hand_over(true);
-        let Some(id) = (&mut hand_over).await? else { return Ok(Confirmed) };
-        match Receipt::new(hand_over.room.shared().clone(), id).await {
-            Some(Outcome::Confirmed) | None => Ok(Confirmed),
-            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
-            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
-            Some(Outcome::NotSent(cause)) => Err(hand_over.not_sent(cause)),
+    pub fn confirm(self) -> ConfirmFuture<'a> {
+        ConfirmFuture {
+            hand_over: self.into_hand_over(true),
+            receipt: Step::HandingOver,
+            session: PhantomData,
         }
     }
 
@@ -168,7 +164,6 @@ impl<'a> SendBuilder<'a> {
             frame: self.frame,
             transaction: self.transaction,
             want_receipt,
-            within,
             error: self.error,
             looked_at: false,
         }
@@ -207,7 +202,69 @@ impl Future for SendFuture<'_> {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(|_| ())
+        self.0.poll(cx).map_ok(|_| ())
+    }
+}
+
+/// Sends a message and waits for its RECEIPT; made by [`SendBuilder::confirm`].
+#[must_use = "nothing is sent until it is awaited"]
+pub struct ConfirmFuture<'a> {
+    hand_over: HandOver,
+    receipt: Step,
+    session: PhantomData<&'a Session>,
+}
+
+enum Step {
+    HandingOver,
+    Awaiting(ReceiptId),
+    Done,
+}
+
+impl Future for ConfirmFuture<'_> {
+    type Output = Result<Confirmed, SendError>;
+
+    /// Stays pending if it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let id = match this.receipt {
+            Step::Done => return Poll::Pending,
+            Step::Awaiting(id) => id,
+            Step::HandingOver => {
+                let handed = ready!(this.hand_over.poll(cx));
+                this.receipt = Step::Done;
+                return match handed? {
+                    Handed::Awaiting(id) => {
+                        this.receipt = Step::Awaiting(id);
+                        Poll::Pending
+                    }
+                    Handed::Ended(outcome) => Poll::Ready(this.judge(outcome)),
+                    // Not so: a receipt was asked for.
+                    Handed::Over => Poll::Ready(Ok(Confirmed)),
+                };
+            }
+        };
+        let outcome = ready!(this.hand_over.room.shared().poll_receipt(id, cx));
+        this.receipt = Step::Done;
+        Poll::Ready(this.judge(outcome))
+    }
+}
+
+impl ConfirmFuture<'_> {
+    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
+        match outcome {
+            Some(Outcome::Confirmed) | None => Ok(Confirmed),
+            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
+            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
+            Some(Outcome::NotSent(cause)) => Err(self.hand_over.not_sent(cause)),
+        }
+    }
+}
+
+impl Drop for ConfirmFuture<'_> {
+    fn drop(&mut self) {
+        if let Step::Awaiting(id) = self.receipt {
+            self.hand_over.room.shared().command(|machine| machine.forget_receipt(id));
+        }
     }
 }
 
@@ -217,43 +274,50 @@ struct HandOver {
     frame: Frame,
     transaction: Option<TransactionId>,
     want_receipt: bool,
-    within: Duration,
     error: Option<Error>,
     /// The observer has had its say.
     looked_at: bool,
 }
 
-impl Future for HandOver {
-    type Output = Result<Option<ReceiptId>, SendError>;
+enum Handed {
+    Over,
+    /// The task is woken when the RECEIPT has come.
+    Awaiting(ReceiptId),
+    /// There is an outcome already.
+    Ended(Option<Outcome>),
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Err(this.not_sent(error)));
+impl HandOver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handed, SendError>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Err(self.not_sent(error)));
         }
-        if !std::mem::replace(&mut this.looked_at, true) {
-            let observer = this.room.shared().observer.as_ref();
-            if observer.is_some_and(|observer| !observer.before_send(&mut this.frame)) {
+        if !std::mem::replace(&mut self.looked_at, true) {
+            let observer = self.room.shared().observer.as_ref();
+            if observer.is_some_and(|observer| !observer.before_send(&mut self.frame)) {
                 let held_back = Error::new(ErrorKind::HeldBack, "an interceptor held the frame back");
-                return Poll::Ready(Err(this.not_sent(held_back)));
+                return Poll::Ready(Err(self.not_sent(held_back)));
             }
         }
-        let (frame, transaction) = (&mut this.frame, this.transaction);
-        let (want_receipt, within) = (this.want_receipt, this.within);
-        let handed = this.room.poll(cx, |machine| {
+        let (frame, transaction) = (&mut self.frame, self.transaction);
+        let (want_receipt, within) = (self.want_receipt, self.room.within());
+        let handed = self.room.poll(cx, |machine, cx| {
             if let Some(transaction) = transaction {
                 machine.check_transaction(transaction)?;
             }
             if !want_receipt {
-                return machine.send(frame).map(|()| None);
+                return machine.send(frame).map(|()| Handed::Over);
             }
-            machine.send_with_receipt(frame, rt::now().checked_add(within)).map(Some)
+            let id = machine.send_with_receipt(frame, rt::now().checked_add(within))?;
+            // Under the same lock: a receipt costs little else.
+            Ok(match machine.poll_receipt(id, cx) {
+                Poll::Pending => Handed::Awaiting(id),
+                Poll::Ready(outcome) => Handed::Ended(outcome),
+            })
         });
-        handed.map_err(|error| this.not_sent(error))
+        handed.map_err(|error| self.not_sent(error))
     }
-}
 
-impl HandOver {
     fn not_sent(&mut self, cause: Error) -> SendError {
         let frame = std::mem::replace(&mut self.frame, Frame::new(Command::Send));
         SendError::NotSent(Box::new(Unsent { frame, cause }))
@@ -296,6 +360,12 @@ impl From<SendError> for Error {
 impl fmt::Debug for SendBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendBuilder").field("frame", &self.frame).field("deadline", &self.deadline).finish()
+    }
+}
+
+impl fmt::Debug for ConfirmFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfirmFuture").field("frame", &self.hand_over.frame).finish_non_exhaustive()
     }
 }
 

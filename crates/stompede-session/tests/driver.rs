@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::future::Future;
 use std::time::Duration;
 
 use common::peer::{Peer, body, connect, no_task_is_left};
@@ -218,6 +219,21 @@ async fn a_full_queue_makes_senders_wait_and_gives_up_in_time() {
         while peer.frame().await.header("last").is_none() {}
     });
     last.expect("sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_send_that_is_polled_again_sends_nothing_again() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut confirm = std::pin::pin!(session.send("/queue/a").confirm());
+    let (confirmed, ()) = tokio::join!(&mut confirm, async {
+        let frame = peer.frame().await;
+        peer.receipt(&frame).await;
+    });
+    confirmed.expect("confirmed");
+    let again = std::future::poll_fn(|cx| std::task::Poll::Ready(confirm.as_mut().poll(cx))).await;
+    assert!(again.is_pending());
+    session.send("/queue/b").await.expect("sent");
+    assert_eq!(header(&peer.frame().await, "destination"), "/queue/b");
 }
 
 /// `join!` wants a future, and a builder is only on its way to one.

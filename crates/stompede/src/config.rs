@@ -1,5 +1,8 @@
 //! A client's settings as a service keeps them in its own file (feature `config`).
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,6 +12,8 @@ use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::{Client, ClientBuilder, Error, HeartBeat, Version};
+#[cfg(feature = "tls")]
+pub use tls::TlsSettings;
 
 /// The settings of a client, for serde to read from whatever a service keeps its own settings in.
 ///
@@ -102,6 +107,14 @@ pub struct ClientConfig {
     #[cfg(feature = "ws")]
     #[serde(default)]
     pub binary_mode: Option<bool>,
+    /// See [`ClientBuilder::tls`].
+    #[cfg(feature = "tls")]
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// `host:port` or `http://login:passcode@host:port`; see [`ClientBuilder::proxy`].
+    #[cfg(feature = "proxy")]
+    #[serde(default)]
+    pub proxy: Option<Secret>,
 }
 
 /// The two periods of [`HeartBeat`]; one that is missing is off.
@@ -234,6 +247,16 @@ impl ClientConfig {
                 Some(binary) => builder.binary_mode(binary),
                 None => builder,
             }
+        };
+        #[cfg(feature = "tls")]
+        let builder = match &self.tls {
+            Some(tls) => builder.tls(tls.read()?),
+            None => builder,
+        };
+        #[cfg(feature = "proxy")]
+        let builder = match &self.proxy {
+            Some(address) => builder.proxy(crate::Proxy::http(address.read("proxy")?)),
+            None => builder,
         };
         Ok(builder)
     }

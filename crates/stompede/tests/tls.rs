@@ -98,6 +98,38 @@ async fn a_port_without_tls_is_told_from_one_with() {
     }
 }
 
+#[cfg(feature = "config")]
+#[tokio::test]
+async fn a_file_says_whom_to_trust_and_which_way_to_go() {
+    let root = Authority::new("root");
+    let broker = broker(&root.loopback(), Some(&root)).await;
+    let proxy = TestProxy::start(Some("Basic dXNlcjpzM2NyZXQ=")).await;
+    let Identity { chain, key } = root.client();
+    let url = broker.wss_url().expect("it listens");
+    let read = |tls: serde_json::Value| {
+        let proxy = format!("http://user:s3cret@{}", proxy.address);
+        let settings = serde_json::json!({ "url": url, "proxy": proxy, "tls": tls });
+        let config: stompede::config::ClientConfig = serde_json::from_value(settings).expect("it is fine");
+        assert!(!format!("{config:?}").contains("s3cret") && !format!("{config:?}").contains("BEGIN"));
+        config.builder()
+    };
+    works(read(serde_json::json!({ "ca": root.pem, "cert": chain, "key": key })).expect("all is there"))
+        .await;
+    assert_eq!(proxy.requests.lock().expect("unpoisoned").len(), 1);
+    for (tls, name) in [
+        (serde_json::json!({ "ca": "none" }), "tls.ca: "),
+        (serde_json::json!({ "ca": { "file": "/no/such/file" } }), "tls.ca: cannot read /no/such/file"),
+        (serde_json::json!({ "cert": chain }), "tls.key: "),
+        (serde_json::json!({ "key": key }), "tls.cert: "),
+        (serde_json::json!({ "cert": chain, "key": chain }), "tls.cert: there is no private key"),
+        (serde_json::json!({ "server_name": "a b" }), "tls.server_name: "),
+    ] {
+        let error = read(tls).map(drop).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().starts_with(name), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn settings_for_another_connector_are_not_lost_silently() {
     let own = |_: Endpoint| async { Ok(memory::pair(1024).0) };

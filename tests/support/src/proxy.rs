@@ -58,7 +58,10 @@ async fn serve(mut client: TcpStream, authorization: Option<&str>, seen: Arc<Mut
             Err(_) => "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
             Ok(mut broker) => {
                 client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-                let _ = copy_bidirectional(&mut client, &mut broker).await;
+                if copy_bidirectional(&mut client, &mut broker).await.is_err() {
+                    // One side was cut off; the other must not take that for an end in order.
+                    let _ = (client.set_zero_linger(), broker.set_zero_linger());
+                }
                 return;
             }
         },

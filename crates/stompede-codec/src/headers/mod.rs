@@ -90,6 +90,10 @@ struct Aligned(FewLines);
 /// moved without the call of a function.
 const SMALL: usize = 84;
 
+/// Octets that are reserved for the first header that is added: most frames need no more, and growing from nothing would ask
+/// for memory four times on the way.
+const FIRST: usize = 128;
+
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<crate::Frame>() == 128);
 
@@ -256,6 +260,9 @@ impl Own {
             self.length = GivenLength::read(value);
         }
         self.odd |= name.is_empty();
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST);
+        }
         self.text.reserve(name.len() + value.len() + 2);
         for (part, end) in [(name, ':'), (value, '\n')] {
             if escape::is_plain(part) {

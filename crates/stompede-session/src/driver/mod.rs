@@ -339,6 +339,7 @@ impl Turn {
             core.machine.handle_input(input);
         }
         self.more = true;
+        let nobody_listens = shared.observer.is_none();
         for _ in 0..OUTPUT_BUDGET {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
@@ -346,6 +347,8 @@ impl Turn {
                     self.more = false;
                     break;
                 }
+                // News of every message, which only an observer wants.
+                Output::Event(Event::Delivered { .. } | Event::Receipt(_)) if nobody_listens => {}
                 output => {
                     if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
                         core.on_lost(&mut self.wakers);

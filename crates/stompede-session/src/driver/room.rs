@@ -36,6 +36,11 @@ impl Room {
         &self.shared
     }
 
+    /// How long the wait may take.
+    pub(crate) fn within(&self) -> Duration {
+        self.within
+    }
+
     /// Runs `act` once there is room, or at once if the session cannot send anyway.
     ///
     /// # Errors
@@ -43,14 +48,14 @@ impl Room {
     pub(crate) fn poll<R>(
         &mut self,
         cx: &mut Context<'_>,
-        act: impl FnOnce(&mut Machine) -> Result<R, Error>,
+        act: impl FnOnce(&mut Machine, &mut Context<'_>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
         let mut core = self.shared.lock();
         if core.machine.connected().is_none() || core.machine.queued_bytes() < QUEUE_BYTES {
             if let Some(wait) = self.wait.take() {
                 core.line.leave(wait.place);
             }
-            return Poll::Ready(self.shared.finish(core, |core| act(&mut core.machine)));
+            return Poll::Ready(self.shared.finish(core, |core| act(&mut core.machine, cx)));
         }
         if let Some(wait) = self.wait
             && core.line.keep(wait.place, cx.waker())

@@ -70,7 +70,10 @@ impl Shared {
         let (driver, mut wakers) = (core.driver.take(), Vec::new());
         core.machine.drain_wakers(&mut wakers);
         drop(core);
-        driver.into_iter().chain(wakers).for_each(Waker::wake);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        wakers.into_iter().for_each(Waker::wake);
         result
     }
 

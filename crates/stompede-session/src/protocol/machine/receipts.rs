@@ -274,21 +274,27 @@ impl ReceiptId {
 
     /// Reads what [`Display`](fmt::Display) wrote; anything else is no id of ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (index, generation) = text.strip_prefix("r-")?.split_once('-')?;
-        Some(Self { index: number(index)?, generation: number(generation)? })
+        let [b'r', b'-', rest @ ..] = text.as_bytes() else { return None };
+        let (index, rest) = number(rest)?;
+        let [b'-', rest @ ..] = rest else { return None };
+        let (generation, rest) = number(rest)?;
+        rest.is_empty().then_some(Self { index, generation })
     }
 }
 
-/// A number as `Display` writes it. "01" and "+1" parse as numbers too; they are not what was sent.
-fn number(text: &str) -> Option<u32> {
-    let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
-        return None;
+/// The number at the beginning, as `Display` writes it, and what follows. "01" and "+1" parse as numbers too; they are not
+/// what was sent.
+fn number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let mut number = 0u32;
+    let mut len = 0;
+    while let Some(digit) = text.get(len).map(|octet| octet.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+        if len > 0 && number == 0 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+        len += 1;
     }
-    digits.iter().try_fold(0u32, |number, octet| {
-        let digit = octet.wrapping_sub(b'0');
-        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
-    })
+    (len > 0).then_some((number, &text[len..]))
 }
 
 /// A receipt id as text, on the stack. It is written from its end: the general way of writing numbers takes longer than

@@ -303,6 +303,10 @@ impl Subscriptions {
 
     /// Nobody waits for this receipt any more. Gives the subscription that it was about.
     pub(super) fn end_receipt(&mut self, receipt: ReceiptId) -> Option<SubscriptionId> {
+        // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
+        if self.awaited.is_empty() {
+            return None;
+        }
         let id = self.awaited.remove(&receipt)?;
         if let Some(entry) = self.get_mut(id) {
             entry.receipt = None;

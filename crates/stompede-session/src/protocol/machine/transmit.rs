@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use stompede_codec::{Encoder, Frame};
 use stompede_transport::Outbound;
 
@@ -25,6 +25,8 @@ pub(super) struct Transmit {
     pub(super) keep_frames: bool,
     /// Frames are written into this block one after the other and split off: one allocation serves many.
     block: BytesMut,
+    /// What the block had at first.
+    block_len: usize,
 }
 
 #[derive(Debug)]
@@ -57,11 +59,21 @@ impl Transmit {
         frame: &Frame,
         receipt: Option<ReceiptId>,
     ) -> Result<(), Error> {
-        let item = self.encode(encoder, frame)?;
-        self.bytes += item.remaining();
-        self.queued += 1;
+        let item = self.encode(encoder, frame, None)?;
         let frame = self.told(frame);
-        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false, ack: false });
+        self.put_last(item, receipt, frame);
+        Ok(())
+    }
+
+    /// The same for one that asks for this RECEIPT and does not say so itself. Nobody is told of it.
+    pub(super) fn push_with_receipt(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        receipt: ReceiptId,
+    ) -> Result<(), Error> {
+        let item = self.encode(encoder, frame, Some(receipt))?;
+        self.put_last(item, Some(receipt), None);
         Ok(())
     }
 
@@ -90,7 +102,7 @@ impl Transmit {
 
     /// Encodes `frame` and queues it before all that is not first as well.
     pub(super) fn push_first(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
-        let item = self.encode(encoder, frame)?;
+        let item = self.encode(encoder, frame, None)?;
         self.bytes += item.remaining();
         let frame = self.told(frame);
         self.first.push_back((item, frame));
@@ -160,13 +172,44 @@ impl Transmit {
         self.keep_frames.then(|| Box::new(frame.clone()))
     }
 
-    fn encode(&mut self, encoder: Encoder, frame: &Frame) -> Result<Outbound, Error> {
-        if frame.body().len() > LARGE_BODY {
-            encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
-            Ok(Outbound::split(self.block.split().freeze(), frame.body().clone()))
-        } else {
-            encoder.encode(frame, &mut self.block).map_err(Error::unencodable)?;
-            Ok(Outbound::whole(self.block.split().freeze()))
+    fn put_last(&mut self, item: Outbound, receipt: Option<ReceiptId>, frame: Option<Box<Frame>>) {
+        self.bytes += item.remaining();
+        self.queued += 1;
+        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false, ack: false });
+    }
+
+    fn encode(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        receipt: Option<ReceiptId>,
+    ) -> Result<Outbound, Error> {
+        let body = frame.body();
+        let beside = body.len() > LARGE_BODY;
+        self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
+        let written = match receipt {
+            None => encoder.encode_head(frame, &mut self.block),
+            Some(id) => encoder.encode_head_with(frame, ("receipt", id.text().as_str()), &mut self.block),
+        };
+        written.map_err(Error::unencodable)?;
+        if beside {
+            return Ok(Outbound::split(self.block.split().freeze(), body.clone()));
+        }
+        self.block.put_slice(body);
+        self.block.put_u8(0);
+        Ok(Outbound::whole(self.block.split().freeze()))
+    }
+
+    /// Begins another block if this one has too little left. Whoever sends much has large ones soon.
+    fn make_room(&mut self, len: usize) {
+        if self.block.capacity() >= len {
+            return;
+        }
+        self.block_len = (2 * self.block_len).clamp(FIRST_BLOCK, BLOCK).max(len);
+        // Takes the old block again if all of its frames are gone. Not `reserve`: for what is nearly used up it would take
+        // just what is asked for.
+        if !self.block.try_reclaim(self.block_len) {
+            self.block = BytesMut::with_capacity(self.block_len);
         }
     }
 
@@ -199,3 +242,12 @@ impl Transmit {
 ///
 /// Below it one contiguous frame is cheaper than a second piece in every write.
 const LARGE_BODY: usize = 4 * 1024;
+
+/// What a frame takes besides its body, mostly.
+const ABOUT_A_HEAD: usize = 256;
+
+/// A block at first: CONNECT and a SUBSCRIBE or two. An idle session keeps it.
+const FIRST_BLOCK: usize = 512;
+
+/// A block in the end: some sixty small frames. A frame that waits keeps its block alive.
+const BLOCK: usize = 16 * 1024;
