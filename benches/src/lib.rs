@@ -19,7 +19,9 @@ mod report;
 mod scaling;
 mod session;
 mod tally;
+mod transport;
 
 pub use broker::{broker, broker_idle};
 pub use codec::codec;
 pub use session::{session, session_idle, session_server};
+pub use transport::{transport, transport_idle};

@@ -71,4 +71,10 @@ impl<T: Transport> Transport for Fault<T> {
     fn close_reason(&self) -> Option<&CloseReason> {
         self.inner.as_ref().and_then(Transport::close_reason)
     }
+
+    fn set_goodbye(&mut self, goodbye: CloseReason) {
+        if let Some(inner) = &mut self.inner {
+            inner.set_goodbye(goodbye);
+        }
+    }
 }

@@ -65,4 +65,8 @@ impl<T: Transport> Transport for Record<T> {
     fn close_reason(&self) -> Option<&CloseReason> {
         self.inner.close_reason()
     }
+
+    fn set_goodbye(&mut self, goodbye: CloseReason) {
+        self.inner.set_goodbye(goodbye);
+    }
 }

@@ -7,21 +7,21 @@ use crate::harness;
 
 /// Seconds for each message: on the clock, and on the cores by all threads of this process together (NaN where the
 /// system does not tell).
-pub(super) type Sample = [f64; 2];
+pub(crate) type Sample = [f64; 2];
 
 /// Started before the work.
-pub(super) struct Stopwatch {
+pub(crate) struct Stopwatch {
     started: Instant,
     cpu: Option<u64>,
 }
 
 impl Stopwatch {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { cpu: cpu(), started: harness::now() }
     }
 
     /// Stopped after so many messages. The threads that did the work must still be there.
-    pub(super) fn stop(self, messages: usize) -> Sample {
+    pub(crate) fn stop(self, messages: usize) -> Sample {
         let seconds = self.started.elapsed().as_secs_f64();
         let cpu = cpu().zip(self.cpu).map_or(f64::NAN, |(now, then)| now.saturating_sub(then) as f64 / 1e9);
         [seconds, cpu].map(|figure| figure / messages as f64)

@@ -1,6 +1,6 @@
 //! The bench of the session: messages in and out, receipts, round trips, and what idle sessions take.
 
-mod cpu;
+pub(crate) mod cpu;
 mod echo;
 mod facade;
 mod idle;
@@ -8,14 +8,15 @@ mod ours;
 mod peers;
 mod raw;
 mod server;
-mod throughput;
+pub(crate) mod throughput;
 mod work;
 
 use std::process::ExitCode;
 
 use self::echo::record;
 pub use self::idle::session_idle;
-use self::server::Server;
+pub(crate) use self::server::Server;
+pub(crate) use self::server::flood_octets;
 pub use self::server::session_server;
 use self::work::Work;
 use crate::args::Options;
@@ -64,17 +65,17 @@ pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> 
     ExitCode::SUCCESS
 }
 
-/// What is below a session.
+/// What is below.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wire {
+pub(crate) enum Wire {
     Ws,
     Tcp,
 }
 
 impl Wire {
-    const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
+    pub(crate) const ALL: [Self; 2] = [Self::Ws, Self::Tcp];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ws => "ws",
             Self::Tcp => "tcp",
@@ -84,17 +85,17 @@ impl Wire {
 
 /// Where the server listens.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    wire: Wire,
-    port: u16,
+pub(crate) struct Place {
+    pub(crate) wire: Wire,
+    pub(crate) port: u16,
 }
 
 impl Place {
-    fn url(self) -> String {
+    pub(crate) fn url(self) -> String {
         format!("{}://{}", self.wire.name(), self.address())
     }
 
-    fn address(self) -> String {
+    pub(crate) fn address(self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 }
@@ -121,11 +122,11 @@ impl Flooding {
     }
 }
 
-const BENCH: &str = "/queue/bench";
+pub(crate) const BENCH: &str = "/queue/bench";
 const ECHO: &str = "/echo";
 
 /// Octets of a small body.
-const BODY: usize = 128;
+pub(crate) const BODY: usize = 128;
 
 /// Receipts that are waited for at a time.
 const WINDOW: usize = 4096;

@@ -10,7 +10,7 @@ use crate::harness::{self, Contender};
 use crate::report::{self, Table};
 
 /// A client, its runtime, and what it does there.
-pub(super) struct Client {
+pub(crate) struct Client {
     flavor: Flavor,
     name: &'static str,
     /// What the column "goal" says.
@@ -20,7 +20,7 @@ pub(super) struct Client {
 
 impl Client {
     /// A client whose work is a task. Each round has a new runtime.
-    pub(super) fn new<F>(flavor: Flavor, name: &'static str, work: impl Fn() -> F + 'static) -> Self
+    pub(crate) fn new<F>(flavor: Flavor, name: &'static str, work: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Sample> + Send + 'static,
     {
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// A client that cannot leave its thread.
-    pub(super) fn local<F>(name: &'static str, work: impl Fn() -> F + 'static) -> Self
+    pub(crate) fn local<F>(name: &'static str, work: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Sample> + 'static,
     {
@@ -37,17 +37,17 @@ impl Client {
         Self { flavor, name, goal: "", run: Box::new(run) }
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(super) fn goal(self, goal: &'static str) -> Self {
+    pub(crate) fn goal(self, goal: &'static str) -> Self {
         Self { goal, ..self }
     }
 }
 
 /// Runs a future where a program would: in the main function, or as a task on one of the workers.
-pub(super) fn on<F>(flavor: Flavor, work: F) -> F::Output
+pub(crate) fn on<F>(flavor: Flavor, work: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -61,7 +61,7 @@ where
 }
 
 /// Runs the clients in turn and prints a row for each. The measure is the first of each runtime.
-pub(super) fn measure(title: &str, clients: &mut [Client], rounds: usize) {
+pub(crate) fn measure(title: &str, clients: &mut [Client], rounds: usize) {
     println!("\n{title}; {rounds} interleaved rounds, medians\n");
     let columns = [
         ("", 2),
@@ -96,7 +96,7 @@ pub(super) fn measure(title: &str, clients: &mut [Client], rounds: usize) {
 ///
 /// # Panics
 /// If one does not find what is there.
-pub(super) fn check(clients: &mut [Client]) {
+pub(crate) fn check(clients: &mut [Client]) {
     for client in clients {
         let [clock, _] = (client.run)();
         assert!(clock > 0.0, "{} on {}: it takes some time", client.name, client.flavor.name());

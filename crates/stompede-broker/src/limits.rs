@@ -33,8 +33,8 @@ pub struct BrokerLimits {
     /// What a client's frame may measure. 16 MiB of body, 256 KiB of command and headers, 64 KiB a header line, 1,000
     /// headers: the codec's own defaults.
     ///
-    /// A WebSocket message that is larger than any frame may be is not read, and gets no ERROR: its connection closes
-    /// with 1009.
+    /// A WebSocket message that is larger than any frame may be is not kept: it gets its ERROR as soon as it is announced,
+    /// and the connection closes with 1009. What still comes is forgotten, for a second at most.
     pub frames: Limits,
     /// Subscriptions of one connection. 1,024: what one program may plausibly want.
     pub max_subscriptions: usize,

@@ -99,6 +99,9 @@ pub(crate) struct Ws {
     /// Code and words of the close frame.
     goodbye: Option<(u16, &'static str)>,
     pub(crate) answers_disconnect: bool,
+    /// The code of the close frame for what is not STOMP, which then says what is wrong; and too large a message is
+    /// closed without words.
+    pub(crate) broken: Option<u16>,
     /// Who says nothing for so long is closed, without an ERROR.
     pub(crate) idle: Option<Duration>,
 }
@@ -171,6 +174,7 @@ impl Personality {
                 one_frame_a_message: false,
                 goodbye: None,
                 answers_disconnect: true,
+                broken: None,
                 idle: None,
             },
             receipts: Receipts::All,
@@ -190,8 +194,10 @@ impl Personality {
     ///   and for silence, there is no ERROR, only the end. A refused SUBSCRIBE gets its RECEIPT behind the ERROR.
     /// - A MESSAGE carries all of the sender's headers, also `receipt` and `ack`.
     /// - Over WebSocket everything is text, also what is not UTF-8. DISCONNECT gets no RECEIPT and a refused SUBSCRIBE
-    ///   no ERROR: there is only a close with 1000 and "STOMP died". So it is after a missed heart-beat, after 60 s without
-    ///   a word (a ping counts as none here, unlike there), and for what is not STOMP, where RabbitMQ says 1007.
+    ///   no ERROR: there is only a close with 1000 and "STOMP died". So it is after a missed heart-beat and after 60 s
+    ///   without a word (a ping counts as none here, unlike there). For what is not STOMP the close has the code 1007 and
+    ///   says why: for an escape that is none as RabbitMQ writes it, otherwise in this broker's words. For too large a
+    ///   WebSocket message it has the code 1009 and no words.
     /// - `/temp-queue/NAME` is for `reply-to` only.
     pub fn rabbitmq() -> Self {
         let own = Self::stompede();
@@ -218,6 +224,7 @@ impl Personality {
                 any_as_text: true,
                 goodbye: Some((1000, "STOMP died")),
                 answers_disconnect: false,
+                broken: Some(1007),
                 idle: Some(RABBITMQ_IDLE),
                 ..own.ws
             },

@@ -215,10 +215,14 @@ async fn a_frame_that_is_too_large_gets_its_error_over_websocket_too() {
 }
 
 #[tokio::test]
-async fn a_websocket_message_beyond_every_frame_is_counted_and_closed_with_its_code() {
+async fn a_websocket_message_beyond_every_frame_gets_its_error_and_its_close_code() {
     let broker = TestBroker::start().await;
     let mut client = RawWs::connected(broker.ws_url()).await;
     client.announce(17 * 1024 * 1024).await;
+    // The client does not look up before it has sent all of it.
+    client.say_raw(&vec![b'x'; 17 * 1024 * 1024]).await;
+    let error = client.text().await;
+    assert!(error.starts_with("ERROR\nmessage:frame is too large\n"), "{error}");
     let (kind, close) = client.message().await.expect("a close frame");
     assert_eq!(
         (kind, &close[..2]),
@@ -227,7 +231,7 @@ async fn a_websocket_message_beyond_every_frame_is_counted_and_closed_with_its_c
         String::from_utf8_lossy(&close)
     );
     assert!(client.message().await.is_none());
-    assert_eq!((broker.stats().hits(Limit::FrameSize), broker.stats().errors), (1, 0));
+    assert_eq!((broker.stats().hits(Limit::FrameSize), broker.stats().errors), (1, 1));
 }
 
 /// What a transport may do: it refuses to receive more, and still sends.

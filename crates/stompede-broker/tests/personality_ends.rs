@@ -56,6 +56,40 @@ async fn what_is_not_stomp_gets_no_error_from_rabbitmq() {
     }
 }
 
+#[tokio::test]
+async fn what_is_not_stomp_over_websocket_is_named_in_the_close_of_rabbitmq() {
+    let broker = listening(Personality::rabbitmq()).await;
+    for (header, words) in [
+        ("a:b\\t", r#"{bad_escape,"\\t"}"#),
+        ("a:\\\\\\n\\\"", r#"{bad_escape,"\\\""}"#),
+        ("a:\\\u{1}", "{bad_escape,[92,1]}"),
+        ("no colon", "header line without ':'"),
+    ] {
+        let mut client = RawWs::connected(broker.ws_url()).await;
+        client.say(format!("SEND\ndestination:/queue/a\n{header}\n\nx\0").as_bytes()).await;
+        let (kind, close) = client.message().await.expect("a close frame");
+        assert_eq!((kind, &close[..2]), (CLOSE, &1007_u16.to_be_bytes()[..]));
+        let close = String::from_utf8_lossy(&close[2..]);
+        assert!(close.starts_with(words), "{close}");
+    }
+    assert_eq!(broker.stats().errors, 0);
+    // This broker itself says it in an ERROR.
+    let own = TestBroker::start().await;
+    let mut client = RawWs::connected(own.ws_url()).await;
+    client.say(b"SEND\ndestination:/queue/a\na:\\t\n\nx\0").await;
+    assert!(client.text().await.starts_with("ERROR\nmessage:bad frame\n"));
+    assert_eq!(client.message().await, Some((CLOSE, b"\x03\xe8".to_vec())));
+}
+
+#[tokio::test]
+async fn too_large_a_websocket_message_ends_rabbitmq_without_a_word() {
+    let broker = listening(Personality::rabbitmq()).await;
+    let mut client = RawWs::connected(broker.ws_url()).await;
+    client.announce(17 * 1024 * 1024).await;
+    assert_eq!(client.message().await, Some((CLOSE, 1009_u16.to_be_bytes().to_vec())));
+    assert_eq!((broker.stats().hits(Limit::FrameSize), broker.stats().errors), (1, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_gets_no_error_from_rabbitmq() {
     let broker = like(Personality::rabbitmq()).await;

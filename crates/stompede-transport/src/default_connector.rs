@@ -58,7 +58,10 @@ impl Connector for DefaultConnector {
         match endpoint.scheme() {
             "tcp" | "tls" => {
                 let dialer = self.dialer.clone();
-                Box::pin(async move { Ok(Box::new(from_io(dialer.dial(&endpoint).await?)) as _) })
+                Box::pin(async move {
+                    let stream = dialer.dial(&endpoint).await?;
+                    Ok(Box::new(from_io(stream).write_timeout(dialer.tcp.write_timeout)) as _)
+                })
             }
             #[cfg(feature = "ws")]
             "ws" | "wss" => {

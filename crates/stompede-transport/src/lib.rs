@@ -57,7 +57,7 @@ mod outbound;
 mod proxy;
 #[cfg(feature = "server")]
 pub mod server;
-#[cfg(feature = "ws")]
+#[cfg(feature = "tcp")]
 mod stall;
 #[cfg(feature = "stream")]
 mod stream_sink;

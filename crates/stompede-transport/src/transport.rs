@@ -81,15 +81,23 @@ pub trait Transport {
     fn close_reason(&self) -> Option<&CloseReason> {
         None
     }
+
+    /// What to say at [`poll_close`](Self::poll_close), if the transport has words for that; else nothing happens.
+    ///
+    /// A WebSocket says 1000 and no words unless it is told otherwise. Words beyond 123 bytes are cut off, and a code that
+    /// a close frame may not carry is not taken. It has no effect once that was said.
+    fn set_goodbye(&mut self, goodbye: CloseReason) {
+        let _ = goodbye;
+    }
 }
 
-/// The code and words that a peer closed a connection with.
+/// The code and words that a connection was closed with, or is to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CloseReason {
     /// The WebSocket close code.
     pub code: u16,
-    /// The peer's words, often none. A WebSocket leaves room for 123 bytes.
+    /// The words, often none. A WebSocket leaves room for 123 bytes.
     pub reason: Box<str>,
     /// Whether this side had asked for it: then it is the answer to our own goodbye.
     pub requested: bool,
@@ -134,5 +142,9 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn close_reason(&self) -> Option<&CloseReason> {
         (**self).close_reason()
+    }
+
+    fn set_goodbye(&mut self, goodbye: CloseReason) {
+        (**self).set_goodbye(goodbye);
     }
 }

@@ -7,6 +7,7 @@ mod support;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use stompede_transport::{
@@ -16,6 +17,7 @@ use stompede_transport::{
 use support::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
 
 async fn connected() -> (BoxTransport, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -163,7 +165,7 @@ async fn what_has_arrived_can_be_read_after_a_write_failed() {
 #[tokio::test]
 async fn a_reset_is_a_loss() {
     let (mut transport, peer) = connected().await;
-    socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
     drop(peer);
     assert_eq!(recv_to_end(&mut transport).await.1, Err(TransportErrorKind::Lost));
 }
@@ -242,4 +244,93 @@ fn a_socket_that_takes_a_little_at_a_time_gets_every_byte_once() {
         transport.get_ref().seen.iter().map(|slices| slices.iter().map(|(_, len)| len).sum()).collect();
     let expected: Vec<usize> = (0..).map(|turn| 2012 - 7 * turn).take(2012_usize.div_ceil(7)).collect();
     assert_eq!(offered, expected);
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is the paused clock of a test")]
+fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_ends_the_sending_in_time_and_can_still_be_read() {
+    let (near, mut far) = duplex(1000);
+    let mut transport = from_io(near).write_timeout(Duration::from_secs(20));
+    feed_until_pending(&mut transport, 10_000);
+    let started = now();
+    let error = ready(&mut transport).await.unwrap_err();
+    assert_eq!(kind(&error), TransportErrorKind::TimedOut);
+    assert!(error.to_string().contains("has read nothing for 20s"), "{error}");
+    assert_eq!(started.elapsed().as_secs(), 20);
+    assert_eq!(kind(&flush(&mut transport).await.unwrap_err()), TransportErrorKind::TimedOut);
+    assert_eq!(kind(&close(&mut transport).await.unwrap_err()), TransportErrorKind::TimedOut);
+    far.write_all(b"ERROR\n\n\0").await.unwrap();
+    assert_eq!(recv_bytes(&mut transport, 8).await, "ERROR\n\n\0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_peer_is_not_cut_off_and_without_a_limit_none_is() {
+    let (near, mut far) = duplex(1000);
+    let mut transport = from_io(near).write_timeout(Duration::from_secs(20));
+    let large = Bytes::from(vec![b'x'; 100_000]);
+    let (sent, ()) = tokio::join!(send(&mut transport, Outbound::whole(large.clone())), async {
+        let mut some = [0; 1000];
+        for _ in 0..100 {
+            sleep(Duration::from_secs(19)).await;
+            far.read_exact(&mut some).await.unwrap();
+        }
+    });
+    sent.unwrap();
+    // A pause between two frames does not count.
+    sleep(Duration::from_secs(1000)).await;
+    send(&mut transport, whole("x")).await.unwrap();
+
+    let (near, _far) = duplex(1000);
+    let mut transport = from_io(near);
+    feed_until_pending(&mut transport, 10_000);
+    assert!(timeout(Duration::from_secs(1_000_000), ready(&mut transport)).await.is_err());
+}
+
+/// Takes everything and never gets it out, as TLS above a socket that is full.
+struct Unflushable;
+
+impl AsyncRead for Unflushable {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Unflushable {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_never_ends_counts_as_well() {
+    let mut transport = from_io(Unflushable).write_timeout(Duration::from_secs(20));
+    let started = now();
+    let error = send(&mut transport, whole("x")).await.unwrap_err();
+    assert_eq!((kind(&error), started.elapsed().as_secs()), (TransportErrorKind::TimedOut, 20));
+
+    let mut transport = from_io(Unflushable).write_timeout(Duration::from_secs(20));
+    let started = now();
+    let error = close(&mut transport).await.unwrap_err();
+    assert_eq!((kind(&error), started.elapsed().as_secs()), (TransportErrorKind::TimedOut, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dialled_connection_has_a_limit_by_itself() {
+    let (mut transport, _peer) = connected().await;
+    feed_until_pending(&mut transport, 100_000);
+    let started = now();
+    assert_eq!(kind(&ready(&mut transport).await.unwrap_err()), TransportErrorKind::TimedOut);
+    assert_eq!(started.elapsed().as_secs(), 60);
 }

@@ -93,6 +93,7 @@ async fn small_messages_that_are_held_do_not_make_the_reads_small() {
 
 #[tokio::test]
 async fn large_payloads_lie_where_the_socket_was_read_to() {
+    // Below about 17,000 bytes all of it may come with the header.
     for len in [17_000, 100_000, 3_000_000] {
         let (mut client, mut far) = counted(WsConfig::new()).await;
         let known = client.get_ref().places.len();

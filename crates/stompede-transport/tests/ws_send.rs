@@ -8,6 +8,8 @@ mod ws_support;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -176,7 +178,7 @@ async fn no_pings_are_sent_unless_asked_for_nor_behind_what_waits_nor_after_a_go
     look(&mut client).await;
     assert_eq!(pings(&mut peer), 0);
 
-    let config = WsConfig::new().ping_interval(Duration::from_secs(30));
+    let config = WsConfig::new().ping_interval(Duration::from_secs(30)).write_timeout(None);
     let (mut client, mut peer) = client_with(config, 0, b"").await;
     let taken = feed_until_pending(&mut client, 10_000);
     for _ in 0..10 {
@@ -229,9 +231,58 @@ async fn a_slow_peer_is_not_cut_off_and_without_a_limit_none_is() {
     });
     sent.unwrap();
 
-    let (mut client, peer) = self::client().await;
+    let config = WsConfig::new().write_timeout(None);
+    let (mut client, peer) = client_with(config, 0, b"").await;
     feed_until_pending(&mut client, 10_000);
     let waited = tokio::time::timeout(Duration::from_secs(1_000_000), ready(&mut client)).await;
     assert!(waited.is_err());
     drop(peer);
+}
+
+/// What is written comes nowhere once it is told so, as with TLS above a socket that is full.
+struct Unflushable {
+    io: DuplexStream,
+    stuck: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Unflushable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Unflushable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stuck.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_never_ends_counts_as_not_being_read() {
+    let (io, mut far) = duplex(1 << 20);
+    let stuck = Arc::new(AtomicBool::new(false));
+    let near = Unflushable { io, stuck: stuck.clone() };
+    let (endpoint, config) = (endpoint("ws://broker"), WsConfig::new());
+    let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
+        let request = read_request(&mut far).await;
+        far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
+    });
+    let mut client = client.unwrap();
+    stuck.store(true, Ordering::Relaxed);
+    let started = now();
+    assert_eq!(kind(&send(&mut client, whole("x")).await.unwrap_err()), Kind::TimedOut);
+    assert_eq!(started.elapsed().as_secs(), 60);
+    assert_eq!(kind(&ready(&mut client).await.unwrap_err()), Kind::TimedOut);
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
 mod support;
+#[path = "support/ws.rs"]
+mod ws_support;
 
 use bytes::Bytes;
 use stompede_transport::server::{AcceptConfig, accept_tcp, accept_ws, accept_ws_over};
@@ -13,6 +15,7 @@ use stompede_transport::{
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
+use ws_support::{TEXT, close_frame, frame};
 
 const UPGRADE: &str = "Host: x\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -119,6 +122,18 @@ async fn a_server_may_have_subprotocols_of_its_own() {
         assert_eq!(outcome.unwrap().subprotocol(), chosen);
         assert_eq!(answer.contains("Sec-WebSocket-Protocol"), chosen.is_some(), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn compression_is_not_agreed_to_and_compressed_messages_are_refused() {
+    let offered = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    let request = format!("GET /ws HTTP/1.1\r\n{UPGRADE}{offered}\r\n");
+    let (outcome, answer) = asked(request.as_bytes(), AcceptConfig::new()).await;
+    assert!(outcome.is_ok() && !answer.to_ascii_lowercase().contains("extensions"), "{answer}");
+    // RSV1 says that a message is compressed.
+    let request = [request.as_bytes(), &masked(0x40 | TEXT, b"x")].concat();
+    let mut server = asked(&request, AcceptConfig::new()).await.0.unwrap();
+    assert_eq!(recv_to_end(&mut server).await.1, Err(Kind::Protocol));
 }
 
 /// A server's frames after the upgrade, as they are on the wire.
@@ -237,6 +252,58 @@ async fn big_frames_and_any_bytes_pass_both_ways() {
         let (sent, received) = tokio::join!(send(&mut server, item), recv_bytes(&mut client, expected.len()));
         sent.unwrap();
         assert!(received == expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_tells_a_client_that_sends_too_much_and_reads_on_until_it_hangs_up() {
+    let (near, mut far) = duplex(1000);
+    let request = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n");
+    let config = AcceptConfig::new().max_message(10_000);
+    let (server, _) = tokio::join!(accept_ws_over(near, &config), far.write_all(request.as_bytes()));
+    let mut server = server.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(far.read_u8().await.unwrap());
+    }
+    // Under a mask of zeroes it stays as it is.
+    let head = [&[0x80 | TEXT, 0x80 | 126][..], &50_000_u16.to_be_bytes(), &[0; 4]].concat();
+    let large = [head, vec![b'x'; 50_000]].concat();
+    let serving = async {
+        for _ in 0..2 {
+            assert_eq!(kind(&recv(&mut server).await.unwrap().unwrap_err()), Kind::TooLarge);
+        }
+        send(&mut server, whole("ERROR\n\n\0")).await.unwrap();
+        assert_eq!(kind(&recv(&mut server).await.unwrap().unwrap_err()), Kind::TooLarge);
+        server.set_goodbye(CloseReason::new(1006, "cannot be said"));
+        close(&mut server).await.unwrap();
+        assert_eq!(kind(&feed(&mut server, whole("x")).await.unwrap_err()), Kind::Lost);
+    };
+    let dictating = async {
+        // All of it goes out before anything is read.
+        far.write_all(&large).await.unwrap();
+        let mut wire = Vec::new();
+        far.read_to_end(&mut wire).await.unwrap();
+        let close = close_frame(1009, "the peer sent too large a WebSocket message");
+        assert_eq!(wire, [frame(true, TEXT, b"ERROR\n\n\0"), close].concat());
+        drop(far);
+    };
+    tokio::join!(serving, dictating);
+}
+
+#[tokio::test]
+async fn a_goodbye_may_be_chosen_and_is_cut_to_what_fits() {
+    for (chosen, expected) in [
+        (CloseReason::new(1008, "no"), (1008, "no".to_owned())),
+        (CloseReason::new(4000, "é".repeat(200)), (4000, "é".repeat(61))),
+        (CloseReason::new(1005, "no"), (1000, String::new())),
+    ] {
+        let (mut client, mut server) = pair(WsConfig::new(), AcceptConfig::new()).await;
+        client.set_goodbye(chosen);
+        close(&mut client).await.unwrap();
+        let _ = recv(&mut server).await;
+        let said = server.close_reason().unwrap();
+        assert_eq!((said.code, said.reason.to_string()), expected);
     }
 }
 

@@ -85,7 +85,8 @@ impl Wires {
             0 => Err(Error::invalid(format!("{name}: systems count in whole seconds; at least one"))),
             _ => Ok(time),
         };
-        let mut tcp = stompede_transport::TcpConnector::new();
+        // The session has a limit of its own for writing, which may be longer.
+        let mut tcp = stompede_transport::TcpConnector::new().write_timeout(None);
         if let Some(idle) = self.keepalive {
             tcp = tcp.keepalive(seconds("keepalive", idle)?);
         }
@@ -112,7 +113,7 @@ impl Wires {
         let kind = if self.binary { WsMessageKind::Binary } else { WsMessageKind::Auto };
         // Never less than the default: limits are for what comes in, and this bounds what goes out as well.
         let longest = ws::max_message_for(limits.max_head, limits.max_body).max(ws::DEFAULT_MAX_MESSAGE);
-        let mut config = WsConfig::new().message_kind(kind).max_message(longest);
+        let mut config = WsConfig::new().message_kind(kind).max_message(longest).write_timeout(None);
         for (name, value) in &self.upgrade_headers {
             // The error names the field, never its value.
             let added = match name.eq_ignore_ascii_case("origin") {

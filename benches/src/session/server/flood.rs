@@ -18,15 +18,23 @@ impl Flood {
     /// A block of messages to these subscriptions in turn.
     pub(super) fn new(framing: Framing, subscriptions: &[String], body: usize, binary: bool) -> Self {
         let mut flood = Self { block: Vec::new(), ends: Vec::new() };
-        let mut message = Vec::new();
-        while flood.block.len() < BLOCK || !flood.ends.len().is_multiple_of(subscriptions.len()) {
+        let (mut message, mut octets) = (Vec::new(), 0);
+        // Without the framing, so that all of them repeat the same messages.
+        while octets < BLOCK || !flood.ends.len().is_multiple_of(subscriptions.len()) {
             let n = flood.ends.len();
             message.clear();
             corpus::delivery_to(&subscriptions[n % subscriptions.len()], n, body).write(&mut message);
             framing.wrap(&mut flood.block, &[&message], binary);
+            octets += message.len();
             flood.ends.push(flood.block.len());
         }
         flood
+    }
+
+    /// Octets that so many messages take.
+    pub(super) fn octets(&self, messages: usize) -> usize {
+        let rest = messages % self.ends.len();
+        messages / self.ends.len() * self.block.len() + if rest == 0 { 0 } else { self.ends[rest - 1] }
     }
 
     /// Writes so many messages.

@@ -26,7 +26,7 @@ use std::thread;
 use tokio::net::{TcpListener, TcpStream};
 
 use self::connection::Connection;
-pub(super) use self::process::Server;
+pub(crate) use self::process::Server;
 use self::splitter::Framing;
 use crate::flavor::Flavor;
 
@@ -71,6 +71,11 @@ async fn serve(socket: TcpStream, framing: Framing) {
     {
         eprintln!("the server of the bench: {error}");
     }
+}
+
+/// Octets of the frames in a flood to one subscription, without what a WebSocket puts around them.
+pub(crate) fn flood_octets(subscription: &str, messages: usize, body: usize) -> usize {
+    flood::Flood::new(Framing::Stream, &[subscription.to_owned()], body, false).octets(messages)
 }
 
 /// Thousands connect at once.

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use crate::memory::many_files;
 
 /// A running server.
-pub(in crate::session) struct Server {
+pub(crate) struct Server {
     process: Child,
     tcp: u16,
     ws: u16,
@@ -17,7 +17,7 @@ impl Server {
     ///
     /// # Panics
     /// If it does not start.
-    pub(in crate::session) fn start(program: &str) -> Self {
+    pub(crate) fn start(program: &str) -> Self {
         let mut command = many_files(program);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process can be started");
@@ -31,7 +31,7 @@ impl Server {
     }
 
     /// The port for a transport.
-    pub(in crate::session) fn port(&self, transport: super::super::Wire) -> u16 {
+    pub(crate) fn port(&self, transport: super::super::Wire) -> u16 {
         match transport {
             super::super::Wire::Tcp => self.tcp,
             super::super::Wire::Ws => self.ws,

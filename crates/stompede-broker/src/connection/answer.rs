@@ -1,6 +1,7 @@
 //! What a client says, and what it is answered.
 
-use stompede_codec::{Command, EncodeError, Frame, Item, Version};
+use stompede_codec::{Command, DecodeErrorKind, EncodeError, Frame, Item, Version};
+use stompede_transport::CloseReason;
 use tokio::time::Instant;
 
 use super::{Connection, State, decoder};
@@ -26,7 +27,14 @@ impl Connection {
             }
             Err(error) => {
                 let receipt = self.beginning.receipt(left, self.decoder.version());
-                self.refuse(&Refusal::bad_frame(&error), receipt.as_deref());
+                let refusal = Refusal::bad_frame(&error);
+                if let (Some(code), None) = (self.habits().ws.broken, refusal.limit) {
+                    let escape = self.beginning.bad_escape(left);
+                    let escape = escape.filter(|_| error.kind() == DecodeErrorKind::UndefinedEscape);
+                    let words = escape.map_or_else(|| error.to_string(), erlang_bad_escape);
+                    self.wire.set_goodbye(CloseReason::new(code, words));
+                }
+                self.refuse(&refusal, receipt.as_deref());
                 None
             }
         }
@@ -191,5 +199,14 @@ impl Connection {
             tracing::debug!(%error, "an answer cannot be written");
             self.place.entry.outbox.end();
         }
+    }
+}
+
+/// How RabbitMQ names a backslash that begins no escape.
+fn erlang_bad_escape(behind: u8) -> String {
+    match behind {
+        b'"' => r#"{bad_escape,"\\\""}"#.into(),
+        b' '..=b'~' => format!(r#"{{bad_escape,"\\{}"}}"#, char::from(behind)),
+        _ => format!("{{bad_escape,[92,{behind}]}}"),
     }
 }

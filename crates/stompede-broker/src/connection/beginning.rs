@@ -1,5 +1,6 @@
 //! What is known of a frame that cannot be read.
 
+use std::borrow::Cow;
 use std::mem;
 
 use bytes::Bytes;
@@ -35,12 +36,32 @@ impl Beginning {
 
     /// What the frame says in its `receipt`, where that is among what has arrived; `left` bytes are its and later ones'.
     pub(super) fn receipt(&self, left: usize, version: Option<Version>) -> Option<String> {
+        receipt_in(&self.frame(left), version)
+    }
+
+    /// What stands behind the first backslash that begins no escape, where that is among what has arrived; `left` as
+    /// for a receipt.
+    pub(super) fn bad_escape(&self, left: usize) -> Option<u8> {
+        let mut frame = self.frame(left).into_owned().into_iter();
+        while let Some(byte) = frame.next() {
+            if byte == b'\\' {
+                let behind = frame.next()?;
+                if !b"\\cnr".contains(&behind) {
+                    return Some(behind);
+                }
+            }
+        }
+        None
+    }
+
+    /// What there is of the frame at hand, and perhaps of later ones.
+    fn frame(&self, left: usize) -> Cow<'_, [u8]> {
         if left <= self.chunk.len() {
-            return receipt_in(&self.chunk[self.chunk.len() - left..], version);
+            return self.chunk[self.chunk.len() - left..].into();
         }
         // What is full may have lost what came between it and the chunk.
         let behind = if self.kept.len() < KEPT { &self.chunk[..] } else { &[] };
-        receipt_in(&[&self.kept, behind].concat(), version)
+        [&self.kept, behind].concat().into()
     }
 }
 

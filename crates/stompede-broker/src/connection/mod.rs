@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stompede_codec::{Decoder, Strictness};
-use stompede_transport::{BoxTransport, TransportError, TransportErrorKind};
+use stompede_transport::{BoxTransport, CloseReason, TransportError, TransportErrorKind};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -176,19 +176,25 @@ impl Connection {
             return;
         }
         let time = GOODBYE.saturating_add(self.faults.faults.delay.unwrap_or_default());
-        let goodbye = poll_fn(|cx| self.poll_goodbye(cx));
+        let goodbye = async {
+            poll_fn(|cx| self.poll_last_words(cx)).await;
+            poll_fn(|cx| self.poll_closed(cx)).await;
+        };
         let _ = tokio::time::timeout(time, goodbye).await;
     }
 
-    /// Writes what is left, closes in order, and waits for the peer's own close.
-    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = clock::now();
+    /// Writes what is left.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.look_for_faults();
+        let is_over = self.gone || self.is_cut() || self.poll_write(cx, clock::now()) == Written::All;
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Closes in order, and waits for the peer's own close.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.look_for_faults();
         if self.is_cut() {
             return Poll::Ready(());
-        }
-        if !self.gone && self.poll_write(cx, now) != Written::All {
-            return Poll::Pending;
         }
         if !self.gone && self.wire.poll_close(cx).is_pending() {
             return Poll::Pending;
@@ -238,20 +244,17 @@ impl Connection {
                     }
                 }
                 Poll::Ready(Some(Err(error))) if *error.kind() == TransportErrorKind::TooLarge => {
-                    return self.refuse_size(&error, cx);
+                    return self.refuse_size(&error);
                 }
                 Poll::Ready(None | Some(Err(_))) => self.gone = true,
             }
         }
     }
 
-    /// The transport takes no more, because what comes is larger than any frame may be.
-    fn refuse_size(&mut self, error: &TransportError, cx: &mut Context<'_>) {
-        if matches!(self.wire.poll_ready(cx), Poll::Ready(Err(_))) {
-            // Our own WebSocket has said why in its close frame, and sends nothing behind that.
-            self.shared().hub.counters.hit(Limit::FrameSize);
-            self.gone = true;
-            return;
+    /// The transport takes no more, because what comes is larger than any frame may be. It still sends.
+    fn refuse_size(&mut self, error: &TransportError) {
+        if self.habits().ws.broken.is_some() {
+            self.wire.set_goodbye(CloseReason::new(1009, ""));
         }
         self.refuse(&Refusal::limit(Limit::FrameSize, "frame is too large", error.to_string()), None);
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use stompede_transport::{BoxTransport, Outbound, Transport, TransportError, TransportErrorKind};
+use stompede_transport::{
+    BoxTransport, CloseReason, Outbound, Transport, TransportError, TransportErrorKind,
+};
 use tokio::time::Instant;
 
 use super::{Faults, HangUp};
@@ -121,6 +123,11 @@ impl Wire {
             return Poll::Ready(Err(lost()));
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What to close with.
+    pub(crate) fn set_goodbye(&mut self, goodbye: CloseReason) {
+        self.transport.set_goodbye(goodbye);
     }
 
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {

@@ -60,6 +60,11 @@ impl RawWs {
         self.0.write_all(&head).await.expect("sent");
     }
 
+    /// Sends bytes as they are: of a message that was announced, say.
+    pub(crate) async fn say_raw(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("sent");
+    }
+
     /// The next message: its opcode and what is in it; `None` at the end.
     pub(crate) async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
         let first = self.0.read_u8().await.ok()?;

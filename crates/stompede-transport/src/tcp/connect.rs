@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::from_io;
 use crate::net::{STAGE_TIMEOUT, interleaved, no_delay, race};
+use crate::stall::WRITE_TIMEOUT;
 use crate::{Connecting, Connector, Endpoint, TransportError, TransportErrorKind as Kind};
 
 /// Dials `tcp://` endpoints, and says how the sockets below `tls`, `ws` and `wss` are made.
@@ -38,6 +39,7 @@ pub struct TcpConnector {
     bind: Option<IpAddr>,
     send_buffer: Option<u32>,
     recv_buffer: Option<u32>,
+    pub(crate) write_timeout: Option<Duration>,
 }
 
 impl TcpConnector {
@@ -50,6 +52,7 @@ impl TcpConnector {
             bind: None,
             send_buffer: None,
             recv_buffer: None,
+            write_timeout: Some(WRITE_TIMEOUT),
         }
     }
 
@@ -107,6 +110,15 @@ impl TcpConnector {
     #[must_use]
     pub fn recv_buffer(mut self, bytes: u32) -> Self {
         self.recv_buffer = Some(bytes);
+        self
+    }
+
+    /// How long the peer may read nothing at all while something waits to be written, over `tcp` and `tls`; then sending
+    /// fails with [`TimedOut`](Kind::TimedOut). 60 seconds unless set; `None` waits for ever. For `ws` and `wss` see
+    /// `WsConfig::write_timeout`, which also says when a longer one is right.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.write_timeout = limit.into();
         self
     }
 
@@ -201,7 +213,8 @@ impl Connector for TcpConnector {
                 let context = format!("this connector speaks tcp: and not {}:", endpoint.scheme());
                 return Err(TransportError::new(Kind::UnsupportedScheme, context));
             }
-            Ok(Box::new(from_io(connector.dial(&endpoint).await?)) as _)
+            let stream = connector.dial(&endpoint).await?;
+            Ok(Box::new(from_io(stream).write_timeout(connector.write_timeout)) as _)
         })
     }
 }

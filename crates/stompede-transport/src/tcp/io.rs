@@ -3,10 +3,12 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::stall::Stall;
 use crate::{Outbound, Transport, TransportError, TransportErrorKind};
 
 /// What is read into at most, and split into chunks.
@@ -63,6 +65,8 @@ pub fn from_io<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> IoTransport<IO> {
         small: BytesMut::new(),
         queued: 0,
         sending: Sending::Open,
+        written: 0,
+        stall: Stall::new(None),
     }
 }
 
@@ -84,6 +88,9 @@ pub struct IoTransport<IO> {
     /// What `queue` and `small` take, overhead included.
     queued: usize,
     sending: Sending,
+    /// All bytes that were ever written, modulo 2⁶⁴: tells progress from none.
+    written: u64,
+    stall: Stall,
 }
 
 #[derive(Debug)]
@@ -107,12 +114,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
         &self.io
     }
 
-    fn fail_sending(&mut self, error: io::Error) -> TransportError {
-        let error = TransportError::from_io(error, "the connection broke while sending");
+    /// How long the peer may read nothing at all while something waits to be written; then sending fails with
+    /// [`TimedOut`](TransportErrorKind::TimedOut). No limit unless set; one needs a tokio runtime with time enabled.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.stall = Stall::new(limit.into());
+        self
+    }
+
+    /// Keeps a failure of the sending side.
+    fn sent(&mut self, outcome: Result<(), TransportError>) -> Result<(), TransportError> {
+        let Err(error) = outcome else { return Ok(()) };
         self.sending = Sending::Failed(error.clone());
         self.queue = VecDeque::new();
         self.small = BytesMut::new();
-        error
+        Err(error)
     }
 
     fn check_open(&self) -> Result<(), TransportError> {
@@ -127,8 +143,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
 
     /// Makes sure that there is something to read into.
     fn make_room(&mut self) {
-        if self.block.capacity() < self.block_len / READ_MIN_PART {
-            // Takes the old block again if all of its chunks have been dropped and it is large enough.
+        // If all chunks have been dropped, the next is read to where the last one was, which is still in the cache.
+        let is_free = self.block.try_reclaim(self.block_len);
+        if !is_free && self.block.capacity() < self.block_len / READ_MIN_PART {
             self.block.reserve(self.block_len);
         }
     }
@@ -150,8 +167,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
         }
     }
 
-    /// Writes until nothing waits.
+    /// Writes until nothing waits, or the peer has read nothing for too long.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        let before = self.written;
+        let outcome = self.poll_write_queue(cx);
+        let outcome = ready!(self.stall.watch(outcome, self.written != before, cx));
+        Poll::Ready(self.sent(outcome))
+    }
+
+    fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.queue_small();
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -162,10 +186,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
                 }
                 filled += item.chunks_vectored(&mut slices[filled..]);
             }
-            match ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled])) {
-                Ok(0) => return Poll::Ready(Err(self.fail_sending(io::ErrorKind::WriteZero.into()))),
-                Ok(written) => self.forget(written),
-                Err(error) => return Poll::Ready(Err(self.fail_sending(error))),
+            match ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => {
+                    self.written = self.written.wrapping_add(written as u64);
+                    self.forget(written);
+                }
             }
         }
         Poll::Ready(Ok(()))
@@ -258,8 +284,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
             Sending::Failed(error) => return Poll::Ready(Err(error.clone())),
         }
         ready!(self.poll_write_out(cx))?;
-        let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.fail_sending(error)))
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        let flushed = ready!(self.stall.watch(flushed, false, cx));
+        if let Sending::Open = self.sending {
+            // Otherwise it goes on for the shutdown.
+            self.stall.end();
+        }
+        Poll::Ready(self.sent(flushed))
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
@@ -268,13 +299,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
         }
         ready!(self.poll_flush(cx))?;
         if let Sending::Closing = self.sending {
-            match ready!(Pin::new(&mut self.io).poll_shutdown(cx)) {
+            let shut = Pin::new(&mut self.io).poll_shutdown(cx).map(|outcome| match outcome {
                 // The peer was faster: what we wanted is so already.
-                Err(error) if error.kind() != io::ErrorKind::NotConnected => {
-                    return Poll::Ready(Err(self.fail_sending(error)));
-                }
-                _ => self.sending = Sending::Closed,
-            }
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                outcome => outcome,
+            });
+            let shut = ready!(self.stall.watch(shut, false, cx));
+            self.sent(shut)?;
+            self.sending = Sending::Closed;
+            self.stall.end();
         }
         Poll::Ready(Ok(()))
     }

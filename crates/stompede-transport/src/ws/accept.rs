@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::WsMessageKind;
 use super::config::{Speech, clamp_interval, clamp_read_buffer, is_token};
-use super::transport::{Settings, WsTransport};
+use super::transport::{MAX_REASON, Settings, WsTransport};
 use crate::error::invalid_setting;
 use crate::http::{self, HeadError, MAX_FIELDS, read_head};
 use crate::net::no_delay;
@@ -19,9 +19,6 @@ use crate::{BoxTransport, CloseReason, TransportError, TransportErrorKind as Kin
 
 /// What a server can choose from, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
-
-/// What a control frame holds, without the close code.
-const MAX_REASON: usize = 123;
 
 /// How to accept WebSocket connections, and how to speak to them.
 #[derive(Clone, Debug)]
@@ -37,7 +34,8 @@ impl AcceptConfig {
     /// [`DEFAULT_MAX_MESSAGE`](crate::ws::DEFAULT_MAX_MESSAGE) bytes.
     pub fn new() -> Self {
         let subprotocols = SUBPROTOCOLS.map(Box::from).into();
-        Self { path: None, subprotocols, speech: Speech::default(), goodbye: CloseReason::new(1000, "") }
+        let speech = Speech { write_timeout: None, ..Speech::default() };
+        Self { path: None, subprotocols, speech, goodbye: CloseReason::new(1000, "") }
     }
 
     /// Chooses among these subprotocols, best first; `v12.stomp`, `v11.stomp` and `v10.stomp` unless set.
@@ -130,10 +128,11 @@ impl AcceptConfig {
         self
     }
 
-    /// As [`WsConfig::write_timeout`](crate::WsConfig::write_timeout); a server may well set one.
+    /// As [`WsConfig::write_timeout`](crate::WsConfig::write_timeout), but none unless set: a server has its own way with
+    /// clients that do not read.
     #[must_use]
-    pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.speech.write_timeout = Some(limit);
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.speech.write_timeout = limit.into();
         self
     }
 }

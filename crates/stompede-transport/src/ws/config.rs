@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::TransportError;
 use crate::error::invalid_setting as invalid;
 use crate::net::STAGE_TIMEOUT;
+use crate::stall::WRITE_TIMEOUT;
 
 /// The longest WebSocket message by default: what `stompede-codec` takes by default, that is a head of 256 KiB and a
 /// body of 16 MiB, and 1 KiB for its NUL and the line ends that some brokers put behind it.
@@ -107,7 +108,7 @@ impl Default for Speech {
             read_buffer: DEFAULT_READ_BUFFER,
             split: Split::No,
             ping_interval: None,
-            write_timeout: None,
+            write_timeout: Some(WRITE_TIMEOUT),
         }
     }
 }
@@ -280,14 +281,15 @@ impl WsConfig {
     }
 
     /// How long the peer may read nothing at all while something waits to be written; then sending fails with
-    /// [`TimedOut`](crate::TransportErrorKind::TimedOut). No limit unless set.
+    /// [`TimedOut`](crate::TransportErrorKind::TimedOut). 60 seconds unless set; `None` waits for ever.
     ///
-    /// There is none by default because a broker under a memory or disk alarm, such as RabbitMQ, stops reading those
-    /// who send for as long as the alarm lasts, and goes on afterwards; receiving goes on meanwhile. A peer that is slow
-    /// but reads is never cut off.
+    /// A broker under a memory or disk alarm, such as RabbitMQ, stops reading those who send for as long as the alarm
+    /// lasts, and goes on afterwards: whoever wants to sit that out sets a longer one. Receiving goes on meanwhile. A peer
+    /// that is slow but reads is never cut off. A session has a limit of its own, which is shorter by default; a longer
+    /// one there needs a longer one here.
     #[must_use]
-    pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.speech.write_timeout = Some(limit);
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.speech.write_timeout = limit.into();
         self
     }
 

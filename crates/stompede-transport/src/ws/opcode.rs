@@ -5,7 +5,11 @@
 /// itself, and to it a body is bytes. So this walks from frame header to frame header and changes nothing else:
 /// what is no valid frame stays invalid, for tungstenite to say so.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TextToBinary(Awaiting);
+pub(super) struct TextToBinary {
+    awaiting: Awaiting,
+    /// The last data frame was the last one of its message.
+    is_whole: bool,
+}
 
 /// What the next byte is.
 #[derive(Clone, Copy, Debug)]
@@ -30,26 +34,36 @@ pub(super) const PING: u8 = 0x09;
 pub(super) const MASKED: u8 = 0x80;
 
 const OPCODE_MASK: u8 = 0x0f;
+/// Of the opcode: a ping, pong or close.
+const CONTROL: u8 = 0x08;
 
 impl TextToBinary {
     pub(super) fn new() -> Self {
-        Self(Awaiting::Opcode)
+        Self { awaiting: Awaiting::Opcode, is_whole: true }
+    }
+
+    /// Whether no message has begun that has not ended.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.awaiting, Awaiting::Opcode) && self.is_whole
     }
 
     /// Walks over the next bytes of the stream, however it was cut.
     pub(super) fn walk(&mut self, mut bytes: &mut [u8]) {
         while let Some((first, mut rest)) = bytes.split_first_mut() {
-            match self.0 {
+            match self.awaiting {
                 Awaiting::Opcode => {
                     // Continuations (0) have no opcode of their own, control frames (8 and up) are not ours.
+                    if *first & CONTROL == 0 {
+                        self.is_whole = *first & FIN != 0;
+                    }
                     if *first & OPCODE_MASK == TEXT {
                         *first = *first & !OPCODE_MASK | BINARY;
                     }
-                    self.0 = Awaiting::Length;
+                    self.awaiting = Awaiting::Length;
                 }
                 Awaiting::Length => {
                     let masked = *first & MASKED != 0;
-                    self.0 = match *first & !MASKED {
+                    self.awaiting = match *first & !MASKED {
                         126 => Awaiting::LongLength { missing: 2, value: 0, masked },
                         127 => Awaiting::LongLength { missing: 8, value: 0, masked },
                         short => after_header(short.into(), masked),
@@ -57,7 +71,7 @@ impl TextToBinary {
                 }
                 Awaiting::LongLength { missing, value, masked } => {
                     let value = value << 8 | u64::from(*first);
-                    self.0 = match missing {
+                    self.awaiting = match missing {
                         1 => after_header(value, masked),
                         _ => Awaiting::LongLength { missing: missing - 1, value, masked },
                     };
@@ -66,7 +80,7 @@ impl TextToBinary {
                     // `first` is one of them.
                     let skipped = usize::try_from(left - 1).unwrap_or(usize::MAX).min(rest.len());
                     rest = &mut rest[skipped..];
-                    self.0 = payload(left - 1 - skipped as u64);
+                    self.awaiting = payload(left - 1 - skipped as u64);
                 }
             }
             bytes = rest;

@@ -1,4 +1,5 @@
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -12,6 +13,12 @@ use super::opcode::TextToBinary;
 use super::outgoing::Outgoing;
 use crate::stall::Stall;
 use crate::{Outbound, TransportError};
+
+/// What is read and forgotten at most: four times the largest message by default. Whoever sends more does not listen.
+const MAX_DISCARDED: usize = 64 * 1024 * 1024;
+
+/// How many reads are forgotten before others get their turn.
+const DISCARDED_AT_ONCE: usize = 32;
 
 /// The byte stream below tungstenite, and what is done to its bytes.
 ///
@@ -30,6 +37,10 @@ pub(super) struct Pipe<IO> {
     /// tungstenite answers pings while it reads, and would end the reading if that failed. But a broker that hangs up
     /// often says why in its last frame, which then would never be read.
     write_error: Option<TransportError>,
+    /// How much has been read since tungstenite's buffer was new.
+    read: usize,
+    /// How much has been read and forgotten.
+    discarded: usize,
     /// Who waits for a write, so that a write from the reading side does not take its place.
     writer: Option<Waker>,
 }
@@ -44,6 +55,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
             outgoing: Outgoing::new(role),
             stall: Stall::new(patience),
             write_error: None,
+            read: 0,
+            discarded: 0,
             writer: None,
         }
     }
@@ -78,6 +91,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         self.outgoing.push_ping();
     }
 
+    /// Whether tungstenite has read more than `size` bytes since it was new, and holds nothing of a message.
+    ///
+    /// Said of clients only: nobody walks along a server's stream, whose frames are masked.
+    pub(super) fn is_between_messages(&self, size: usize) -> bool {
+        self.read > size && self.opcodes.is_some_and(|opcodes| opcodes.is_between_messages())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_new(&self) -> bool {
+        self.read == 0
+    }
+
+    /// tungstenite is new.
+    pub(super) fn forget_read(&mut self) {
+        self.read = 0;
+    }
+
     /// What a write failed with; from then on writes go nowhere.
     pub(super) fn write_error(&self) -> Option<&TransportError> {
         self.write_error.as_ref()
@@ -109,13 +139,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         let before = self.outgoing.total();
         let outcome = self.outgoing.poll_write(&mut self.io, cx);
         let got_on = self.outgoing.total() != before;
-        let outcome = match outcome {
-            Poll::Ready(outcome) => outcome.map_err(broken),
-            Poll::Pending => Err(ready!(self.stall.poll(got_on, cx))),
-        };
-        match outcome {
-            Ok(()) => self.stall.end(),
-            Err(error) => self.fail_writing(error),
+        if let Err(error) = ready!(self.stall.watch(outcome, got_on, cx)) {
+            self.fail_writing(error);
         }
         Poll::Ready(())
     }
@@ -128,6 +153,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads and forgets what still comes, to its end.
+    ///
+    /// Where something was not read, hanging up resets the connection, and the peer may never see what was sent last.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 8 * 1024];
+        for _ in 0..DISCARDED_AT_ONCE {
+            let mut buf = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf));
+            self.discarded += buf.filled().len();
+            if read.is_err() || buf.filled().is_empty() || self.discarded > MAX_DISCARDED {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     pub(super) fn io(&self) -> &IO {
@@ -157,6 +199,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Read for Polled<'_, '_, IO> {
         if let Some(opcodes) = &mut pipe.opcodes {
             opcodes.walk(&mut buf[..read]);
         }
+        pipe.read = pipe.read.saturating_add(read);
         Ok(read)
     }
 }
@@ -181,18 +224,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Write for Polled<'_, '_, IO> {
         if pipe.write_error.is_some() {
             return Ok(());
         }
-        match Pin::new(&mut pipe.io).poll_flush(&mut cx) {
-            Poll::Ready(Err(error)) => {
-                pipe.fail_writing(broken(error));
-                Ok(())
-            }
-            outcome => would_block(outcome),
+        let outcome = Pin::new(&mut pipe.io).poll_flush(&mut cx);
+        match pipe.stall.watch(outcome, false, &mut cx) {
+            Poll::Ready(Ok(())) => pipe.stall.end(),
+            Poll::Ready(Err(error)) => pipe.fail_writing(error),
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
+        Ok(())
     }
-}
-
-fn broken(error: io::Error) -> TransportError {
-    TransportError::from_io(error, "the connection broke while sending")
 }
 
 fn would_block<T>(outcome: Poll<io::Result<T>>) -> io::Result<T> {

@@ -24,6 +24,9 @@ use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind
 /// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
 const CONTROL_BUFFER: usize = 1024;
 
+/// What a close frame holds besides its code, in bytes.
+pub(super) const MAX_REASON: usize = 123;
+
 /// How many messages without a payload (pings, pongs, empty ones) are taken in one poll before others get their turn.
 const EMPTY_MAX: usize = 64;
 
@@ -31,11 +34,18 @@ const EMPTY_MAX: usize = 64;
 ///
 /// Each [`Outbound`] item becomes one message, as text or binary by [`WsMessageKind`]; a heart-beat is the message
 /// `"\n"`. What comes in, text and binary alike, is handed on in chunks of up to 24 KiB: messages of up to 8 KiB are
-/// gathered, larger ones stay as they are. Pings are answered while [`poll_recv`](Transport::poll_recv) is polled.
+/// gathered, larger ones stay as they are. Of a larger one only what was read together with its header is moved once, to
+/// where there is room for all of it: at most the read buffer's size. Pings are answered while
+/// [`poll_recv`](Transport::poll_recv) is polled.
 ///
 /// A close frame with code 1000 or 1001, or without one, is an orderly end; other codes are
 /// [`Closed`](Kind::Closed) errors with the peer's words. If the connection ends without a close frame, that is
 /// [`Lost`](Kind::Lost), unless this side has said goodbye before.
+///
+/// Too large a message ends it with [`TooLarge`](Kind::TooLarge) and the close code 1009. A client says so at once and
+/// sends nothing more. A server still sends what it is given, such as an ERROR frame, and says so in
+/// [`poll_close`](Transport::poll_close), which then reads on and forgets what it reads, up to 64 MiB, until the client
+/// hangs up: otherwise a client that is still sending might never see it. The caller bounds the time.
 ///
 /// At most 128 KiB and one item wait to be written. The bytes of an item are copied once, 16 KiB at a time, as the
 /// stream takes them; whether they are text is looked at once.
@@ -66,6 +76,8 @@ pub(super) struct Settings {
 enum End {
     Orderly,
     Failed(TransportError),
+    /// On a server: what comes is too large to be taken, and the client can still be told so.
+    Oversized(TransportError),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,7 +147,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
                         return Poll::Pending;
                     }
                 }
-                Err(error) if is_pending(&error) => return Poll::Pending,
+                Err(error) if is_pending(&error) => {
+                    self.let_go(cx);
+                    return Poll::Pending;
+                }
                 Err(error) => {
                     self.end = Some(self.judge_failure(error, cx));
                     return Poll::Ready(());
@@ -143,6 +158,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives back tungstenite's read buffer while there is nothing to read: it grows to several times its size in a flood
+    /// and to the size of the largest message, and never becomes smaller.
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        let may = self.closing == Closing::No
+            && self.pipe.is_between_messages(self.settings.speech.read_buffer)
+            && self.pipe.is_drained();
+        // Nothing waits to be written, so this does nothing but tell whether an answer to a ping is left.
+        if may && self.context.flush(&mut self.pipe.reading(cx)).is_ok() {
+            self.context = WebSocketContext::new(self.settings.role, Some(*self.context.get_config()));
+            self.pipe.forget_read();
+        }
     }
 
     /// Sends a ping if it is time, and nothing else is on its way.
@@ -195,6 +223,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             Error::Utf8(_) => (Kind::Protocol, "the peer sent text that is not UTF-8", CloseCode::Invalid),
             _ => (Kind::Protocol, "the peer broke the WebSocket protocol", CloseCode::Protocol),
         };
+        if let (Kind::TooLarge, Role::Server) = (&kind, self.settings.role) {
+            self.set_goodbye(CloseReason::new(code.into(), context));
+            return End::Oversized(TransportError::new(kind, context).with_source(error));
+        }
         if let Error::Io(error) = error {
             return End::Failed(TransportError::from_io(error, "the connection broke while receiving"));
         }
@@ -250,7 +282,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         self.gather.let_go();
         ready!(filled);
         Poll::Ready(match &self.end {
-            Some(End::Failed(error)) => Some(Err(error.clone())),
+            Some(End::Failed(error) | End::Oversized(error)) => Some(Err(error.clone())),
             Some(End::Orderly) | None => None,
         })
     }
@@ -307,11 +339,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
             // Both sides have said goodbye; RFC 6455 wants the server to hang up first.
             let _ = ready!(self.pipe.poll_shutdown(cx));
         }
+        if let Some(End::Oversized(_)) = &self.end {
+            ready!(self.pipe.poll_discard(cx));
+        }
         Poll::Ready(Ok(()))
     }
 
     fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
+    }
+
+    fn set_goodbye(&mut self, mut goodbye: CloseReason) {
+        if !CloseCode::from(goodbye.code).is_allowed() {
+            return;
+        }
+        let is_end = |len: &usize| goodbye.reason.is_char_boundary(*len);
+        if let Some(len) = (0..=MAX_REASON).rev().find(is_end).filter(|&len| len < goodbye.reason.len()) {
+            goodbye.reason = goodbye.reason[..len].into();
+        }
+        self.settings.goodbye = goodbye;
     }
 }
 
@@ -362,9 +408,10 @@ fn unexpected(error: Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{DuplexStream, duplex};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::super::config::Split;
+    use super::super::opcode::{CONTINUATION, FIN, PING};
     use super::*;
     use crate::outbound::TEXT_CHECKS;
 
@@ -377,6 +424,45 @@ mod tests {
         };
         let (near, far) = duplex(1 << 20);
         (WsTransport::new(near, Bytes::new(), settings), far)
+    }
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[first, 126][..], &len, payload].concat()
+    }
+
+    #[tokio::test]
+    async fn what_a_flood_made_large_is_given_back_and_nothing_is_lost() {
+        let (mut transport, mut peer) = transport(WsMessageKind::Auto, Split::No);
+        let (mut wire, mut expected) = (Vec::new(), Vec::new());
+        for n in 0..300_usize {
+            let payload: Vec<u8> = (0..n * 7919 % 30_000).map(|at| (at * n) as u8).collect();
+            // Every third in two fragments, with a ping between.
+            let cut = if n.is_multiple_of(3) { payload.len() / 2 } else { payload.len() };
+            let is_whole = cut == payload.len();
+            wire.extend(frame(if is_whole { FIN | BINARY } else { BINARY }, &payload[..cut]));
+            if !is_whole {
+                wire.extend(frame(FIN | PING, b""));
+                wire.extend(frame(FIN | CONTINUATION, &payload[cut..]));
+            }
+            expected.extend(payload);
+        }
+        let (mut received, mut rest, mut renewed) = (Vec::new(), &wire[..], 0);
+        for size in [1, 5000, 2, 17, 20_000, 3, 40_000, 1].into_iter().cycle() {
+            let (some, after) = rest.split_at(size.min(rest.len()));
+            peer.write_all(some).await.unwrap();
+            rest = after;
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            while let Poll::Ready(chunk) = transport.poll_recv(&mut cx) {
+                received.extend_from_slice(&chunk.unwrap().unwrap());
+            }
+            renewed += usize::from(transport.pipe.is_new());
+            if rest.is_empty() {
+                break;
+            }
+        }
+        assert!(received == expected);
+        assert!(renewed > 0 && transport.pipe.is_new(), "{renewed}");
     }
 
     #[tokio::test]
