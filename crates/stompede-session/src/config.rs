@@ -40,6 +40,11 @@ pub struct Config {
     pub versions: Vec<Version>,
     /// More headers for CONNECT, in this order.
     pub headers: Vec<(String, String)>,
+    /// Whether a message with a body gets a `content-length` if it has none. True unless set.
+    ///
+    /// Without it a body must not contain NUL, and ActiveMQ hands it to JMS as text instead of bytes. A [profile](Self::profile)
+    /// that knows this leaves it out for text of itself.
+    pub auto_content_length: bool,
     /// What a frame from the broker may measure.
     pub limits: Limits,
     /// What we offer: how often we can send, and how often we want to hear from the broker. 10 s both ways unless set.
@@ -98,6 +103,7 @@ impl Config {
             host: None,
             versions: Version::ALL.to_vec(),
             headers: Vec::new(),
+            auto_content_length: true,
             limits: Limits::default(),
             heart_beat: HeartBeat::every(Duration::from_secs(10)),
             receive_scale: 1.5,

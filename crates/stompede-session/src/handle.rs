@@ -3,7 +3,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stompede_codec::Frame;
+use stompede_codec::{Frame, Headers};
 use stompede_transport::Connector;
 use tokio::sync::watch;
 
@@ -117,6 +117,20 @@ impl Session {
         self.0.shared.command(|machine| machine.unsubscribe(id))
     }
 
+    /// As [`unsubscribe`](Self::unsubscribe), with more headers for UNSUBSCRIBE.
+    ///
+    /// # Errors
+    /// As [`unsubscribe`](Self::unsubscribe); [`ErrorKind::Unencodable`] for headers that the version cannot carry, and then
+    /// the subscription goes on.
+    pub fn unsubscribe_with(&self, id: SubscriptionId, headers: &Headers) -> Result<(), Error> {
+        self.0.shared.command(|machine| machine.unsubscribe_with(id, headers))
+    }
+
+    /// The subscriptions whose `id` header this is; else those to this destination.
+    pub fn find_subscriptions(&self, name: &str) -> Vec<SubscriptionId> {
+        self.0.shared.command(|machine| machine.find_subscriptions(name))
+    }
+
     /// Waits until every frame handed over before this call has been written to the connection.
     ///
     /// # Errors
@@ -149,11 +163,23 @@ impl Session {
     /// # Cancel safety
     /// Dropping the future after its first poll still disconnects; only the outcome is lost.
     pub async fn disconnect(&self) -> Result<(), Error> {
+        self.disconnect_with(Headers::new()).await
+    }
+
+    /// As [`disconnect`](Self::disconnect), with more headers for DISCONNECT. A `receipt` among them is the one that is
+    /// asked for. If DISCONNECT is under way already, they are too late.
+    ///
+    /// # Errors
+    /// As [`disconnect`](Self::disconnect); [`ErrorKind::Unencodable`] for headers that the version cannot carry, and then
+    /// the session goes on.
+    ///
+    /// # Cancel safety
+    /// As [`disconnect`](Self::disconnect).
+    pub async fn disconnect_with(&self, headers: Headers) -> Result<(), Error> {
         let ended_before = self.0.shared.command(|machine| {
             let ended = machine.closed().is_some();
-            machine.disconnect(rt::now());
-            ended
-        });
+            machine.disconnect_with(rt::now(), headers).map(|()| ended)
+        })?;
         if ended_before {
             return Ok(());
         }

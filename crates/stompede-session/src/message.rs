@@ -4,7 +4,7 @@ use std::str::Utf8Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stompede_codec::Frame;
+use stompede_codec::{Frame, Headers};
 
 #[cfg(doc)]
 use crate::ErrorKind;
@@ -135,7 +135,19 @@ impl Message {
     /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] after
     /// `disconnect()`.
     pub fn ack(&self) -> Result<(), Error> {
-        self.settle(true)
+        self.settle(true, None)
+    }
+
+    /// As [`ack`](Self::ack), with more headers for the frame: `message.ack_with([("trace", "abc")])`.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack), and [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    pub fn ack_with<N, V>(&self, headers: impl IntoIterator<Item = (N, V)>) -> Result<(), Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        self.settle(true, Some(&headers.into_iter().collect()))
     }
 
     /// Queues a NACK: the message was not consumed. What the broker does with it (deliver it again, put it into a
@@ -144,7 +156,20 @@ impl Message {
     /// # Errors
     /// As [`ack`](Self::ack), and [`ErrorKind::Unencodable`] in STOMP 1.0, which has no NACK.
     pub fn nack(&self) -> Result<(), Error> {
-        self.settle(false)
+        self.settle(false, None)
+    }
+
+    /// As [`nack`](Self::nack), with more headers for the frame: RabbitMQ drops a message, or gives it to the queue for dead
+    /// letters, after `message.nack_with([("requeue", "false")])`.
+    ///
+    /// # Errors
+    /// As [`nack`](Self::nack), and [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    pub fn nack_with<N, V>(&self, headers: impl IntoIterator<Item = (N, V)>) -> Result<(), Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        self.settle(false, Some(&headers.into_iter().collect()))
     }
 
     /// Queues an ACK and waits for the broker's RECEIPT, for as long as the session's `receipt_timeout`. In ack mode
@@ -174,13 +199,14 @@ impl Message {
         session: &Arc<Shared>,
         transaction: TransactionId,
         accept: bool,
+        headers: Option<&Headers>,
     ) -> Result<(), Error> {
         let Some(settlement) = self.settlement() else { return Ok(()) };
         if !Arc::ptr_eq(settlement.shared(), session) {
             return Err(Error::invalid("the message came in another session than the transaction"));
         }
         let mut how = Settle::new(accept);
-        how.transaction = Some(transaction);
+        (how.transaction, how.headers) = (Some(transaction), headers);
         settlement.settle(&self.frame, how).map(|_| ())
     }
 
@@ -188,9 +214,11 @@ impl Message {
         self.aside.as_ref()?.settlement.as_ref()
     }
 
-    fn settle(&self, accept: bool) -> Result<(), Error> {
+    fn settle(&self, accept: bool, headers: Option<&Headers>) -> Result<(), Error> {
         let Some(settlement) = self.settlement() else { return Ok(()) };
-        settlement.settle(&self.frame, Settle::new(accept)).map(|_| ())
+        let mut how = Settle::new(accept);
+        how.headers = headers;
+        settlement.settle(&self.frame, how).map(|_| ())
     }
 
     pub(crate) fn frame_mut(&mut self) -> &mut Frame {

@@ -30,7 +30,7 @@ impl Settlement {
         &self.shared
     }
 
-    pub(crate) fn settle(&self, frame: &Frame, how: Settle) -> Result<Option<ReceiptId>, Error> {
+    pub(crate) fn settle(&self, frame: &Frame, how: Settle<'_>) -> Result<Option<ReceiptId>, Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.is_open() {
             let text = "the message was acknowledged or rejected before";

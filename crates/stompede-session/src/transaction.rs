@@ -51,7 +51,7 @@ impl Transaction {
     /// As [`Message::ack`], and [`ErrorKind::TransactionEnded`]; [`ErrorKind::InvalidArgument`] for a message of another
     /// session.
     pub fn ack(&self, message: &Message) -> Result<(), Error> {
-        message.settle_in(self.session.shared(), self.id, true)
+        message.settle_in(self.session.shared(), self.id, true, None)
     }
 
     /// Queues a NACK as part of the transaction.
@@ -59,7 +59,24 @@ impl Transaction {
     /// # Errors
     /// As [`ack`](Self::ack), and as [`Message::nack`].
     pub fn nack(&self, message: &Message) -> Result<(), Error> {
-        message.settle_in(self.session.shared(), self.id, false)
+        message.settle_in(self.session.shared(), self.id, false, None)
+    }
+
+    /// As [`nack`](Self::nack), with more headers for the frame; see [`Message::nack_with`].
+    ///
+    /// # Errors
+    /// As [`nack`](Self::nack), and [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    pub fn nack_with<N, V>(
+        &self,
+        message: &Message,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<(), Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let headers = headers.into_iter().collect();
+        message.settle_in(self.session.shared(), self.id, false, Some(&headers))
     }
 
     /// Sends COMMIT and waits for its RECEIPT, for as long as the session's `receipt_timeout`.

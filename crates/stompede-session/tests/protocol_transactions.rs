@@ -11,7 +11,7 @@ fn words(rig: &mut Rig) -> Vec<String> {
     rig.frames().iter().map(|frame| format!("{} {}", frame.command(), header(frame, "transaction"))).collect()
 }
 
-fn settle_in(transaction: stompede_session::protocol::TransactionId) -> Settle {
+fn settle_in(transaction: stompede_session::protocol::TransactionId) -> Settle<'static> {
     let mut how = Settle::new(true);
     how.transaction = Some(transaction);
     how

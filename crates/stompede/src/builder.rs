@@ -73,6 +73,13 @@ impl ClientBuilder {
         self.set(|config| config.headers.push((name.into(), value.into())))
     }
 
+    /// Whether a message with a body gets a `content-length` if it has none. True unless set.
+    ///
+    /// Without it a body must not contain NUL, and ActiveMQ hands it to JMS as text instead of bytes.
+    pub fn auto_content_length(self, write: bool) -> Self {
+        self.set(|config| config.auto_content_length = write)
+    }
+
     /// What a frame from the broker may measure.
     pub fn limits(self, limits: Limits) -> Self {
         self.set(|config| config.limits = limits)

@@ -2,12 +2,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stompede_session::protocol::{Connected, History, SubscriptionId};
+use stompede_session::protocol::{Connected, History};
 use stompede_session::{Error, SendBuilder, Session, SessionState, Transaction};
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatch;
-use crate::{ClientBuilder, Frame, Listener, SubscribeBuilder};
+use crate::{ClientBuilder, Frame, Listener, SubscribeBuilder, Subscribed};
 
 /// A connected STOMP client.
 ///
@@ -47,12 +47,46 @@ impl Client {
         SubscribeBuilder::new(self.session.subscribe(destination), &self.dispatch)
     }
 
-    /// Sends UNSUBSCRIBE. Does not wait for the broker; a subscription that has ended already is fine.
+    /// Sends UNSUBSCRIBE for what [`listen`](SubscribeBuilder::listen) gave, for the `id` that was set, or for a
+    /// destination: then for all subscriptions to it. Does not wait for the broker; a handle of a subscription that has ended
+    /// already is fine.
     ///
     /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name under which nothing is subscribed.
     /// No connection is open. The subscription has ended all the same.
-    pub fn unsubscribe(&self, subscription: SubscriptionId) -> Result<(), Error> {
-        self.session.unsubscribe(subscription)
+    pub fn unsubscribe(&self, subscription: impl Into<Subscribed>) -> Result<(), Error> {
+        self.unsubscribe_with(subscription, std::iter::empty::<(&str, &str)>())
+    }
+
+    /// As [`unsubscribe`](Self::unsubscribe), with more headers for UNSUBSCRIBE. RabbitMQ drops a durable subscription only
+    /// if they are those of its SUBSCRIBE: `[("durable", "true"), ("auto-delete", "false")]`.
+    ///
+    /// # Errors
+    /// As [`unsubscribe`](Self::unsubscribe); [`ErrorKind::Unencodable`](crate::ErrorKind::Unencodable) for headers that the
+    /// version cannot carry, and then the subscription goes on.
+    pub fn unsubscribe_with<N, V>(
+        &self,
+        subscription: impl Into<Subscribed>,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<(), Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let headers = headers.into_iter().collect();
+        let name = match subscription.into() {
+            Subscribed::Handle(id) => return self.session.unsubscribe_with(id, &headers),
+            Subscribed::Name(name) => name,
+        };
+        let found = self.session.find_subscriptions(&name);
+        if found.is_empty() {
+            let text =
+                format!("unsubscribe: no subscription has the id {name:?}, and none is to that destination");
+            return Err(Error::invalid(text));
+        }
+        // Every one of them is told, whatever becomes of the others.
+        let told: Vec<_> = found.into_iter().map(|id| self.session.unsubscribe_with(id, &headers)).collect();
+        told.into_iter().collect()
     }
 
     /// Registers a listener under a name. One of the same name hears no more from here on: what waits for it is dropped.
@@ -100,6 +134,27 @@ impl Client {
     /// Dropping the future after its first poll still disconnects; only the outcome is lost.
     pub async fn disconnect(&self) -> Result<(), Error> {
         self.session.disconnect().await
+    }
+
+    /// As [`disconnect`](Self::disconnect), with more headers for DISCONNECT. A `receipt` among them is the one that is
+    /// asked for.
+    ///
+    /// # Errors
+    /// As [`disconnect`](Self::disconnect); [`ErrorKind::Unencodable`](crate::ErrorKind::Unencodable) for headers that the
+    /// version cannot carry, and then the session goes on.
+    ///
+    /// # Cancel safety
+    /// As [`disconnect`](Self::disconnect).
+    pub fn disconnect_with<N, V>(
+        &self,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> impl Future<Output = Result<(), Error>> + Send
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let headers = headers.into_iter().collect();
+        async move { self.session.disconnect_with(headers).await }
     }
 
     /// Ends the session once its consumers have finished; see [`Session::drain`](stompede_session::Session::drain).

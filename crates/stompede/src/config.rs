@@ -55,6 +55,9 @@ pub struct ClientConfig {
     /// The versions to offer, such as `["1.1", "1.2"]`.
     #[serde(default)]
     pub versions: Option<Vec<VersionText>>,
+    /// See [`ClientBuilder::auto_content_length`].
+    #[serde(default)]
+    pub auto_content_length: Option<bool>,
     /// More headers of CONNECT.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
@@ -211,6 +214,9 @@ impl ClientConfig {
             if let Some(Span(time)) = time {
                 builder = set(builder, time);
             }
+        }
+        if let Some(write) = self.auto_content_length {
+            builder = builder.auto_content_length(write);
         }
         if let Some(bytes) = self.overflow_bytes {
             builder = builder.overflow_bytes(bytes);

@@ -88,7 +88,7 @@ pub use interceptor::{Interceptor, Verdict};
 pub use listener::Listener;
 pub use process::{Process, Processed, process};
 pub use request::{ReplyTo, Request, RequestError, Requester};
-pub use subscribe::SubscribeBuilder;
+pub use subscribe::{SubscribeBuilder, Subscribed};
 
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 #[cfg(feature = "json")]

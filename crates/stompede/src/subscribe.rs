@@ -20,6 +20,28 @@ pub struct SubscribeBuilder<'a> {
     dispatch: &'a Arc<Dispatch>,
 }
 
+/// Which subscriptions are meant: one by its handle, one by its `id` header, or all to a destination.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Subscribed {
+    /// What [`SubscribeBuilder::listen`] and [`Subscription::id`] give.
+    Handle(SubscriptionId),
+    /// The [`id`](SubscribeBuilder::id) that was set, else a destination.
+    Name(String),
+}
+
+impl From<SubscriptionId> for Subscribed {
+    fn from(id: SubscriptionId) -> Self {
+        Self::Handle(id)
+    }
+}
+
+impl From<&str> for Subscribed {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
 impl<'a> SubscribeBuilder<'a> {
     pub(crate) fn new(inner: stompede_session::SubscribeBuilder<'a>, dispatch: &'a Arc<Dispatch>) -> Self {
         Self { inner, dispatch }
@@ -38,6 +60,11 @@ impl<'a> SubscribeBuilder<'a> {
     /// Adds a header: a selector, a priority. Repeated headers are kept in order.
     pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self { inner: self.inner.header(name, value), ..self }
+    }
+
+    /// Adds headers, in this order.
+    pub fn headers(self, headers: &Headers) -> Self {
+        Self { inner: self.inner.headers(headers), ..self }
     }
 
     /// How many messages wait for the consumer before the queue is full. 256 unless set.

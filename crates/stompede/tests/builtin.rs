@@ -8,7 +8,7 @@ use std::time::Duration;
 use stompede::listeners::{
     Heard, HeartbeatMonitor, MessageQueue, PrintingListener, RecordingListener, StatisticsListener,
 };
-use stompede::{AckMode, Client, ClientBuilder, HeartBeat, ReconnectPolicy};
+use stompede::{AckMode, Client, ClientBuilder, HeartBeat, ReconnectPolicy, SessionState};
 use stompede_broker::{Broker, Faults, TestBroker};
 
 /// Far more than anything here takes: a hang fails instead of hanging.
@@ -72,7 +72,7 @@ async fn statistics_count_every_kind() {
     // CONNECT, SUBSCRIBE and four SENDs.
     assert_eq!((numbers.sent, numbers.messages_sent), (6, 4));
     assert!(
-        numbers.to_string().starts_with("attempts 1, connections 1, disconnects 1 (failures 1), messages 3")
+        numbers.to_string().starts_with("attempts 1, connections 1, disconnects 1 (failures 1), retries 0, ")
     );
 }
 
@@ -175,4 +175,55 @@ async fn printing_shows_every_step_and_no_passcode() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn each_hears_of_a_connection_that_comes_back() {
+    let broker = TestBroker::start().await;
+    for url in [broker.ws_url(), broker.tcp_url()] {
+        let page = Page::default();
+        let (recording, statistics) =
+            (Arc::new(RecordingListener::new()), Arc::new(StatisticsListener::new()));
+        let client = Client::builder(url)
+            .listener("statistics", statistics.clone())
+            .listener("printing", Arc::new(PrintingListener::to(page.clone())))
+            .listener("recording", recording.clone())
+            .connect()
+            .await
+            .expect("connected");
+        client.subscribe("/topic/a").listen().await.expect("subscribed");
+        client.send("/topic/a").text("before").confirm().await.expect("confirmed");
+        assert_eq!(recording.wait_for_message(HANG).await.expect("in time").gap(), None);
+        broker.hang_up();
+        let again = |heard: &Heard| matches!(heard, Heard::Reconnecting { attempt: 1, .. });
+        let Heard::Reconnecting { cause, .. } = recording.wait_for(HANG, again).await.expect("in time")
+        else {
+            unreachable!("it was looked for")
+        };
+        assert_eq!(cause.kind(), stompede::ErrorKind::ConnectionLost);
+        let mut back = client.state_changes();
+        back.wait_for(|state| matches!(state, SessionState::Connected(_))).await.expect("it comes back");
+        client.send("/topic/a").text("after").confirm().await.expect("confirmed");
+        let after = recording.wait_for_message(HANG).await.expect("the subscription is there again");
+        assert_eq!(after.text(), Ok("after"));
+        assert!(after.gap().is_some_and(|gap| gap.messages.is_none()), "nobody knows how many were missed");
+        client.disconnect().await.expect("in order");
+        closed(&recording).await;
+        let printed = || String::from_utf8(page.0.lock().expect("no panic").clone()).expect("text");
+        // Each in a task of its own.
+        tokio::time::timeout(HANG, async {
+            while statistics.read().disconnects < 2 || !printed().contains("closed") {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("in time");
+        let numbers = statistics.read();
+        assert_eq!((numbers.connections, numbers.failures, numbers.retries), (2, 1, 1));
+        let printed = printed();
+        assert!(
+            printed.contains("attempt 1 in ") && printed.matches("connected to ").count() == 2,
+            "{printed}"
+        );
+    }
 }

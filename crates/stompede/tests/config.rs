@@ -40,6 +40,7 @@ async fn the_wire_is_set_by_the_file_too() {
     let broker = TestBroker::start().await;
     let json = format!(
         r#"{{ "url": {:?}, "keepalive": "1m", "bind": "127.0.0.1", "binary_mode": true, "overflow_bytes": 65536,
+              "auto_content_length": false,
               "upgrade_headers": {{ "Authorization": "Bearer s3cret" }}, "stall_timeout": "1s" }}"#,
         broker.ws_url()
     );

@@ -62,6 +62,16 @@ fn the_code_of_every_page_is_compiled() {
 }
 
 #[test]
+fn the_grammar_of_the_guide_is_that_of_the_listener() {
+    let source = page("crates/stompede/src/listener.rs");
+    let lines = source.lines().skip_while(|line| *line != "/// ```text").skip(1);
+    let grammar: Vec<_> = lines.take_while(|line| *line != "/// ```").map(|line| &line[4..]).collect();
+    assert!(grammar.len() > 4, "{grammar:?}");
+    let guide = page("docs/guide/listeners.md");
+    assert!(guide.contains(&format!("```text\n{}\n```", grammar.join("\n"))), "the guide has another");
+}
+
+#[test]
 fn an_example_is_a_page_long_and_listed() {
     let listed = page("examples/Cargo.toml");
     for entry in fs::read_dir(root().join("examples")).expect("a folder") {

@@ -157,6 +157,19 @@ impl Client {
         self.thread.run(async move { client.disconnect().await })?
     }
 
+    /// The same with more headers for DISCONNECT; see [`crate::Client::disconnect_with`].
+    ///
+    /// # Errors
+    /// As [`crate::Client::disconnect_with`], or this is inside an async runtime.
+    pub fn disconnect_with<N, V>(&self, headers: impl IntoIterator<Item = (N, V)>) -> Result<(), Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        refuse_runtime()?;
+        self.thread.scoped(self.client.disconnect_with(headers))
+    }
+
     /// Waits until everything handed over so far has been written.
     ///
     /// # Errors

@@ -82,6 +82,10 @@ impl Listener for PrintingListener {
         }
     }
 
+    async fn on_reconnecting(&self, cause: &Error, attempt: u32, delay: Duration) {
+        self.line(format_args!("attempt {attempt} in {delay:.1?}: {cause}"));
+    }
+
     async fn on_closed(&self, cause: Option<&Error>) {
         match cause {
             Some(cause) => self.line(format_args!("closed: {cause}")),

@@ -49,6 +49,15 @@ pub enum Heard {
     Disconnecting,
     /// [`Listener::on_disconnected`].
     Disconnected(Option<Error>),
+    /// [`Listener::on_reconnecting`].
+    Reconnecting {
+        /// Why there is no connection.
+        cause: Error,
+        /// Counts from 1 since the last stable connection.
+        attempt: u32,
+        /// When it begins.
+        delay: Duration,
+    },
     /// [`Listener::on_closed`].
     Closed(Option<Error>),
 }
@@ -179,6 +188,7 @@ impl Heard {
             Self::HeartBeatTimeout(_) => "heart-beat time-out",
             Self::Disconnecting => "disconnecting",
             Self::Disconnected(_) => "disconnected",
+            Self::Reconnecting { .. } => "reconnecting",
             Self::Closed(_) => "closed",
         }
     }
@@ -223,6 +233,10 @@ impl Listener for RecordingListener {
 
     async fn on_disconnected(&self, cause: Option<&Error>) {
         self.note(Heard::Disconnected(cause.cloned()));
+    }
+
+    async fn on_reconnecting(&self, cause: &Error, attempt: u32, delay: Duration) {
+        self.note(Heard::Reconnecting { cause: cause.clone(), attempt, delay });
     }
 
     async fn on_closed(&self, cause: Option<&Error>) {

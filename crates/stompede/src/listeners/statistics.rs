@@ -22,6 +22,8 @@ pub struct Statistics {
     pub disconnects: u64,
     /// Connections that ended for a reason.
     pub failures: u64,
+    /// Times that a lost connection, or one that could not be had, was to be tried again.
+    pub retries: u64,
     /// Messages received.
     pub messages: u64,
     /// Bytes of their bodies.
@@ -98,16 +100,22 @@ impl Listener for StatisticsListener {
         numbers.disconnects += 1;
         numbers.failures += u64::from(cause.is_some());
     }
+
+    async fn on_reconnecting(&self, _: &Error, _: u32, _: Duration) {
+        self.lock().retries += 1;
+    }
 }
 
 /// One line with every number.
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { attempts, connections, disconnects, failures, messages, message_bytes, .. } = self;
-        let Self { sent, messages_sent, receipts, errors, heartbeats, heartbeat_timeouts, .. } = self;
+        let Self { retries, sent, messages_sent, receipts, errors, heartbeats, heartbeat_timeouts, .. } =
+            self;
         write!(
             f,
             "attempts {attempts}, connections {connections}, disconnects {disconnects} (failures {failures}), \
+             retries {retries}, \
              messages {messages} ({message_bytes} B), sent {sent} (messages {messages_sent}), receipts {receipts}, \
              errors {errors}, heart-beats {heartbeats} (time-outs {heartbeat_timeouts})"
         )

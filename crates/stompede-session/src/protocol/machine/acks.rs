@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use stompede_codec::{Command, Encoder, Frame, Version};
+use stompede_codec::{Command, Encoder, Frame, Headers, Version};
 
 use super::flow::ACK_BYTES;
 use super::planted::planted;
@@ -26,7 +26,7 @@ pub struct Ticket {
 /// How a message is settled.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Settle {
+pub struct Settle<'a> {
     /// ACK if true, else NACK.
     pub accept: bool,
     /// As part of this transaction.
@@ -35,12 +35,14 @@ pub struct Settle {
     pub receipt: bool,
     /// Until when the RECEIPT is awaited; `None`: as long as the connection lives.
     pub deadline: Option<Instant>,
+    /// More headers for the frame; those that it has of itself come before them.
+    pub headers: Option<&'a Headers>,
 }
 
-impl Settle {
+impl Settle<'_> {
     /// Plainly ACK, or NACK.
     pub fn new(accept: bool) -> Self {
-        Self { accept, transaction: None, receipt: false, deadline: None }
+        Self { accept, transaction: None, receipt: false, deadline: None, headers: None }
     }
 }
 
@@ -63,12 +65,13 @@ impl Machine {
     /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone,
     /// [`ErrorKind::AlreadySettled`] if an ACK or NACK of a later message covered it (ack mode client, from STOMP 1.1
     /// on), [`ErrorKind::Protocol`] if the message lacks what an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK
-    /// in STOMP 1.0, [`ErrorKind::TransactionEnded`] if the transaction is not open. Then nothing was queued.
+    /// in STOMP 1.0 and for headers that the version cannot carry, [`ErrorKind::TransactionEnded`] if the transaction is not
+    /// open. Then nothing was queued.
     pub fn settle(
         &mut self,
         ticket: &Ticket,
         message: &Frame,
-        how: Settle,
+        how: Settle<'_>,
     ) -> Result<Option<ReceiptId>, Error> {
         let version = self.settling_version(ticket)?;
         if !self.profile.acknowledges {
@@ -89,7 +92,15 @@ impl Machine {
                 .headers_mut()
                 .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
         }
-        let plain = how.accept && how.transaction.is_none() && !how.receipt;
+        if let Some(headers) = how.headers {
+            if headers.contains("transaction") {
+                return Err(Error::invalid(
+                    "headers: a transaction acknowledges by its own ack() and nack()",
+                ));
+            }
+            frame.headers_mut().extend(headers);
+        }
+        let plain = how.accept && how.transaction.is_none() && !how.receipt && how.headers.is_none();
         if plain && cumulative && entry.request.coalesce_acks {
             self.coalesce(ticket, frame);
             return Ok(None);

@@ -102,7 +102,12 @@ impl Machine {
 
     pub(super) fn encoder(&self, version: Version, frame: &Frame) -> Encoder {
         let encoder = Encoder::new(version);
-        if self.profile.omits_length(frame) { encoder.content_length(ContentLength::Omit) } else { encoder }
+        let unasked = !self.config.auto_content_length && !frame.headers().contains("content-length");
+        if unasked || self.profile.omits_length(frame) {
+            encoder.content_length(ContentLength::Omit)
+        } else {
+            encoder
+        }
     }
 
     /// Which way a frame goes from here.

@@ -187,8 +187,12 @@ impl Machine {
             return;
         };
         let Goodbye::Waiting { until } = goodbye else { return };
-        let receipt: Box<str> = format!("bye-{}", self.epoch).into();
-        let frame = Frame::new(Command::Disconnect).with_header("receipt", &receipt);
+        let mut frame = Frame::new(Command::Disconnect);
+        frame.headers_mut().extend(&self.farewell);
+        if !frame.headers().contains("receipt") {
+            frame.headers_mut().push("receipt", format!("bye-{}", self.epoch));
+        }
+        let receipt = frame.header("receipt").unwrap_or_default().into();
         *goodbye = Goodbye::Said { receipt, until: *until };
         let encoder = Encoder::new(peer.version());
         if let Err(error) = self.transmit.push(encoder, &frame, None) {

@@ -4,6 +4,7 @@ mod acks;
 mod backlog;
 mod backoff;
 mod commands;
+mod farewell;
 mod flow;
 mod inbox;
 mod incoming;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use stompede_codec::{Encoder, Frame, Version};
+use stompede_codec::{Encoder, Frame, Headers, Version};
 use stompede_transport::{Outbound, TransportError};
 
 pub use self::acks::{Settle, Ticket};
@@ -87,6 +88,8 @@ pub struct Machine {
     planted: Option<Planted>,
     transactions: Transactions,
     draining: bool,
+    /// More headers for DISCONNECT.
+    farewell: Headers,
     flow: Arc<Flow>,
     /// What was received last.
     chunk: Chunk,
@@ -163,6 +166,7 @@ impl Machine {
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             draining: false,
+            farewell: Headers::new(),
             flow,
             chunk: Chunk::default(),
             stage: Vec::new(),

@@ -180,6 +180,8 @@ pub(super) struct Entry {
     pub(super) covered: u64,
     pending: Option<Frame>,
     joined: usize,
+    /// More headers for UNSUBSCRIBE.
+    pub(super) farewell: Headers,
 }
 
 impl Subscriptions {
@@ -222,6 +224,7 @@ impl Subscriptions {
             covered: 0,
             pending: None,
             joined: 0,
+            farewell: Headers::new(),
         };
         self.by_wire_id.insert(wire_id, id);
         match self.entries.get_mut(slot as usize) {
@@ -416,7 +419,15 @@ impl Entry {
     /// The UNSUBSCRIBE frame; `None` if there is nobody to tell.
     pub(super) fn unsubscribe_frame(&self) -> Option<Frame> {
         let told = self.request.announce && self.on_wire;
-        told.then(|| Frame::new(Command::Unsubscribe).with_header("id", &self.wire_id))
+        told.then(|| {
+            let mut frame = Frame::new(Command::Unsubscribe).with_header("id", &self.wire_id);
+            frame.headers_mut().extend(&self.farewell);
+            frame
+        })
+    }
+
+    pub(super) fn has_wire_id(&self, id: &str) -> bool {
+        *self.wire_id == *id
     }
 
     /// Whether messages may have been missed before the present connection.
