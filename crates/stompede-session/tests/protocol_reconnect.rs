@@ -72,6 +72,20 @@ fn healthy_means_connected_not_merely_open() {
 }
 
 #[test]
+fn a_connect_that_was_not_written_does_not_go_to_the_next_connection() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    rig.cut(None);
+    rig.advance(30 * SECOND);
+    rig.input(Input::Opened { now: rig.now });
+    // The connection takes nothing, not even CONNECT, and is gone.
+    rig.cut(None);
+    rig.advance_unwritten(30 * SECOND);
+    rig.input(Input::Opened { now: rig.now });
+    let written: Vec<_> = rig.frames().iter().map(Frame::command).collect();
+    assert_eq!(written, [Command::Connect]);
+}
+
+#[test]
 fn bytes_that_are_no_stomp_twice_in_a_row_are_fatal() {
     let mut rig = Rig::connected_with(config(), "1.2", "");
     rig.receive("NONSENSE\n\n\0");

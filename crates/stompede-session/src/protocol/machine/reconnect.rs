@@ -102,6 +102,9 @@ impl Machine {
         }
         if was_open {
             self.lose_connection(&error);
+        } else {
+            // CONNECT may not have been written; the next connection has its own. Nothing else can be there yet.
+            self.transmit.clear();
         }
         self.last_error = Some(error.clone());
         match (next_host, delay) {
