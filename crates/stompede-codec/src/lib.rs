@@ -93,8 +93,8 @@
 //!
 //! # Memory
 //! A frame that lies in one chunk shares it; only one that spans chunks is copied together. The price is that a
-//! small frame keeps its chunk alive: [`Frame::detach`] what has to wait. [`Limits`] bound what a peer can make the
-//! decoder hold; they are checked while reading, before room is made.
+//! small frame with a body or a long head keeps its chunk alive: [`Frame::detach`] what has to wait. [`Limits`] bound
+//! what a peer can make the decoder hold; they are checked while reading, before room is made.
 //!
 //! # Errors and secrets
 //! [`FrameError`], [`EncodeError`] and [`DecodeError`] have a kind to match on. None of them shows the value of a header, and

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::task::Context;
 use std::time::Instant;
 
 pub(crate) use tokio::time::{Sleep, timeout};
@@ -34,4 +36,13 @@ pub(crate) fn current() -> Result<tokio::runtime::Handle, Error> {
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
     current()?.spawn(task);
     Ok(())
+}
+
+/// Wakes the task again once others have had their turn.
+///
+/// Waking it at once would not do: tokio's current-thread runtime runs up to 61 tasks before it looks at the future that it
+/// blocks on, and one task that wakes itself may be all 61 of them.
+pub(crate) fn wake_after_others(cx: &mut Context<'_>) {
+    // Its first poll asks for the wake, and dropping it does not take that back.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }

@@ -14,7 +14,8 @@ use crate::{Confirmed, Error, Message, SendBuilder, SendError, Session, rt};
 /// A transaction: what is sent and acknowledged in it takes effect together, with [`commit`](Self::commit), or not at all.
 ///
 /// Dropping it aborts it. It belongs to its connection and dies with it: then every call gives
-/// [`ErrorKind::TransactionEnded`] or the end of the session, and nothing that was sent in it has taken effect.
+/// [`TransactionEnded`](crate::ErrorKind::TransactionEnded) or the end of the session, and nothing that was sent in it has
+/// taken effect.
 ///
 /// A message whose ACK was part of a transaction that was aborted may be acknowledged again. What the broker does with such
 /// acknowledgements is the broker's affair: Artemis ignores that they are part of a transaction.
@@ -50,8 +51,8 @@ impl Transaction {
     /// Queues an ACK as part of the transaction.
     ///
     /// # Errors
-    /// As [`Message::ack`], and [`ErrorKind::TransactionEnded`]; [`ErrorKind::InvalidArgument`] for a message of another
-    /// session.
+    /// As [`Message::ack`], and [`TransactionEnded`](crate::ErrorKind::TransactionEnded);
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a message of another session.
     pub fn ack(&self, message: &Message) -> Result<(), Error> {
         message.settle_in(self.session.shared(), self.id, true, None)
     }
@@ -67,7 +68,8 @@ impl Transaction {
     /// As [`nack`](Self::nack), with more headers for the frame; see [`Message::nack_with`].
     ///
     /// # Errors
-    /// As [`nack`](Self::nack), and [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    /// As [`nack`](Self::nack), and [`Unencodable`](crate::ErrorKind::Unencodable) for headers that the version cannot
+    /// carry.
     pub fn nack_with<N, V>(
         &self,
         message: &Message,

@@ -27,6 +27,35 @@ fn beating() -> Config {
     config
 }
 
+/// On a current-thread runtime the future that is blocked on has its turn only after up to 61 tasks: one task that wakes
+/// itself again and again must not be all of them.
+#[tokio::test(start_paused = true)]
+async fn a_flood_for_many_subscriptions_leaves_others_their_turn() {
+    const MANY: usize = 1000;
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut inboxes = Vec::new();
+    for n in 0..MANY {
+        inboxes.push(session.subscribe("/queue/a").id(n.to_string()).await.expect("subscribed"));
+    }
+    session.flush().await.expect("written");
+    let flood = tokio::spawn(async move {
+        for n in 0..MANY {
+            peer.message(&n.to_string(), "hello").await;
+        }
+        peer
+    });
+    let (mut before, mut most) = (0, 0);
+    while before < MANY as u64 {
+        tokio::task::yield_now().await;
+        let now = session.history().messages();
+        most = most.max(now - before);
+        before = now;
+    }
+    flood.await.expect("no panic");
+    // A chunk of the memory transport has at most a few of these messages.
+    assert!(most <= 200, "{most} messages came in one turn");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_awaits_a_confirm_while_its_own_queue_is_full_gets_it() {
     let (session, mut peer) = Peer::session(ROOM).await;

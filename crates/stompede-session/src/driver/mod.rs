@@ -120,7 +120,7 @@ impl Future for Driver {
         }
         if busy {
             // There is more to do, but others want their turn first.
-            cx.waker().wake_by_ref();
+            rt::wake_after_others(cx);
         }
         Poll::Pending
     }
@@ -362,8 +362,10 @@ impl Turn {
     }
 }
 
-/// Chunks read in one turn. With chunks of 16 KiB this is half a megabyte before writes and timers have their turn.
-const READ_BUDGET: usize = 32;
+/// Chunks read in one turn. With chunks of 16 KiB this is a good hundred small messages: as many as a consumer takes, one by
+/// one from many subscriptions, before tokio wants it to yield (128 polls). With more they would pile up. A turn costs as
+/// much as a few messages.
+const READ_BUDGET: usize = 2;
 
 /// Frames written in one turn.
 const WRITE_BUDGET: usize = 256;

@@ -333,7 +333,7 @@ impl Subscriptions {
         let slot = if let Some(wire_id) = message.header("subscription") {
             match self.entries.get(self.recent) {
                 Some(Some(entry)) if *entry.wire_id == *wire_id => self.recent,
-                _ => self.by_wire_id.get(&*wire_id)?.slot as usize,
+                _ => self.slot_of(&wire_id)?,
             }
         } else if version == Version::V1_0 {
             // Some 1.0 servers leave the id out even where one was given; the destination has to do.
@@ -345,6 +345,17 @@ impl Subscriptions {
         };
         self.recent = slot;
         self.entries.get_mut(slot)?.as_mut()
+    }
+
+    fn slot_of(&self, wire_id: &str) -> Option<usize> {
+        // The number in an id that was made up is mostly its slot, and looking there is quicker than hashing.
+        let guess = wire_id.strip_prefix(MADE_UP).and_then(|number| number.parse::<usize>().ok());
+        if let Some(slot) = guess
+            && matches!(self.entries.get(slot), Some(Some(entry)) if *entry.wire_id == *wire_id)
+        {
+            return Some(slot);
+        }
+        Some(self.by_wire_id.get(wire_id)?.slot as usize)
     }
 
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Entry> {
@@ -395,7 +406,7 @@ impl Subscriptions {
     fn unused_wire_id(&self) -> Box<str> {
         let mut number = u64::from(self.last);
         loop {
-            let id = format!("sub-{number}");
+            let id = format!("{MADE_UP}{number}");
             if !self.by_wire_id.contains_key(id.as_str()) {
                 return id.into_boxed_str();
             }
@@ -424,6 +435,9 @@ impl Entry {
         self.was_on_wire
     }
 }
+
+/// What ids begin with that were made up; a number follows.
+const MADE_UP: &str = "sub-";
 
 /// Messages in the queue of one subscription. More bring no speed, they only make memory grow.
 const WINDOW: usize = 256;
