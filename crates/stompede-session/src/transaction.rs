@@ -3,8 +3,6 @@ use std::future::poll_fn;
 
 use stompede_codec::{Command, Frame};
 
-#[cfg(doc)]
-use crate::ErrorKind;
 use crate::driver::Room;
 use crate::protocol::{Outcome, TransactionId};
 use crate::receipt::Receipt;
