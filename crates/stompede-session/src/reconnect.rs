@@ -14,7 +14,7 @@ pub struct ReconnectPolicy {
     /// Each further delay is this many times the one before. 2 unless set; at least 1.
     pub multiplier: f64,
     /// How far delays are spread, so that a thousand sessions do not come back at once: a delay is taken at random
-    /// between itself and itself × (1 + jitter). 0.5 unless set; 0 means no spread.
+    /// between itself and itself × (1 + jitter). 0.5 unless set; 0 means no spread, 1 is the most.
     pub jitter: f64,
     /// No delay is longer than this, jitter included; at this length the spread goes downwards. 30 s unless set.
     pub max: Duration,
@@ -71,14 +71,19 @@ impl ReconnectPolicy {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         if !(self.multiplier >= 1.0 && self.multiplier.is_finite()) {
-            return Err(Error::invalid("reconnect.multiplier: delays do not shrink; 1.0 or more"));
+            return Err(Error::invalid(
+                "reconnect.multiplier (1 + reconnect_sleep_increase): delays do not shrink; 1.0 or more",
+            ));
         }
-        if !(self.jitter >= 0.0 && self.jitter.is_finite()) {
-            return Err(Error::invalid("reconnect.jitter: a share of the delay; 0.0 or more"));
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(Error::invalid(
+                "reconnect.jitter (reconnect_sleep_jitter): a share of the delay; 0.0 to 1.0",
+            ));
         }
         if self.attempts != Some(0) && (self.initial.is_zero() || self.max.is_zero()) {
             return Err(Error::invalid(
-                "reconnect: without a delay a dead broker would be dialled in a loop",
+                "reconnect.initial, reconnect.max (reconnect_sleep_initial, reconnect_sleep_max): without a delay a dead \
+                 broker would be dialled in a loop",
             ));
         }
         Ok(())

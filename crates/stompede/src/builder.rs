@@ -7,6 +7,7 @@ use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
+use crate::hosts;
 use crate::listener::ErasedListener;
 use crate::wires::Wires;
 use crate::{Client, HeartBeat, Interceptor, Listener};
@@ -22,6 +23,7 @@ pub struct ClientBuilder {
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// What concerns the transports of this crate.
     pub(crate) wires: Wires,
+    pub(crate) try_loopback: bool,
 }
 
 impl ClientBuilder {
@@ -32,6 +34,7 @@ impl ClientBuilder {
             listeners: Vec::new(),
             interceptors: Vec::new(),
             wires: Wires::default(),
+            try_loopback: false,
         }
     }
 
@@ -273,7 +276,10 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future gives the attempt up. Nothing is left behind.
     pub async fn connect(self) -> Result<Client, Error> {
-        let config = self.config?;
+        let mut config = self.config?;
+        if self.try_loopback {
+            hosts::add_loopback(&mut config)?;
+        }
         // Before any task is started for it.
         config.validate()?;
         let connector = match self.connector {
@@ -292,10 +298,16 @@ impl ClientBuilder {
         Ok(Client::new(session, dispatch))
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        if let Ok(config) = &mut self.config {
+    pub(crate) fn set(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.try_set(|config| {
             change(config);
-        }
+            Ok(())
+        })
+    }
+
+    /// The first error is the one that [`connect`](Self::connect) tells.
+    pub(crate) fn try_set(mut self, change: impl FnOnce(&mut Config) -> Result<(), Error>) -> Self {
+        self.config = self.config.and_then(|mut config| change(&mut config).map(|()| config));
         self
     }
 }

@@ -67,6 +67,7 @@ mod clock;
 pub mod config;
 mod dispatch;
 mod framed;
+mod hosts;
 mod interceptor;
 mod listener;
 pub mod listeners;

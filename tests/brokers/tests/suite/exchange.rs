@@ -155,7 +155,8 @@ pub(crate) async fn refused_frames_end_the_session(mode: Mode) {
     assert!(cause.to_string().contains("message-id"), "{cause}");
 
     let client = mode.connect().await;
-    let refused = client.subscribe("/temp-queue/answers").confirm().await.expect_err("no such destination");
+    let refused =
+        client.subscribe("/exchange/nobody-made-it/x").confirm().await.expect_err("no such exchange");
     assert_eq!(refused.kind(), ErrorKind::BrokerError, "{refused}");
 }
 
