@@ -102,6 +102,9 @@ impl Machine {
         }
         if was_open {
             self.lose_connection(&error);
+        } else {
+            // A CONNECT that was never written must not meet the next one.
+            self.transmit.clear();
         }
         self.last_error = Some(error.clone());
         match (next_host, delay) {
@@ -183,7 +186,9 @@ impl Machine {
         self.stage.clear();
         self.transactions.clear();
         self.subscriptions.lose_connection();
-        self.read_on();
+        if !planted!(self, StallOutlivesConnection) {
+            self.read_on();
+        }
         let (backlog, subscriptions) = (&self.backlog, &self.subscriptions);
         self.receipts.resolve_all(cause, |id| backlog.holds(id) || subscriptions.awaits(id));
         if !planted!(self, NoDisconnectedEvent) {
