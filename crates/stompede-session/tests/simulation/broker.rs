@@ -30,6 +30,8 @@ pub(crate) struct Conn {
     pub(crate) open: bool,
     pub(crate) subscriptions: BTreeMap<String, (String, bool)>,
     unacked: BTreeMap<String, (String, String)>,
+    /// What each open transaction holds back: numbers, destinations and bodies.
+    transactions: BTreeMap<String, Vec<(usize, String, String)>>,
     deliveries: u32,
     /// It has said its last word.
     pub(crate) over: bool,
@@ -44,6 +46,7 @@ impl Broker {
             open: false,
             subscriptions: BTreeMap::new(),
             unacked: BTreeMap::new(),
+            transactions: BTreeMap::new(),
             deliveries: 0,
             over: false,
         });
@@ -111,8 +114,13 @@ impl Broker {
                     *said += &refusal;
                     return Ok(());
                 }
-                self.accepted.push(number);
                 let body = frame.body_text_lossy().into_owned();
+                if frame.headers().contains("transaction") {
+                    let held = conn.transactions.get_mut(&header("transaction"));
+                    held.ok_or("a SEND in an old transaction")?.push((number, header("destination"), body));
+                    return Ok(());
+                }
+                self.accepted.push(number);
                 self.queues.entry(header("destination")).or_default().push_back(body);
             }
             Command::Subscribe => {
@@ -141,6 +149,19 @@ impl Broker {
                 if frame.command() == Command::Nack {
                     self.queues.entry(queue).or_default().push_front(body);
                 }
+            }
+            Command::Begin => {
+                conn.transactions.insert(header("transaction"), Vec::new());
+            }
+            Command::Commit => {
+                let held = conn.transactions.remove(&header("transaction")).ok_or("an old COMMIT")?;
+                for (number, destination, body) in held {
+                    self.accepted.push(number);
+                    self.queues.entry(destination).or_default().push_back(body);
+                }
+            }
+            Command::Abort => {
+                conn.transactions.remove(&header("transaction")).ok_or("an old ABORT")?;
             }
             Command::Disconnect => conn.over = true,
             other => return Err(format!("an old {other}")),

@@ -31,6 +31,7 @@ pub(crate) struct World {
     link: Option<Link>,
     sends: Vec<Send>,
     subscriptions: BTreeMap<SubscriptionId, Subscribed>,
+    transactions: Vec<Transaction>,
     /// Delivered and not settled yet.
     inbox: Vec<(Frame, Ticket)>,
     faults: bool,
@@ -56,6 +57,15 @@ struct Send {
     accepted_when_resolved: usize,
     destination: String,
     made: Instant,
+    /// Part of a transaction: no promise of its own.
+    in_transaction: bool,
+}
+
+/// What takes effect together, or not at all.
+struct Transaction {
+    sends: Vec<usize>,
+    commit: Option<ReceiptId>,
+    outcome: Option<Outcome>,
 }
 
 struct Subscribed {
@@ -68,11 +78,14 @@ struct Subscribed {
     epoch: u64,
     /// There was a gap in the stream since.
     gap: bool,
+    /// Its consumer comes when it likes.
+    slow: bool,
 }
 
 #[derive(Default)]
 struct Grammar {
     connected: bool,
+    stalled: bool,
     connected_at: Option<Instant>,
     closed: Option<Option<ErrorKind>>,
     attempts: u32,
@@ -81,6 +94,9 @@ struct Grammar {
 
 /// What was seen that must never be.
 pub(crate) type Seen<T> = Result<T, String>;
+
+/// Where messages of transactions go, and no others.
+const TRANSACTED: &str = "/queue/transacted";
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,6 +117,9 @@ impl World {
         if random.one_in(3) {
             config.sending.outbox.messages = 4;
         }
+        if random.one_in(2) {
+            config.overflow_bytes = 10_000;
+        }
         let names_culprit = random.one_in(2);
         let mut machine = Machine::with_seed(config.clone(), seed).expect("the settings are fine");
         prepare(&mut machine);
@@ -117,6 +136,7 @@ impl World {
             dial: None,
             link: None,
             sends: Vec::new(),
+            transactions: Vec::new(),
             subscriptions: BTreeMap::new(),
             inbox: Vec::new(),
             faults: true,
@@ -143,6 +163,8 @@ impl World {
             self.settle()?;
         }
         self.faults = false;
+        self.consume_all()?;
+        self.settle()?;
         self.broker_up_at.get_or_insert(self.now);
         if let Some(link) = &mut self.link {
             link.stalled_until = None;
@@ -183,7 +205,7 @@ impl World {
     fn next_due(&self) -> Option<Instant> {
         let link = self.link.as_ref();
         let to_client = link.and_then(|link| {
-            let at = link.to_client.front()?.0;
+            let at = link.to_client.front().filter(|_| self.machine.wants_bytes())?.0;
             Some(link.stalled_until.map_or(at, |until| at.max(until)))
         });
         let to_broker = link.and_then(|link| Some(link.to_broker.front()?.0));
@@ -276,7 +298,8 @@ impl World {
 
     fn carry_to_client(&mut self) -> Seen<()> {
         let now = self.now;
-        while let Some(link) = &mut self.link
+        while self.machine.wants_bytes()
+            && let Some(link) = &mut self.link
             && link.stalled_until.is_none_or(|until| until <= now)
             && link.to_client.front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, bytes)) = link.to_client.pop_front()
@@ -340,7 +363,7 @@ impl World {
 
     /// A user does something.
     fn act(&mut self) -> Seen<()> {
-        match self.random.up_to(12) {
+        match self.random.up_to(15) {
             0..=5 => (0..1 + self.random.up_to(3)).try_for_each(|_| self.send()),
             6 | 7 => self.subscribe(),
             8 => {
@@ -350,6 +373,7 @@ impl World {
                     let gone = self.subscriptions.remove(&key);
                     let _ = self.machine.unsubscribe(key);
                     if let Some(gone) = gone {
+                        gone.inbox.discard();
                         self.broker.owed.remove(&gone.wire_id);
                     }
                 }
@@ -366,6 +390,8 @@ impl World {
                 }
                 Ok(())
             }
+            12 => self.transact(),
+            13 => self.consume_all(),
             _ => {
                 for _ in 0..self.inbox.len().min(3) {
                     let at = self.random.up_to(self.inbox.len() as u64) as usize;
@@ -404,6 +430,7 @@ impl World {
             accepted_when_resolved: 0,
             destination,
             made: self.now,
+            in_transaction: false,
         };
         let sent = if awaited {
             self.machine.send_with_receipt(&mut frame, deadline).map(|id| send.receipt = Some(id))
@@ -417,6 +444,81 @@ impl World {
         Ok(())
     }
 
+    /// Begins a transaction, sends in it, and commits it, or leaves it open, or aborts it.
+    fn transact(&mut self) -> Seen<()> {
+        let Ok(id) = self.machine.begin() else { return Ok(()) };
+        let mut made = Transaction { sends: Vec::new(), commit: None, outcome: None };
+        for _ in 0..1 + self.random.up_to(3) {
+            // Now and then the connection takes what there is so far, so that a loss falls in between.
+            if self.random.one_in(3) {
+                self.settle()?;
+            }
+            let number = self.sends.len();
+            let destination = TRANSACTED.to_owned();
+            let frame = Frame::new(Command::Send)
+                .with_header("destination", &destination)
+                .with_header("transaction", id.to_string())
+                .with_body(format!("m{number} "));
+            if self.machine.check_transaction(id).and_then(|()| self.machine.send(&frame)).is_ok() {
+                made.sends.push(number);
+            }
+            self.sends.push(Send {
+                receipt: None,
+                deadline: None,
+                outcome: None,
+                accepted_when_resolved: 0,
+                destination,
+                made: self.now,
+                in_transaction: true,
+            });
+        }
+        match self.random.up_to(4) {
+            0 => self.machine.abort_transaction(id),
+            1 => {}
+            _ => match self.machine.commit(id, self.now.checked_add(20 * SECOND)) {
+                Ok(receipt) => made.commit = Some(receipt),
+                Err(error) => made.outcome = Some(Outcome::NotSent(error)),
+            },
+        }
+        self.transactions.push(made);
+        Ok(())
+    }
+
+    /// All or nothing, and what was said of it is true.
+    fn look_at_transactions(&mut self) -> Seen<()> {
+        let mut cx = Context::from_waker(Waker::noop());
+        for made in &mut self.transactions {
+            let taken =
+                made.sends.iter().filter(|number| count(&self.broker.accepted, **number) == 1).count();
+            if taken != 0 && taken != made.sends.len() {
+                return Err(format!("half of a transaction arrived: {:?}", made.sends));
+            }
+            if let Some(receipt) = made.commit.filter(|_| made.outcome.is_none())
+                && let Poll::Ready(Some(outcome)) = self.machine.poll_receipt(receipt, &mut cx)
+            {
+                made.outcome = Some(outcome);
+            }
+            let truth = match &made.outcome {
+                None => made.commit.is_some() || taken == 0,
+                Some(Outcome::Confirmed) => taken == made.sends.len(),
+                Some(Outcome::NotSent(_) | Outcome::Rejected(_)) => taken == 0,
+                Some(Outcome::Unknown(_)) => true,
+            };
+            if !truth {
+                return Err(format!("{:?}: {:?}, but {taken} arrived", made.sends, made.outcome));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every slow consumer takes what waits for it.
+    fn consume_all(&mut self) -> Seen<()> {
+        let all: Vec<_> = self.subscriptions.keys().copied().collect();
+        all.into_iter().try_for_each(|key| self.consume(key))?;
+        self.machine.handle_input(Input::Taken { now: self.now });
+        Ok(())
+    }
+
     fn subscribe(&mut self) -> Seen<()> {
         if self.subscriptions.len() >= 6 {
             return Ok(());
@@ -424,16 +526,21 @@ impl World {
         let wire_id = format!("s{}", self.random.next());
         let destination = match self.random.up_to(10) {
             0 => FORBIDDEN.to_owned(),
+            1 => TRANSACTED.to_owned(),
             other => format!("/queue/{}", other % 3),
         };
+        let slow = self.random.one_in(3);
         let mut request = SubscribeRequest::new(&destination);
         request.id = Some(wire_id.clone());
+        if slow {
+            request.window = 2;
+        }
         if self.random.one_in(2) {
             request.ack = AckMode::ClientIndividual;
         }
         if let Ok(key) = self.machine.subscribe(request) {
             let inbox = self.machine.inbox(key).ok_or("a subscription without a queue")?;
-            let made = Subscribed { wire_id, destination, gap_due: false, inbox, epoch: 0, gap: false };
+            let made = Subscribed { wire_id, destination, gap_due: false, inbox, epoch: 0, gap: false, slow };
             self.subscriptions.insert(key, made);
         }
         Ok(())
@@ -529,6 +636,7 @@ impl World {
                 return Err("disconnected without a connection".into());
             }
             Event::Disconnected(_) => {
+                grammar.stalled = false;
                 let lasted = grammar.connected_at.map(|at| self.now - at);
                 if lasted.is_some_and(|lasted| lasted >= self.config.reconnect.stable) {
                     grammar.attempts = 0;
@@ -557,11 +665,31 @@ impl World {
             Event::SubscriptionEnded { subscription, .. } => {
                 let ended = self.subscriptions.remove(&subscription).ok_or("ended twice")?;
                 self.broker.owed.remove(&ended.wire_id);
+                ended.inbox.discard();
             }
-            Event::Delivered { subscription, .. } => self.consume(subscription)?,
+            Event::Delivered { subscription, .. } => {
+                let slow = self.subscriptions.get(&subscription).is_some_and(|one| one.slow);
+                return if slow && self.faults { Ok(()) } else { self.take(subscription) };
+            }
+            Event::Stalled { bytes, .. } if bytes > self.config.overflow_bytes + 64 * 1024 => {
+                return Err(format!("{bytes} bytes are held"));
+            }
+            Event::Stalled { .. } if !grammar.connected || std::mem::replace(&mut grammar.stalled, true) => {
+                return Err("stalled twice".into());
+            }
+            Event::Resumed { .. } if !std::mem::replace(&mut grammar.stalled, false) => {
+                return Err("resumed without having stalled on this connection".into());
+            }
             Event::Closed(cause) => grammar.closed = Some(cause.map(|cause| cause.kind())),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// The same, and says so.
+    fn take(&mut self, key: SubscriptionId) -> Seen<()> {
+        self.consume(key)?;
+        self.machine.handle_input(Input::Taken { now: self.now });
         Ok(())
     }
 
@@ -583,7 +711,7 @@ impl World {
             let epoch = epoch_of(&frame).ok_or("a message without an epoch")?;
             let is_new =
                 epoch > subscribed.epoch && self.broker.known.get(&subscribed.wire_id) < Some(&epoch);
-            if is_new && !subscribed.gap || subscribed.gap_due {
+            if (is_new && !subscribed.gap) || (subscribed.gap_due && epoch == self.machine.epoch()) {
                 return Err("a message before the gap marker".into());
             }
             (subscribed.epoch, subscribed.gap) = (epoch, false);
@@ -624,6 +752,7 @@ impl World {
                 Poll::Pending => {}
             }
         }
+        self.look_at_transactions()?;
         let (messages, bytes) = self.machine.kept();
         let limits = self.config.sending.outbox;
         if messages > limits.messages || bytes > limits.bytes {
@@ -645,6 +774,12 @@ impl World {
                 other => return Err(format!("the login is refused, and the session: {other:?}")),
             }
         }
+        if let Some(closed) = &self.grammar.closed {
+            return Err(format!(
+                "it has ended for good: {closed:?}, {:?}",
+                self.machine.history().to_string()
+            ));
+        }
         if !self.grammar.connected {
             return Err(format!("it never came back: {:?}", self.machine.attempt().last_error));
         }
@@ -658,6 +793,9 @@ impl World {
             let refused = send.destination == FORBIDDEN;
             let given_up = matches!(send.outcome, Some(Outcome::NotSent(_) | Outcome::Unknown(_)));
             let replayed = self.config.sending.guarantee == Guarantee::AtLeastOnce;
+            if send.in_transaction {
+                continue;
+            }
             let age = self.now - send.made;
             let expired = self.config.sending.outbox.expiry.is_some_and(|expiry| age >= expiry);
             if replayed && !refused && !given_up && !expired && count(&self.broker.accepted, number) == 0 {
@@ -680,6 +818,9 @@ impl World {
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for number in self.broker.accepted.iter().copied().filter(|number| seen.insert(*number)) {
+            if self.sends[number].in_transaction {
+                continue;
+            }
             let before = last.insert(&self.sends[number].destination, number);
             if before.is_some_and(|before| before > number) {
                 return Err(format!("m{number} arrived after m{before:?}"));

@@ -41,4 +41,5 @@ pub enum Planted {
     NeverCareful,
     RefusedLoginLoops,
     KeepUnsubscribed,
+    StallOutlivesConnection,
 }

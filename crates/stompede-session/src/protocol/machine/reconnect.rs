@@ -186,7 +186,9 @@ impl Machine {
         self.stage.clear();
         self.transactions.clear();
         self.subscriptions.lose_connection();
-        self.read_on();
+        if !planted!(self, StallOutlivesConnection) {
+            self.read_on();
+        }
         let (backlog, subscriptions) = (&self.backlog, &self.subscriptions);
         self.receipts.resolve_all(cause, |id| backlog.holds(id) || subscriptions.awaits(id));
         if !planted!(self, NoDisconnectedEvent) {
