@@ -44,15 +44,15 @@
 //!
 //! # Features
 //!
-//! Without any it takes 20 crates, with the default ones 60; features share some of what they bring.
+//! Without any it takes 20 crates, with the default ones 61; features share some of what they bring.
 //!
 //! | feature | default | crates more | brings |
 //! |---|---|---|---|
-//! | `tcp` | yes | 3 | `tcp://` |
-//! | `ws` | yes | 23 | `ws://`; switches `tcp` on |
-//! | `tls` | yes | 17 | `tls://`, and with `ws` also `wss://`, by rustls; switches `tcp` on |
+//! | `tcp` | yes | 5 | `tcp://` |
+//! | `ws` | yes | 24 | `ws://`; switches `tcp` on |
+//! | `tls` | yes | 18 | `tls://`, and with `ws` also `wss://`, by rustls; switches `tcp` on |
 //! | `webpki-roots` | no | 1 beside `tls` | Mozilla's list of authorities, compiled in; switches `tls` on |
-//! | `proxy` | no | none beside `ws`, else 5 | HTTP proxies; switches `tcp` on |
+//! | `proxy` | no | none beside `ws`, else 7 | HTTP proxies; switches `tcp` on |
 //! | `json` | yes | 6 | JSON bodies by serde |
 //! | `blocking` | no | none beside `tcp`, else 3 | [`blocking`](https://docs.rs/stompede/latest/stompede/blocking/): the same client without async |
 //! | `config` | no | none beside `json`, else 3 | [`config`](https://docs.rs/stompede/latest/stompede/config/): settings by serde |
