@@ -65,7 +65,7 @@ async fn names_of_stomp_py_say_when_the_client_comes_back() {
     let broker = TestBroker::start().await;
     let (_, dead) = ports(&broker).await;
     let heard = Arc::new(RecordingListener::new());
-    let outcome = Client::builder(&format!("tcp://127.0.0.1:{dead}"))
+    let outcome = Client::builder(format!("tcp://127.0.0.1:{dead}"))
         .stomp_py_defaults()
         .reconnect_sleep_initial(10 * MS)
         .reconnect_sleep_increase(0.0)
