@@ -5,7 +5,9 @@ use stompede_codec::{Command, Encoder, Frame, Limits, Version};
 use stompede_transport::Endpoint;
 
 use crate::protocol::Attempt;
-use crate::{BrokerProfile, Error, ErrorKind, HeartBeat, HostOrder, ReconnectPolicy, SendPolicy};
+use crate::{
+    BeforeConnect, BrokerProfile, Error, ErrorKind, HeartBeat, HostOrder, ReconnectPolicy, SendPolicy,
+};
 
 /// Everything a session is told before it begins.
 ///
@@ -24,6 +26,11 @@ pub struct Config {
     pub prefer_localhost: bool,
     /// How the session comes back after its connection is lost.
     pub reconnect: ReconnectPolicy,
+    /// Who is asked before each attempt to connect. Nobody unless set.
+    ///
+    /// The driver asks; who drives a [`Machine`](crate::protocol::Machine) has
+    /// [`set_attempt`](crate::protocol::Machine::set_attempt).
+    pub before_connect: Option<BeforeConnect>,
     /// What is done for a message beyond writing it once.
     pub sending: SendPolicy,
     /// What the broker does differently. Chosen by the `server` header of CONNECTED unless set.
@@ -96,6 +103,7 @@ impl Config {
             host_order: HostOrder::default(),
             prefer_localhost: false,
             reconnect: ReconnectPolicy::default(),
+            before_connect: None,
             sending: SendPolicy::default(),
             profile: None,
             login,
@@ -230,6 +238,7 @@ impl fmt::Debug for Config {
             .field("host_order", &self.host_order)
             .field("prefer_localhost", &self.prefer_localhost)
             .field("reconnect", &self.reconnect)
+            .field("before_connect", &self.before_connect)
             .field("sending", &self.sending)
             .field("profile", &self.profile)
             .field("login", &self.login)

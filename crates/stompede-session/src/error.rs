@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Unencodable,
     /// No connection could be opened; [`Error::transport`] says why.
     DialFailed,
+    /// `before_connect` did not let an attempt begin; the source says why.
+    NotPrepared,
     /// The connection was not open (name, TCP, WebSocket upgrade) within its time limit.
     ConnectTimedOut,
     /// The connection was open, and no CONNECTED came within its time limit.
@@ -126,6 +128,14 @@ impl Error {
         Self::with_cause(ErrorKind::Unencodable, "the frame cannot be written", Cause::Encode(error))
     }
 
+    pub(crate) fn with_other(
+        kind: ErrorKind,
+        context: impl Into<String>,
+        error: Box<dyn StdError + Send + Sync>,
+    ) -> Self {
+        Self::with_cause(kind, context, Cause::Other(error))
+    }
+
     pub(crate) fn from_frame(kind: ErrorKind, context: impl Into<String>, frame: Frame) -> Self {
         Self::with_cause(kind, context, Cause::Frame(frame))
     }
@@ -170,6 +180,7 @@ impl Error {
     pub fn recovery(&self) -> Recovery {
         match self.0.kind {
             ErrorKind::DialFailed
+            | ErrorKind::NotPrepared
             | ErrorKind::ConnectTimedOut
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError

@@ -7,6 +7,7 @@
 //! Most applications want the facade crate `stompede` instead, which adds URLs, named listeners and typed bodies.
 
 #[cfg(feature = "tokio")]
+mod before_connect;
 mod body;
 mod config;
 mod error;
@@ -37,6 +38,7 @@ mod subscription;
 #[cfg(feature = "tokio")]
 mod transaction;
 
+pub use before_connect::{BeforeConnect, Postponed};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;

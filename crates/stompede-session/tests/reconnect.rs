@@ -6,25 +6,38 @@ mod common;
 
 use common::peer::{Peer, no_task_is_left};
 use common::{SECOND, header};
-use stompede_codec::Command;
-use stompede_session::{AckMode, Config, ErrorKind, SendError, Session, SessionState};
-use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
+use stompede_codec::{Command, Frame};
+use stompede_session::protocol::Attempt;
+use stompede_session::{
+    AckMode, BeforeConnect, Config, ErrorKind, Postponed, SendError, Session, SessionState,
+};
+use stompede_transport::memory::MemoryTransport;
+use stompede_transport::{Connector, Endpoint, TransportError, TransportErrorKind};
 use tokio::sync::mpsc;
 
-/// A session whose dials are answered with the ends that come out of the channel; none there: refused.
-async fn session(
-    config: Config,
-) -> (Session, Peer, mpsc::Sender<stompede_transport::memory::MemoryTransport>) {
+/// A session whose dials are answered with the ends that come out of the channel.
+async fn session(config: Config) -> (Session, Peer, mpsc::Sender<MemoryTransport>) {
     let (give, take) = mpsc::channel(8);
-    let take = std::sync::Arc::new(std::sync::Mutex::new(take));
     let (ours, mut peer) = Peer::pair(64 * 1024);
     give.try_send(ours).expect("room");
-    let connector = move |_: Endpoint| {
+    let (session, ()) = tokio::join!(Session::connect(config, handing_out(take)), peer.welcome());
+    (session.expect("connected"), peer, give)
+}
+
+/// Answers CONNECT, and gives it.
+async fn greeted(peer: &mut Peer) -> Frame {
+    let connect = peer.frame().await;
+    peer.say("CONNECTED\nversion:1.2\n\n\0").await;
+    connect
+}
+
+/// Each dial gets the next end; none there: refused.
+fn handing_out(take: mpsc::Receiver<MemoryTransport>) -> impl Connector {
+    let take = std::sync::Mutex::new(take);
+    move |_: Endpoint| {
         let next = take.lock().expect("no panic").try_recv();
         async move { next.map_err(|_| TransportError::new(TransportErrorKind::Refused, "nothing listens")) }
-    };
-    let (session, ()) = tokio::join!(Session::connect(config, connector), peer.welcome());
-    (session.expect("connected"), peer, give)
+    }
 }
 
 fn config() -> Config {
@@ -100,5 +113,88 @@ async fn disconnect_during_an_outage_ends_the_session_at_once() {
     is_reconnecting(&session).await;
     session.disconnect().await.expect("nobody to say goodbye to");
     assert!(matches!(session.state(), SessionState::Closed(None)));
+    no_task_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_up_before_connected_is_followed_by_the_next_at_once() {
+    let mut config = config();
+    config.failover = vec!["tcp://next.example".parse().expect("a URL")];
+    let (give, take) = mpsc::channel(2);
+    let (first, mut hangs_up) = Peer::pair(1024);
+    let (second, mut answers) = Peer::pair(1024);
+    give.try_send(first).expect("room");
+    give.try_send(second).expect("room");
+    let began = tokio::time::Instant::now();
+    let (session, ()) = tokio::join!(Session::connect(config, handing_out(take)), async {
+        hangs_up.frame().await;
+        drop(hangs_up);
+        answers.welcome().await;
+    });
+    let connected = session.expect("connected").connected().expect("open");
+    assert_eq!((connected.host(), began.elapsed()), ("next.example", std::time::Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_asks_for_a_token_and_where_to_go() {
+    let mut config = config();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    config.before_connect = Some(BeforeConnect::new(move |mut attempt: Attempt| {
+        let kind = attempt.last_error.as_ref().map(stompede_session::Error::kind);
+        noted.lock().expect("no panic").push((attempt.number, kind));
+        async move {
+            tokio::time::sleep(SECOND).await;
+            attempt.passcode = Some(format!("token {}", attempt.number));
+            attempt.endpoint = format!("tcp://host{}.example", attempt.number).parse()?;
+            Ok(attempt)
+        }
+    }));
+    let (give, take) = mpsc::channel(2);
+    let (first, mut peer) = Peer::pair(1024);
+    give.try_send(first).expect("room");
+    let (session, connect) = tokio::join!(Session::connect(config, handing_out(take)), greeted(&mut peer));
+    let session = session.expect("connected");
+    assert_eq!(header(&connect, "passcode"), "token 0");
+    assert_eq!(session.connected().expect("open").host(), "host0.example");
+    let (second, mut next) = Peer::pair(1024);
+    give.try_send(second).expect("room");
+    drop(peer);
+    assert_eq!(header(&greeted(&mut next).await, "passcode"), "token 1");
+    tokio::task::yield_now().await;
+    assert_eq!(session.connected().expect("open").host(), "host1.example");
+    assert_eq!(*asked.lock().expect("no panic"), [(0, None), (1, Some(ErrorKind::ConnectionLost))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_may_fail_hang_or_stop_all_attempts() {
+    let mut config = config();
+    config.before_connect = Some(BeforeConnect::new(|attempt: Attempt| async move {
+        match attempt.number {
+            0 => Ok(attempt),
+            1 => Err(std::io::Error::other("the token server is down"))?,
+            2 => std::future::pending().await,
+            _ => Err(Postponed::stop("the account is closed")),
+        }
+    }));
+    let (give, take) = mpsc::channel(2);
+    let (first, mut peer) = Peer::pair(1024);
+    give.try_send(first).expect("room");
+    let (session, ()) = tokio::join!(Session::connect(config, handing_out(take)), peer.welcome());
+    let session = session.expect("connected");
+    let mut state = session.state_changes();
+    drop(peer);
+    let mut causes = Vec::new();
+    let end = loop {
+        state.changed().await.expect("the session lives");
+        match state.borrow().clone() {
+            SessionState::Reconnecting { cause, .. } => causes.push(cause.kind()),
+            SessionState::Closed(cause) => break cause.expect("a cause"),
+            _ => {}
+        }
+    };
+    assert_eq!(causes, [ErrorKind::ConnectionLost, ErrorKind::NotPrepared, ErrorKind::ConnectTimedOut]);
+    assert_eq!(end.kind(), ErrorKind::NotPrepared);
+    assert!(end.to_string().ends_with("the account is closed"), "{end}");
     no_task_is_left().await;
 }

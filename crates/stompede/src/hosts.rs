@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use stompede_session::{Config, Error, HostOrder, ReconnectPolicy};
+use stompede_session::protocol::Attempt;
+use stompede_session::{BeforeConnect, Config, Error, HostOrder, Postponed, ReconnectPolicy};
 use stompede_transport::Endpoint;
 
 use crate::{ClientBuilder, HeartBeat};
@@ -26,6 +27,28 @@ impl ClientBuilder {
             (config.endpoint, config.failover) = (first, endpoints.collect());
             Ok(())
         })
+    }
+
+    /// Asks `prepare` before each attempt to connect, the first one included: it may change host, credentials and headers, so
+    /// that a token that has expired is followed by a new one. An error given with `?` makes it a failed attempt;
+    /// [`Postponed::stop`](crate::Postponed::stop) ends the client instead.
+    ///
+    /// The time that it takes counts as part of [`connect_timeout`](Self::connect_timeout).
+    ///
+    /// ```no_run
+    /// # async fn new_token() -> std::io::Result<String> { Ok(String::new()) }
+    /// use stompede::{Attempt, Client};
+    ///
+    /// let builder = Client::builder("ws://broker.example/ws").before_connect(|mut attempt: Attempt| async move {
+    ///     attempt.passcode = Some(new_token().await?);
+    ///     Ok(attempt)
+    /// });
+    /// ```
+    pub fn before_connect<F>(self, prepare: impl Fn(Attempt) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Attempt, Postponed>> + Send + 'static,
+    {
+        self.set(|config| config.before_connect = Some(BeforeConnect::new(prepare)))
     }
 
     /// In which order the hosts are tried. As listed unless set.

@@ -94,12 +94,12 @@ pub use subscribe::{SubscribeBuilder, Subscribed};
 pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 #[cfg(feature = "json")]
 pub use stompede_session::Json;
-pub use stompede_session::protocol::{Connected, History, SubscriptionId};
+pub use stompede_session::protocol::{Attempt, Connected, History, SubscriptionId};
 pub use stompede_session::{
     AckMode, Body, BodyError, BodyErrorKind, BoxError, BrokerProfile, ConfirmFuture, Confirmed, Durable,
-    Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, OutboxLimits, ReconnectPolicy, Recovery,
-    SendBuilder, SendError, SendFuture, SendPolicy, SessionState, Subscription, Transaction, Unsent,
-    WhenFull, WhileOffline,
+    Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, OutboxLimits, Postponed,
+    ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy, SessionState, Subscription,
+    Transaction, Unsent, WhenFull, WhileOffline,
 };
 #[cfg(feature = "proxy")]
 pub use stompede_transport::Proxy;

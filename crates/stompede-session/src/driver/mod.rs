@@ -12,13 +12,14 @@ use std::time::Instant;
 
 use stompede_codec::Frame;
 use stompede_transport::{
-    BoxTransport, Connecting, Connector, Transport, TransportError, TransportErrorKind,
+    BoxTransport, Connecting, Connector, Endpoint, Transport, TransportError, TransportErrorKind,
 };
 
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
+use crate::before_connect::Answer as Preparing;
 use crate::protocol::{Event, Input, Machine, Output};
-use crate::{Config, Error, SessionState, rt};
+use crate::{BeforeConnect, Config, Error, Postponed, SessionState, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -56,12 +57,14 @@ pub(crate) fn start(
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let receipt_timeout = config.receipt_timeout;
+    let before_connect = config.before_connect.clone();
     let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
     let link = Link::Down;
-    let driver = Driver { shared: shared.clone(), connector, span, link, timer: None, turn: Turn::default() };
+    let (timer, turn) = (None, Turn::default());
+    let driver = Driver { shared: shared.clone(), connector, before_connect, span, link, timer, turn };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -69,6 +72,7 @@ pub(crate) fn start(
 struct Driver {
     shared: Arc<Shared>,
     connector: Arc<dyn Connector>,
+    before_connect: Option<BeforeConnect>,
     /// What happens in a turn is told inside it.
     span: tracing::Span,
     link: Link,
@@ -79,8 +83,14 @@ struct Driver {
 
 enum Link {
     Down,
+    /// Somebody is asked before the dial.
+    Preparing(Preparing),
     Dialing(Connecting),
-    Up { transport: BoxTransport, closing: bool, unflushed: bool },
+    Up {
+        transport: BoxTransport,
+        closing: bool,
+        unflushed: bool,
+    },
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -110,6 +120,8 @@ impl Future for Driver {
         // Before the timer: a silence is judged by what has arrived.
         busy |= this.poll_timer(cx);
         busy |= this.poll_write(cx);
+        // A connection that was lost in this turn may have been followed by a dial, which has to be polled to begin.
+        busy |= this.poll_dial(cx);
         // Writing moves deadlines, and a timer that was set must be polled once to be heard.
         this.drain();
         busy |= this.poll_timer(cx);
@@ -127,9 +139,13 @@ impl Future for Driver {
 }
 
 impl Driver {
-    fn poll_dial(&mut self, cx: &mut Context<'_>) {
+    /// `true` if a dial has come to an end, which may have left something to read or to write.
+    fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut ended = false;
+        self.poll_preparing(cx);
         while let Link::Dialing(attempt) = &mut self.link {
-            let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return };
+            let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return ended };
+            ended = true;
             let now = rt::now();
             let input = match outcome {
                 Ok(transport) => {
@@ -142,7 +158,35 @@ impl Driver {
                 }
             };
             self.feed(input);
+            self.poll_preparing(cx);
         }
+        ended
+    }
+
+    /// Asks `before_connect`; what it says goes into the attempt, and the dial begins.
+    fn poll_preparing(&mut self, cx: &mut Context<'_>) {
+        while let Link::Preparing(asked) = &mut self.link {
+            let Poll::Ready(answer) = asked.as_mut().poll(cx) else { return };
+            self.link = Link::Down;
+            match answer {
+                Ok(attempt) => {
+                    let endpoint = attempt.endpoint.clone();
+                    self.shared.lock().machine.set_attempt(attempt);
+                    self.dial(endpoint);
+                }
+                Err(Postponed { error, for_good }) => {
+                    let machine = &mut self.shared.lock().machine;
+                    if for_good { machine.give_up(error) } else { machine.fail_attempt(error) }
+                }
+            }
+            self.drain();
+        }
+    }
+
+    fn dial(&mut self, endpoint: Endpoint) {
+        tracing::debug!(%endpoint, "connecting");
+        self.announce(&Event::Connecting(endpoint.clone()));
+        self.link = Link::Dialing(self.connector.connect(endpoint));
     }
 
     /// Reads what there is, up to a budget; `true` if the budget was what ended it.
@@ -267,11 +311,13 @@ impl Driver {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Dial(endpoint) => {
-                tracing::debug!(%endpoint, "connecting");
-                self.announce(&Event::Connecting(endpoint.clone()));
-                self.link = Link::Dialing(self.connector.connect(endpoint));
-            }
+            Output::Dial(endpoint) => match &self.before_connect {
+                Some(before_connect) => {
+                    let attempt = self.shared.lock().machine.attempt().clone();
+                    self.link = Link::Preparing(before_connect.ask(attempt));
+                }
+                None => self.dial(endpoint),
+            },
             Output::Close => {
                 if let Link::Up { closing, .. } = &mut self.link {
                     *closing = true;

@@ -24,6 +24,13 @@ impl Machine {
         self.attempt = Attempt { number: *number, last_error: last_error.clone(), ..attempt };
     }
 
+    /// The attempt under way fails for this reason, as if nothing had answered. Does nothing once the connection is open.
+    pub fn fail_attempt(&mut self, cause: Error) {
+        if matches!(self.phase, Phase::Dialing { .. }) {
+            self.fail(cause);
+        }
+    }
+
     /// Ends the session for this reason: somebody who was asked does not want to go on.
     pub fn give_up(&mut self, cause: Error) {
         if !matches!(self.phase, Phase::Closed(_)) {
@@ -145,6 +152,7 @@ impl Machine {
                 _ => false,
             },
             ErrorKind::ConnectTimedOut
+            | ErrorKind::NotPrepared
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError
             | ErrorKind::ConnectionLost
