@@ -6,6 +6,9 @@ use crate::Error;
 ///
 /// Plain data: the running count of attempts is the session's own. An attempt goes once through the list of hosts;
 /// the delay lies between attempts, not between the hosts of one.
+///
+/// Whatever the policy, a session ends at once when a setting or an URL can never work, and when certificates are refused
+/// at all hosts: of the first connection at once, of a later one at the second attempt in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReconnectPolicy {

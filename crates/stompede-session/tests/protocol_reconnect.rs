@@ -6,7 +6,7 @@ use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
 use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
-use stompede_transport::{TransportError, TransportErrorKind};
+use stompede_transport::{CertificateFault, TransportError, TransportErrorKind};
 
 fn config() -> Config {
     let mut config = common::config();
@@ -108,6 +108,82 @@ fn a_refused_login_is_fatal_unless_one_wants_to_try_again() {
         rig.receive("ERROR\nmessage:Bad CONNECT\n\n\0");
         assert_eq!(rig.machine.closed().is_some(), closed);
     }
+}
+
+/// Waits for the next attempt, and fails its first dial.
+fn fail_dial(rig: &mut Rig, kind: TransportErrorKind) {
+    let before = rig.dialed;
+    // No delay is longer than 30 s.
+    for _ in 0..31 {
+        if rig.dialed == before {
+            rig.advance(SECOND);
+        }
+    }
+    assert_eq!(rig.dialed, before + 1, "an attempt, and one only");
+    rig.input(Input::DialFailed { now: rig.now, error: TransportError::new(kind, "no") });
+}
+
+const UNTRUSTED: TransportErrorKind =
+    TransportErrorKind::Certificate { fault: CertificateFault::UnknownIssuer };
+
+#[test]
+fn what_can_never_work_is_not_dialled_again() {
+    for kind in [
+        TransportErrorKind::UnsupportedScheme,
+        TransportErrorKind::InvalidEndpoint,
+        TransportErrorKind::InvalidSetting,
+    ] {
+        let mut rig = Rig::connected_with(config(), "1.2", "");
+        rig.cut(None);
+        fail_dial(&mut rig, kind);
+        assert_eq!(rig.end().expect("it is over").kind(), ErrorKind::DialFailed);
+    }
+}
+
+#[test]
+fn a_certificate_refused_at_first_ends_the_session_at_once() {
+    for (kind, closed) in [(UNTRUSTED, true), (TransportErrorKind::Refused, false)] {
+        let mut config = config();
+        config.reconnect.retry_initial_connect = true;
+        let mut rig = Rig::dialing(config);
+        rig.input(Input::DialFailed { now: rig.now, error: TransportError::new(kind, "no") });
+        assert_eq!(rig.machine.closed().is_some(), closed);
+    }
+}
+
+#[test]
+fn certificates_refused_twice_in_a_row_later_are_fatal() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    rig.cut(None);
+    fail_dial(&mut rig, UNTRUSTED);
+    assert!(rig.machine.closed().is_none(), "it may be about to be replaced");
+    come_back(&mut rig, "");
+    rig.cut(None);
+    fail_dial(&mut rig, UNTRUSTED);
+    assert!(rig.machine.closed().is_none(), "there was a connection in between");
+    // Behind it the broker is not up yet; that says nothing of certificates.
+    fail_dial(&mut rig, TransportErrorKind::Refused);
+    fail_dial(&mut rig, UNTRUSTED);
+    assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::DialFailed);
+}
+
+#[test]
+fn one_host_that_nobody_trusts_does_not_end_the_others() {
+    let mut config = config();
+    config.failover = vec!["tls://b.example".parse().expect("a URL")];
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    rig.cut(None);
+    for _ in 0..3 {
+        fail_dial(&mut rig, UNTRUSTED);
+        rig.input(Input::DialFailed { now: rig.now, error: refused() });
+    }
+    assert!(rig.machine.closed().is_none());
+    for _ in 0..2 {
+        fail_dial(&mut rig, UNTRUSTED);
+        let error = TransportError::new(TransportErrorKind::ClientCertificateRefused, "not you");
+        rig.input(Input::DialFailed { now: rig.now, error });
+    }
+    assert!(rig.machine.closed().is_some(), "none of them, twice");
 }
 
 #[test]

@@ -81,6 +81,10 @@ pub struct Machine {
     connected_at: Option<Instant>,
     /// The last connection ended because of bytes that are no STOMP, or more than may be.
     poisoned: bool,
+    /// Certificates, and nothing else, have ended the attempt under way so far.
+    no_host_trusted: bool,
+    /// Certificates ended an attempt, and no connection has been made since.
+    distrusted: bool,
     profile: BrokerProfile,
     /// Tells this session's messages from those of all others.
     seed: u64,
@@ -149,6 +153,8 @@ impl Machine {
             ever_connected: false,
             connected_at: None,
             poisoned: false,
+            no_host_trusted: true,
+            distrusted: false,
             seed,
             #[cfg(feature = "__planted")]
             planted: None,

@@ -45,6 +45,7 @@ impl Machine {
         self.profile = self.config.profile.unwrap_or_else(|| BrokerProfile::detect(peer.server().as_deref()));
         self.hosts = Hosts::default();
         self.ever_connected = true;
+        self.distrusted = false;
         self.connected_at = self.now;
         self.outputs.push_back(Output::Event(Event::Connected(peer)));
         self.restore(version);
@@ -66,6 +67,7 @@ impl Machine {
         let config = &self.config;
         let random = &mut self.backoff.random;
         self.hosts.begin(config.hosts(), config.host_order, config.prefer_localhost, random);
+        self.no_host_trusted = true;
         if let Some(endpoint) = self.hosts.next() {
             self.dial(endpoint);
         }
@@ -99,6 +101,10 @@ impl Machine {
             return self.end(Some(error));
         }
         let next_host = self.hosts.next();
+        self.no_host_trusted &= is_about_certificates(&error);
+        if next_host.is_none() && self.no_host_trusted && self.is_distrust_final() {
+            return self.end(Some(error));
+        }
         let may_wait = self.ever_connected || self.config.reconnect.retry_initial_connect;
         let delay = match &next_host {
             None if may_wait => self.backoff.next_delay(&self.config.reconnect),
@@ -148,7 +154,11 @@ impl Machine {
                 // The same in HTTP.
                 Some(TransportErrorKind::Unauthorized | TransportErrorKind::Forbidden) => refused_login,
                 // No host and no time makes a setting right.
-                Some(TransportErrorKind::InvalidSetting) => true,
+                Some(
+                    TransportErrorKind::InvalidSetting
+                    | TransportErrorKind::InvalidEndpoint
+                    | TransportErrorKind::UnsupportedScheme,
+                ) => true,
                 _ => false,
             },
             ErrorKind::ConnectTimedOut
@@ -177,6 +187,12 @@ impl Machine {
         }
     }
 
+    /// Whether an attempt in which certificates were refused at every host was the last one. The first connection shows
+    /// how things are set up; later a certificate may be about to be replaced, so once may be chance.
+    fn is_distrust_final(&mut self) -> bool {
+        std::mem::replace(&mut self.distrusted, true) || !self.ever_connected
+    }
+
     /// What was on its way on this connection has an outcome now, or waits for the next one.
     fn lose_connection(&mut self, cause: &Error) {
         self.mark_suspects(cause);
@@ -203,4 +219,17 @@ impl Machine {
             self.outputs.push_back(Output::Event(Event::Disconnected(cause.clone())));
         }
     }
+}
+
+/// The peer's certificate was refused here, or ours there. Whatever the kind of the error: under TLS 1.3 the latter shows
+/// only after the dial, at the first read.
+fn is_about_certificates(error: &Error) -> bool {
+    matches!(
+        error.transport().map(TransportError::kind),
+        Some(
+            TransportErrorKind::Certificate { .. }
+                | TransportErrorKind::ClientCertificateRequired
+                | TransportErrorKind::ClientCertificateRefused
+        )
+    )
 }

@@ -1,0 +1,194 @@
+//! Outages by the hundred, under load in both directions: what was confirmed arrives, whatever the broker does meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use stompede::{
+    AckMode, Client, ClientBuilder, ErrorKind, Guarantee, ReconnectPolicy, SendError, SendPolicy,
+    WhileOffline,
+};
+use stompede_broker::{Broker, Faults, Queues};
+use tokio::task::JoinHandle;
+
+/// Outages, in each way in.
+const OUTAGES: usize = 150;
+
+/// Messages that a publisher has to confirm between two outages, so that each one falls into traffic.
+const BETWEEN: usize = 10;
+
+/// Far more than all of it takes; a hang fails instead of hanging.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn client(url: &str) -> ClientBuilder {
+    let mut policy = ReconnectPolicy::default();
+    // Each outage is over at once; the delay would be all that the test waits for.
+    policy.initial = Duration::from_millis(2);
+    policy.max = Duration::from_millis(20);
+    Client::builder(url).reconnect(policy).receipt_timeout(LIMIT)
+}
+
+/// What became of what was published.
+#[derive(Default)]
+struct Published {
+    confirmed: BTreeSet<usize>,
+    /// It may be at the broker or not.
+    unknown: BTreeSet<usize>,
+    unsent: BTreeSet<usize>,
+}
+
+struct Publisher {
+    done: Arc<AtomicUsize>,
+    enough: Arc<AtomicBool>,
+    task: JoinHandle<Published>,
+}
+
+impl Publisher {
+    async fn start(url: &str, guarantee: Guarantee) -> Self {
+        let mut policy = SendPolicy::default();
+        policy.guarantee = guarantee;
+        if guarantee == Guarantee::AtLeastOnce {
+            policy.while_offline = WhileOffline::Queue;
+        }
+        let client = client(url).sending(policy).connect().await.expect("connected");
+        let (done, enough) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (counter, flag) = (done.clone(), enough.clone());
+        let task = tokio::spawn(async move {
+            let mut published = Published::default();
+            for n in 0.. {
+                if flag.load(Ordering::Acquire) {
+                    break;
+                }
+                let set = match client.send("/queue/work").text(n.to_string()).confirm().await {
+                    Ok(_) => {
+                        counter.fetch_add(1, Ordering::AcqRel);
+                        &mut published.confirmed
+                    }
+                    Err(SendError::Unknown(_)) => &mut published.unknown,
+                    Err(SendError::NotSent(_)) => {
+                        // It fails at once while there is no connection.
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        &mut published.unsent
+                    }
+                    Err(SendError::Rejected(error)) => unreachable!("nobody rejects it: {error}"),
+                };
+                set.insert(n);
+            }
+            client.disconnect().await.expect("in order");
+            published
+        });
+        Self { done, enough, task }
+    }
+
+    /// Waits until this many more are confirmed.
+    async fn confirm(&self, more: usize) {
+        let wanted = self.done.load(Ordering::Acquire) + more;
+        while self.done.load(Ordering::Acquire) < wanted {
+            assert!(!self.task.is_finished(), "the publisher has given up");
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    }
+}
+
+/// Makes one outage; each kind comes in its turn.
+async fn outage(broker: &Broker, nth: usize) {
+    match nth % 5 {
+        0 => broker.restart(Queues::Keep).await.expect("up again"),
+        1 => broker.hang_up(),
+        // In the middle of what it has to say.
+        2 => broker.inject(Faults::new().hang_up_within(3, 10)),
+        // It has the message and never says so.
+        3 => {
+            broker.inject(Faults::new().lose_receipts());
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            broker.heal();
+            broker.hang_up();
+        }
+        _ => {
+            broker.inject(Faults::new().refuse());
+            broker.hang_up();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    if nth % 5 == 2 {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    broker.heal();
+}
+
+async fn confirmed_messages_arrive(broker: &Broker, url: &str, guarantee: Guarantee) {
+    let publisher = Publisher::start(url, guarantee).await;
+    let consumer = client(url).connect().await.expect("connected");
+    let mut inbox =
+        consumer.subscribe("/queue/work").ack(AckMode::ClientIndividual).await.expect("subscribed");
+    let consuming = tokio::spawn(async move {
+        let (mut seen, mut stale) = (BTreeMap::<usize, usize>::new(), 0);
+        while let Some(message) = inbox.try_next().await.expect("it comes back") {
+            let text = message.text().expect("text");
+            if text == "end" {
+                message.ack().expect("the outages are over");
+                break;
+            }
+            *seen.entry(text.parse().expect("a number")).or_default() += 1;
+            match message.ack() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StaleAck => stale += 1,
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+        (seen, stale)
+    });
+
+    let begun = Instant::now();
+    for nth in 0..OUTAGES {
+        publisher.confirm(BETWEEN).await;
+        outage(broker, nth).await;
+    }
+    publisher.confirm(BETWEEN).await;
+    publisher.enough.store(true, Ordering::Release);
+    let published = publisher.task.await.expect("no panic");
+    // Behind all the others. What the consumer had not acknowledged comes before it, too.
+    let last = client(url).connect().await.expect("connected");
+    last.send("/queue/work").text("end").confirm().await.expect("confirmed");
+    let (seen, stale) = consuming.await.expect("no panic");
+    consumer.disconnect().await.expect("in order");
+    last.disconnect().await.expect("in order");
+
+    let lost: Vec<_> = published.confirmed.iter().filter(|n| !seen.contains_key(n)).collect();
+    assert!(lost.is_empty(), "confirmed and lost: {lost:?}");
+    let false_news: Vec<_> = published.unsent.iter().filter(|n| seen.contains_key(n)).collect();
+    assert!(false_news.is_empty(), "said not to be sent, and arrived: {false_news:?}");
+    if guarantee == Guarantee::AtLeastOnce {
+        assert!(published.unknown.is_empty() && published.unsent.is_empty(), "it waits for the RECEIPT");
+    } else {
+        assert!(!published.unknown.is_empty(), "no outage fell between a message and its RECEIPT");
+    }
+    println!(
+        "{guarantee:?} over {url}: {OUTAGES} outages in {:?}; {} confirmed, {} unknown, {} not sent; {} seen more than \
+         once, {stale} stale acknowledgements",
+        begun.elapsed(),
+        published.confirmed.len(),
+        published.unknown.len(),
+        published.unsent.len(),
+        seen.values().filter(|times| **times > 1).count(),
+    );
+}
+
+async fn over_every_way_in(guarantee: Guarantee) {
+    let broker = Broker::start().await.expect("started");
+    for url in [broker.tcp_url(), broker.ws_url()] {
+        let run = confirmed_messages_arrive(&broker, url.expect("it listens"), guarantee);
+        tokio::time::timeout(LIMIT, run).await.expect("no hang");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_arrives_at_most_once_written() {
+    over_every_way_in(Guarantee::AtMostOnce).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_at_least_once_is_confirmed_in_the_end() {
+    over_every_way_in(Guarantee::AtLeastOnce).await;
+}
