@@ -26,7 +26,9 @@ impl BeforeConnect {
         Self(Arc::new(move |attempt| Box::pin(prepare(attempt))))
     }
 
-    pub(crate) fn ask(&self, attempt: Attempt) -> Answer {
+    /// Asks, on behalf of a driver: what comes of it goes to [`Machine::set_attempt`](crate::protocol::Machine::set_attempt),
+    /// [`fail_attempt`](crate::protocol::Machine::fail_attempt) or [`give_up`](crate::protocol::Machine::give_up).
+    pub fn ask(&self, attempt: Attempt) -> Answer {
         (self.0)(attempt)
     }
 }
@@ -39,10 +41,12 @@ impl fmt::Debug for BeforeConnect {
 
 /// Why an attempt is not made; see [`BeforeConnect`]. Any error becomes one by `?`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Postponed {
-    pub(crate) error: Error,
+    /// The reason.
+    pub error: Error,
     /// There is to be no other attempt either.
-    pub(crate) for_good: bool,
+    pub for_good: bool,
 }
 
 impl Postponed {

@@ -6,8 +6,8 @@
 //!
 //! Most applications want the facade crate `stompede` instead, which adds URLs, named listeners and typed bodies.
 
-#[cfg(feature = "tokio")]
 mod before_connect;
+#[cfg(feature = "tokio")]
 mod body;
 mod config;
 mod error;
