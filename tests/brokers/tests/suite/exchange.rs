@@ -156,7 +156,7 @@ pub(crate) async fn refused_frames_end_the_session(mode: Mode) {
 
     let client = mode.connect().await;
     let refused =
-        client.subscribe("/exchange/nobody-made-it/x").confirm().await.expect_err("no such exchange");
+        client.subscribe("/queue/a/b").confirm().await.expect_err("no such destination");
     assert_eq!(refused.kind(), ErrorKind::BrokerError, "{refused}");
 }
 
