@@ -155,8 +155,7 @@ pub(crate) async fn refused_frames_end_the_session(mode: Mode) {
     assert!(cause.to_string().contains("message-id"), "{cause}");
 
     let client = mode.connect().await;
-    let refused =
-        client.subscribe("/queue/a/b").confirm().await.expect_err("no such destination");
+    let refused = client.subscribe("/queue/a/b").confirm().await.expect_err("no such destination");
     assert_eq!(refused.kind(), ErrorKind::BrokerError, "{refused}");
 }
 
