@@ -57,6 +57,8 @@ mod outbound;
 mod proxy;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "stream", feature = "tcp"))]
+mod sides;
 #[cfg(feature = "tcp")]
 mod stall;
 #[cfg(feature = "stream")]

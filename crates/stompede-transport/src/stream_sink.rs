@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::{Outbound, Transport, TransportError, TransportErrorKind};
+use crate::sides::{Received, Sending};
+use crate::{Outbound, Transport, TransportError};
 
 /// How many empty items are passed over in one poll before others get their turn.
 const EMPTY_MAX: usize = 64;
@@ -50,21 +51,6 @@ pub struct StreamSinkTransport<T> {
     sending: Sending,
 }
 
-#[derive(Debug)]
-enum Received {
-    Open,
-    Ended,
-    Failed(TransportError),
-}
-
-#[derive(Debug)]
-enum Sending {
-    Open,
-    Closing,
-    Closed,
-    Failed(TransportError),
-}
-
 impl<T> StreamSinkTransport<T> {
     /// What is below.
     pub fn get_ref(&self) -> &T {
@@ -78,16 +64,6 @@ impl<T> StreamSinkTransport<T> {
             self.sending = Sending::Failed(error.clone());
             error
         })
-    }
-
-    fn check_open(&self) -> Result<(), TransportError> {
-        match &self.sending {
-            Sending::Open => Ok(()),
-            Sending::Closing | Sending::Closed => {
-                Err(TransportError::new(TransportErrorKind::Lost, "this side has closed the connection"))
-            }
-            Sending::Failed(error) => Err(error.clone()),
-        }
     }
 }
 
@@ -128,13 +104,13 @@ where
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.check_open()?;
+        self.sending.check_open()?;
         let outcome = ready!(Pin::new(&mut self.io).poll_ready(cx));
         Poll::Ready(self.sent(outcome))
     }
 
     fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
-        self.check_open()?;
+        self.sending.check_open()?;
         let outcome = Pin::new(&mut self.io).start_send(item.into_bytes());
         self.sent(outcome)
     }

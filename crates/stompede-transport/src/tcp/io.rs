@@ -8,8 +8,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::sides::{Received, Sending};
 use crate::stall::Stall;
-use crate::{Outbound, Transport, TransportError, TransportErrorKind};
+use crate::{Outbound, Transport, TransportError};
 
 /// What is read into at most, and split into chunks.
 ///
@@ -93,21 +94,6 @@ pub struct IoTransport<IO> {
     stall: Stall,
 }
 
-#[derive(Debug)]
-enum Received {
-    Open,
-    Ended,
-    Failed(TransportError),
-}
-
-#[derive(Debug)]
-enum Sending {
-    Open,
-    Closing,
-    Closed,
-    Failed(TransportError),
-}
-
 impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
     /// The stream below.
     pub fn get_ref(&self) -> &IO {
@@ -115,7 +101,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
     }
 
     /// How long the peer may read nothing at all while something waits to be written; then sending fails with
-    /// [`TimedOut`](TransportErrorKind::TimedOut). No limit unless set; one needs a tokio runtime with time enabled.
+    /// [`TimedOut`](crate::TransportErrorKind::TimedOut). No limit unless set; one needs a tokio runtime with time
+    /// enabled.
     #[must_use]
     pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.stall = Stall::new(limit.into());
@@ -129,16 +116,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> IoTransport<IO> {
         self.queue = VecDeque::new();
         self.small = BytesMut::new();
         Err(error)
-    }
-
-    fn check_open(&self) -> Result<(), TransportError> {
-        match &self.sending {
-            Sending::Open => Ok(()),
-            Sending::Closing | Sending::Closed => {
-                Err(TransportError::new(TransportErrorKind::Lost, "this side has closed the connection"))
-            }
-            Sending::Failed(error) => Err(error.clone()),
-        }
     }
 
     /// Makes sure that there is something to read into.
@@ -250,7 +227,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.check_open()?;
+        self.sending.check_open()?;
         if self.queued < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }
@@ -261,7 +238,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
     }
 
     fn start_send(&mut self, mut item: Outbound) -> Result<(), TransportError> {
-        self.check_open()?;
+        self.sending.check_open()?;
         let len = item.remaining();
         self.queued += len;
         if len <= COPY_MAX {
