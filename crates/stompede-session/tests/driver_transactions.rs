@@ -7,18 +7,24 @@ mod common;
 use common::header;
 use common::peer::Peer;
 use stompede_codec::Command;
-use stompede_session::{AckMode, ErrorKind, SendError};
+use stompede_session::{AckMode, ErrorKind, Message, SendError, Session, Subscription};
 
 const ROOM: usize = 64 * 1024;
 
-#[tokio::test(start_paused = true)]
-async fn messages_and_acks_of_a_transaction_are_committed_together() {
+/// A session with a subscription, and a message of it that has to be acknowledged.
+async fn with_a_message() -> (Session, Peer, Subscription, Message) {
     let (session, mut peer) = Peer::session(ROOM).await;
     let mut inbox =
         session.subscribe("/queue/a").id("s").ack(AckMode::ClientIndividual).await.expect("subscribed");
     peer.frame().await;
     peer.message("s", "a1").await;
     let message = inbox.try_next().await.expect("open").expect("a message");
+    (session, peer, inbox, message)
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_and_acks_of_a_transaction_are_committed_together() {
+    let (session, mut peer, _inbox, message) = with_a_message().await;
     let transaction = session.begin().await.expect("begun");
     let name = transaction.id().to_string();
     transaction.send("/queue/b").text("x").await.expect("sent");
@@ -39,12 +45,7 @@ async fn messages_and_acks_of_a_transaction_are_committed_together() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_guard_aborts_and_its_acks_are_open_again() {
-    let (session, mut peer) = Peer::session(ROOM).await;
-    let mut inbox =
-        session.subscribe("/queue/a").id("s").ack(AckMode::ClientIndividual).await.expect("subscribed");
-    peer.frame().await;
-    peer.message("s", "a1").await;
-    let message = inbox.try_next().await.expect("open").expect("a message");
+    let (session, mut peer, _inbox, message) = with_a_message().await;
     let transaction = session.begin().await.expect("begun");
     transaction.ack(&message).expect("settled");
     drop(transaction);
