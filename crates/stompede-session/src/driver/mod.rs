@@ -18,7 +18,7 @@ use stompede_transport::{
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::before_connect::Answer as Preparing;
-use crate::protocol::{Event, Input, Machine, Output};
+use crate::protocol::{Attempt, Event, Input, Machine, Output};
 use crate::{BeforeConnect, Config, Error, Postponed, SessionState, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
@@ -139,48 +139,56 @@ impl Future for Driver {
 }
 
 impl Driver {
-    /// `true` if a dial has come to an end, which may have left something to read or to write.
+    /// Dials, after asking `before_connect`. `true` if a dial has come to an end, which may have left something to read or
+    /// to write.
     fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ended = false;
-        self.poll_preparing(cx);
-        while let Link::Dialing(attempt) = &mut self.link {
-            let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return ended };
-            ended = true;
-            let now = rt::now();
-            let input = match outcome {
-                Ok(transport) => {
-                    self.link = Link::Up { transport, closing: false, unflushed: false };
-                    Input::Opened { now }
+        loop {
+            match &mut self.link {
+                Link::Preparing(asked) => {
+                    let Poll::Ready(answer) = asked.as_mut().poll(cx) else { return ended };
+                    self.on_prepared(answer);
                 }
-                Err(error) => {
-                    self.link = Link::Down;
-                    Input::DialFailed { now, error }
+                Link::Dialing(attempt) => {
+                    let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return ended };
+                    ended = true;
+                    self.on_dialed(outcome);
                 }
-            };
-            self.feed(input);
-            self.poll_preparing(cx);
+                Link::Down | Link::Up { .. } => return ended,
+            }
         }
-        ended
     }
 
-    /// Asks `before_connect`; what it says goes into the attempt, and the dial begins.
-    fn poll_preparing(&mut self, cx: &mut Context<'_>) {
-        while let Link::Preparing(asked) = &mut self.link {
-            let Poll::Ready(answer) = asked.as_mut().poll(cx) else { return };
-            self.link = Link::Down;
-            match answer {
-                Ok(attempt) => {
-                    let endpoint = attempt.endpoint.clone();
-                    self.shared.lock().machine.set_attempt(attempt);
-                    self.dial(endpoint);
-                }
-                Err(Postponed { error, for_good }) => {
-                    let machine = &mut self.shared.lock().machine;
-                    if for_good { machine.give_up(error) } else { machine.fail_attempt(error) }
-                }
+    /// What `before_connect` says goes into the attempt, and the dial begins.
+    fn on_prepared(&mut self, answer: Result<Attempt, Postponed>) {
+        self.link = Link::Down;
+        match answer {
+            Ok(attempt) => {
+                let endpoint = attempt.endpoint.clone();
+                self.shared.lock().machine.set_attempt(attempt);
+                self.dial(endpoint);
             }
-            self.drain();
+            Err(Postponed { error, for_good }) => {
+                let machine = &mut self.shared.lock().machine;
+                if for_good { machine.give_up(error) } else { machine.fail_attempt(error) }
+            }
         }
+        self.drain();
+    }
+
+    fn on_dialed(&mut self, outcome: Result<BoxTransport, TransportError>) {
+        let now = rt::now();
+        let input = match outcome {
+            Ok(transport) => {
+                self.link = Link::Up { transport, closing: false, unflushed: false };
+                Input::Opened { now }
+            }
+            Err(error) => {
+                self.link = Link::Down;
+                Input::DialFailed { now, error }
+            }
+        };
+        self.feed(input);
     }
 
     fn dial(&mut self, endpoint: Endpoint) {

@@ -57,11 +57,7 @@ impl Shared {
 
     /// Does something to the protocol, then wakes whoever has to know.
     pub(crate) fn command<R>(&self, act: impl FnOnce(&mut Machine) -> R) -> R {
-        self.with_core(|core| act(&mut core.machine))
-    }
-
-    fn with_core<R>(&self, act: impl FnOnce(&mut Core) -> R) -> R {
-        self.finish(self.lock(), act)
+        self.finish(self.lock(), |core| act(&mut core.machine))
     }
 
     /// Acts under the lock, then wakes without it.

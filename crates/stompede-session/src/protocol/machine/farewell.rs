@@ -45,11 +45,10 @@ impl Machine {
         all().filter(|entry| entry.request.destination == name).map(|entry| entry.id).collect()
     }
 
-    fn check_headers(&self, command: Command, headers: &Headers) -> Result<(), Error> {
+    fn check_headers(&mut self, command: Command, headers: &Headers) -> Result<(), Error> {
         let version = self.version().unwrap_or(self.config.highest_version());
         let mut frame = Frame::new(command);
         frame.headers_mut().extend(headers);
-        let mut scratch = bytes::BytesMut::new();
-        Encoder::new(version).encode_head(&frame, &mut scratch).map_err(Error::unencodable)
+        self.transmit.check(Encoder::new(version), &frame)
     }
 }
