@@ -187,22 +187,32 @@ impl<'a> SendBuilder<'a> {
 /// # Cancel safety
 /// Dropped before it is ready, nothing is sent.
 #[must_use = "nothing is sent until it is awaited"]
-pub struct SendFuture<'a>(HandOver, PhantomData<&'a Session>);
+pub struct SendFuture<'a> {
+    hand_over: HandOver,
+    done: bool,
+    session: PhantomData<&'a Session>,
+}
 
 impl<'a> IntoFuture for SendBuilder<'a> {
     type Output = Result<(), SendError>;
     type IntoFuture = SendFuture<'a>;
 
     fn into_future(self) -> SendFuture<'a> {
-        SendFuture(self.into_hand_over(false), PhantomData)
+        SendFuture { hand_over: self.into_hand_over(false), done: false, session: PhantomData }
     }
 }
 
 impl Future for SendFuture<'_> {
     type Output = Result<(), SendError>;
 
+    /// Stays pending if it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx).map_ok(|_| ())
+        if self.done {
+            return Poll::Pending;
+        }
+        let handed = ready!(self.hand_over.poll(cx));
+        self.done = true;
+        Poll::Ready(handed.map(|_| ()))
     }
 }
 
@@ -371,7 +381,7 @@ impl fmt::Debug for ConfirmFuture<'_> {
 
 impl fmt::Debug for SendFuture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendFuture").field("frame", &self.0.frame).finish()
+        f.debug_struct("SendFuture").field("frame", &self.hand_over.frame).finish_non_exhaustive()
     }
 }
 
