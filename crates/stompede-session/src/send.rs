@@ -10,7 +10,7 @@ use stompede_codec::{Command, Frame};
 
 use crate::driver::Room;
 use crate::protocol::{Outcome, ReceiptId, TransactionId};
-use crate::{Body, Error, ErrorKind, Session, rt};
+use crate::{Body, Error, ErrorKind, Session};
 
 /// A SEND in the making; made by [`Session::send`].
 ///
@@ -159,8 +159,9 @@ impl<'a> SendBuilder<'a> {
     fn into_hand_over(self, want_receipt: bool) -> HandOver {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         let bytes = self.frame.body().len() + ABOUT_A_HEAD;
+        let room = Room::new(self.session.shared().clone(), bytes, within);
         HandOver {
-            room: Room::new(self.session.shared().clone(), bytes, within),
+            room: if want_receipt { room.for_awaited() } else { room },
             frame: self.frame,
             transaction: self.transaction,
             want_receipt,
@@ -318,7 +319,7 @@ impl HandOver {
             if !want_receipt {
                 return machine.send(frame).map(|()| Handed::Over);
             }
-            let id = machine.send_with_receipt(frame, rt::now().checked_add(within))?;
+            let id = machine.send_with_receipt_within(frame, within)?;
             // Under the same lock: a receipt costs little else.
             Ok(match machine.poll_receipt(id, cx) {
                 Poll::Pending => Handed::Awaiting(id),

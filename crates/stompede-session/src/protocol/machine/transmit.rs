@@ -46,7 +46,7 @@ pub(super) struct Taken {
     pub(super) item: Outbound,
     pub(super) receipt: Option<ReceiptId>,
     /// There only if somebody wants to be told of it.
-    pub(super) frame: Option<Frame>,
+    pub(super) frame: Option<Box<Frame>>,
     /// Whether it is an acknowledgement.
     pub(super) ack: bool,
 }
@@ -133,7 +133,7 @@ impl Transmit {
     pub(super) fn pop(&mut self) -> Option<Taken> {
         if let Some((item, frame)) = self.first.pop_front() {
             self.bytes -= item.remaining();
-            return Some(Taken { item, receipt: None, frame: frame.map(|frame| *frame), ack: false });
+            return Some(Taken { item, receipt: None, frame, ack: false });
         }
         if self.held {
             return None;
@@ -141,7 +141,7 @@ impl Transmit {
         let entry = self.queue.pop_front()?;
         self.uncount(&entry);
         let Entry { item, receipt, frame, ack, .. } = entry;
-        let frame = frame.filter(|_| self.keep_frames).map(|frame| *frame);
+        let frame = frame.filter(|_| self.keep_frames);
         Some(Taken { item, receipt, frame, ack })
     }
 
@@ -187,11 +187,12 @@ impl Transmit {
         let body = frame.body();
         let beside = body.len() > LARGE_BODY;
         self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
-        let written = match receipt {
-            None => encoder.encode_head(frame, &mut self.block),
-            Some(id) => encoder.encode_head_with(frame, ("receipt", id.text().as_str()), &mut self.block),
-        };
-        written.map_err(Error::unencodable)?;
+        encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
+        if let Some(id) = receipt {
+            // In the place of the blank line. There is nothing in it that would have to be escaped or refused.
+            self.block.truncate(self.block.len() - 1);
+            self.block.put_slice(id.end_of_head().as_bytes());
+        }
         if beside {
             return Ok(Outbound::split(self.block.split().freeze(), body.clone()));
         }
