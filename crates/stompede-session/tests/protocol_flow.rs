@@ -327,6 +327,21 @@ impl Drop for Tracked {
 }
 
 #[test]
+fn a_queue_without_bounds_may_be_asked_for() {
+    let mut rig = Rig::connected("1.2");
+    for when_full in [WhenFull::Overflow, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::End] {
+        let id = subscribe(&mut rig, &format!("{when_full:?}"), |request| {
+            (request.window, request.queue_bytes) = (usize::MAX, usize::MAX);
+            request.when_full = when_full;
+        });
+        for body in ["1", "2"] {
+            message(&mut rig, &format!("{when_full:?}"), body);
+        }
+        assert_eq!(rig.bodies(id), ["1", "2"]);
+    }
+}
+
+#[test]
 fn what_is_queued_pins_no_more_of_read_buffers_than_a_queue_may_hold() {
     // Small messages for somebody who does not look, each in a block of 64 KiB with much for somebody who does.
     let alive = Arc::new(AtomicUsize::new(0));

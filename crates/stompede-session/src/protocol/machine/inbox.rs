@@ -236,6 +236,7 @@ impl Inbox {
     pub(super) fn push(&self, arrivals: &mut Vec<Arrival>, chunk: Chunk) -> Pushed {
         let mut pushed = Pushed::default();
         let mut inner = self.lock();
+        self.place_together(&mut inner, arrivals, chunk);
         for arrival in arrivals.drain(..) {
             if inner.end.is_some() {
                 pushed.refused += 1;
@@ -288,6 +289,29 @@ impl Inbox {
     /// What waits in the overflow.
     pub(super) fn overflow_bytes(&self) -> usize {
         self.lock().overflow_bytes
+    }
+
+    /// Queues all of them if nothing has to be decided about any one: there is room, and none has to be copied.
+    fn place_together(&self, inner: &mut Inner, arrivals: &mut Vec<Arrival>, chunk: Chunk) {
+        let slack = if self.when_full == WhenFull::Overflow && !inner.filled { SLACK } else { NO_SLACK };
+        let bytes: usize = arrivals.iter().map(|arrival| arrival.ticket.cost()).sum();
+        let fits = inner.count + arrivals.len() <= self.bounds.messages.saturating_add(slack.messages)
+            && inner.bytes.saturating_add(bytes) <= self.bounds.bytes.saturating_add(slack.bytes);
+        let open =
+            inner.end.is_none() && inner.overflow.is_empty() && !(self.settles && self.flow.acks_full());
+        let (pins, fresh) = (inner.would_pin(chunk), inner.pinned_chunk != chunk.number);
+        if !fits || !open || fresh && inner.pinned + pins > self.bounds.bytes {
+            return;
+        }
+        if fresh && arrivals.iter().any(|arrival| !arrival.is_most_of(chunk)) {
+            inner.pinned += pins;
+            inner.pinned_chunk = chunk.number;
+        }
+        inner.count += arrivals.len();
+        inner.bytes += bytes;
+        let deliveries =
+            arrivals.drain(..).map(|Arrival { frame, ticket }| Delivery::Message { frame, ticket });
+        inner.ready.extend(deliveries);
     }
 
     fn place(&self, inner: &mut Inner, arrival: Arrival, chunk: Chunk, pushed: &mut Pushed) {
@@ -370,8 +394,8 @@ impl Delivery {
 impl Inner {
     fn has_room(&self, bounds: Bounds, slack: Bounds, cost: usize) -> bool {
         self.count == 0
-            || (self.count < bounds.messages + slack.messages
-                && self.bytes + cost <= bounds.bytes + slack.bytes)
+            || (self.count < bounds.messages.saturating_add(slack.messages)
+                && self.bytes.saturating_add(cost) <= bounds.bytes.saturating_add(slack.bytes))
     }
 
     fn is_full(&self, bounds: Bounds) -> bool {
@@ -444,10 +468,14 @@ fn put_last(queue: &mut VecDeque<Delivery>, gap: Gap) {
 }
 
 impl Arrival {
+    fn is_most_of(&self, chunk: Chunk) -> bool {
+        self.ticket.cost() * 2 >= chunk.len
+    }
+
     /// The message as it waits, and whether it shares its chunk. One that is most of its chunk always does: copying it
     /// would cost more than it saves.
     fn held(self, chunk: Chunk, detach: bool) -> (Delivery, bool) {
-        let most = self.ticket.cost() * 2 >= chunk.len;
+        let most = self.is_most_of(chunk);
         let frame = if detach && !most { self.frame.detach() } else { self.frame };
         (Delivery::Message { frame, ticket: self.ticket }, !detach && !most)
     }
