@@ -20,6 +20,8 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Those up to this one that were open have ended with their connection, which ended for this reason.
+    lost: Option<(TransactionId, Error)>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,18 @@ impl Transactions {
     pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
         match self.open.get(&id) {
             Some(open) if open.epoch == epoch => Ok(id.to_string()),
-            _ => Err(ended()),
+            _ => Err(self.ended(id)),
+        }
+    }
+
+    fn ended(&self, id: TransactionId) -> Error {
+        match &self.lost {
+            Some((last, cause)) if id <= *last => Error::with_other(
+                ErrorKind::TransactionEnded,
+                "the transaction has ended with its connection",
+                Box::new(cause.clone()),
+            ),
+            _ => Error::new(ErrorKind::TransactionEnded, "the transaction has been committed or aborted"),
         }
     }
 
@@ -67,7 +80,10 @@ impl Transactions {
     }
 
     /// The connection is gone, and with it every transaction: the broker aborts them.
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, cause: &Error) {
+        if !self.open.is_empty() {
+            self.lost = Some((TransactionId(self.last), cause.clone()));
+        }
         self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
     }
 
@@ -148,11 +164,4 @@ impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tx-{}", self.0)
     }
-}
-
-fn ended() -> Error {
-    Error::new(
-        ErrorKind::TransactionEnded,
-        "the transaction has ended: committed, aborted, or gone with its connection",
-    )
 }
