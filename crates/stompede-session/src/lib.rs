@@ -65,4 +65,7 @@ pub use state::SessionState;
 #[cfg(feature = "tokio")]
 pub use subscription::{SubscribeBuilder, Subscription};
 #[cfg(feature = "tokio")]
-pub use transaction::Transaction;
+#[doc(hidden)]
+pub use transaction::TransactionRuns;
+#[cfg(feature = "tokio")]
+pub use transaction::{Transaction, TransactionError, TransactionPolicy};

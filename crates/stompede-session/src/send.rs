@@ -316,9 +316,12 @@ impl HandOver {
                 machine.check_transaction(transaction)?;
             }
             if !want_receipt {
-                return machine.send(frame).map(|()| Handed::Over);
+                machine.send(frame)?;
+                transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
+                return Ok(Handed::Over);
             }
             let id = machine.send_with_receipt(frame, rt::now().checked_add(within))?;
+            transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
             // Under the same lock: a receipt costs little else.
             Ok(match machine.poll_receipt(id, cx) {
                 Poll::Pending => Handed::Awaiting(id),

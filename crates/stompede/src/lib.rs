@@ -29,7 +29,7 @@
 //! | receive in named listeners | [`Listener`], [`SubscribeBuilder::listen`] |
 //! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`], [`Message::ack_confirmed`] |
 //! | work a queue off, with retries | [`process()`] |
-//! | do several things or nothing | [`Client::begin`], [`Transaction`] |
+//! | do several things or nothing | [`Client::transaction`], [`TransactionPolicy`], [`TransactionError`]; [`Client::begin`], [`Transaction`] |
 //! | keep a slow consumer in bounds | [`SubscribeBuilder::window`], [`SubscribeBuilder::when_full`], [`Message::gap`] |
 //! | end without losing work | [`Client::drain`], [`Client::disconnect`] |
 //! | watch, count, print, record | [`listeners`] |
@@ -99,7 +99,7 @@ pub use stompede_session::{
     AckMode, Body, BodyError, BodyErrorKind, BoxError, BrokerProfile, ConfirmFuture, Confirmed, Durable,
     Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, OutboxLimits, Postponed,
     ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy, SessionState, Subscription,
-    Transaction, Unsent, WhenFull, WhileOffline,
+    Transaction, TransactionError, TransactionPolicy, Unsent, WhenFull, WhileOffline,
 };
 #[cfg(feature = "proxy")]
 pub use stompede_transport::Proxy;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use stompede::blocking::Client;
-use stompede::{AckMode, ErrorKind, ReplyTo, RequestError, SendError};
+use stompede::{AckMode, ErrorKind, ReplyTo, RequestError, SendError, TransactionError, TransactionPolicy};
 use stompede_broker::TestBroker;
 
 /// Far more than anything here takes: a hang fails instead of hanging.
@@ -53,6 +53,31 @@ fn messages_go_and_come_without_async() {
     assert!(jobs.next().is_none(), "it ended in order");
     let unsent = client.send("/queue/jobs", |send| send.text("late")).expect_err("closed");
     assert!(matches!(unsent, SendError::NotSent(_)));
+}
+
+#[test]
+fn work_in_a_transaction_is_committed_or_aborted_without_async() {
+    let (url, _broker) = broker();
+    let client = connect(&url);
+    let mut jobs = client.subscribe("/queue/jobs", |subscribe| subscribe.confirm()).expect("subscribed");
+    let failed = client.transaction(|transaction| {
+        transaction.send("/queue/jobs", |send| send.text("never")).expect("sent");
+        Err::<(), _>("no such order")
+    });
+    assert!(matches!(failed, Err(TransactionError::Failed("no such order"))), "{failed:?}");
+    let mut runs = 0;
+    let done = client.transaction_with(TransactionPolicy::run_again(2), |transaction| {
+        runs += 1;
+        transaction.send("/queue/jobs", |send| send.text("one"))?;
+        transaction.send("/queue/jobs", |send| send.text("two")).map(|()| "done")
+    });
+    assert_eq!((done.expect("committed"), runs), ("done", 1));
+    for text in ["one", "two"] {
+        assert_eq!(jobs.try_next().expect("open").expect("a message").text(), Ok(text));
+    }
+    client.disconnect().expect("in order");
+    let late = client.transaction(|transaction| transaction.send("/queue/jobs", |send| send.text("late")));
+    assert_eq!(late.expect_err("closed").cause().map(stompede::Error::kind), Some(ErrorKind::Closed));
 }
 
 #[test]
@@ -121,6 +146,8 @@ fn inside_a_runtime_each_call_is_an_error_and_no_panic() {
         kind(&client.disconnect().expect_err("inside"));
         kind(&client.drain(HANG).expect_err("inside"));
         kind(&client.begin().expect_err("inside"));
+        let not_run = client.transaction(|_| -> Result<(), ()> { unreachable!("inside a runtime") });
+        kind(not_run.expect_err("inside").cause().expect("a cause"));
         kind(&client.requester(ReplyTo::Temporary).expect_err("inside"));
         let RequestError::Send(unasked) =
             requests.request("/topic/a", HANG, |send| send).expect_err("inside")

@@ -206,7 +206,7 @@ impl Machine {
         self.transmit.clear();
         self.backlog.clear();
         self.restore = Restore::default();
-        self.transactions.clear();
+        self.transactions.clear(&for_waiters);
         self.stage.clear();
         self.read_on();
         let end = cause.clone().map_or(End::Clean, End::Failed);

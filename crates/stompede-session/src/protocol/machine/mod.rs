@@ -278,14 +278,15 @@ impl Machine {
 
     /// The connection refused the frame that was taken last, whole, and goes on: it was not sent after all.
     pub fn transmit_refused(&mut self, error: TransportError) {
+        let text = "the connection cannot carry this frame";
+        let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+        self.spoil_transaction(&error);
         if let Some(receipt) = self.last_taken.take() {
-            let text = "the connection cannot carry this frame";
-            let error = Error::with_transport(ErrorKind::Unencodable, text, error);
             self.backlog.remove(receipt);
             self.subscriptions.take_back(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
-            self.continue_goodbye();
         }
+        self.continue_goodbye();
     }
 
     /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.

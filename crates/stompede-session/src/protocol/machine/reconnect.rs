@@ -208,7 +208,7 @@ impl Machine {
             }
         }
         self.stage.clear();
-        self.transactions.clear();
+        self.transactions.clear(cause);
         self.subscriptions.lose_connection();
         if !planted!(self, StallOutlivesConnection) {
             self.read_on();

@@ -1,6 +1,6 @@
 //! Transactions of a connection. They die with it: what was sent in one is then as if it had not been.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use stompede_codec::Frame;
 
-use super::{Machine, ReceiptId, SubscriptionId, Ticket};
+use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
 /// Names one transaction of one session; never used twice.
@@ -20,6 +20,10 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Those up to this one that were open have ended with their connection, which ended for this reason.
+    lost: Option<(TransactionId, Error)>,
+    /// Those whose COMMIT waits behind frames of theirs.
+    committing: Vec<Committing>,
 }
 
 #[derive(Debug)]
@@ -28,6 +32,42 @@ struct Open {
     /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
     covers: Vec<Ticket>,
     fate: Fate,
+    frames: Unwritten,
+    /// The connection has refused a frame of it: without that it must not take effect.
+    spoilt: Option<Error>,
+}
+
+#[derive(Debug)]
+struct Committing {
+    id: TransactionId,
+    receipt: ReceiptId,
+    frames: Unwritten,
+    fate: Fate,
+}
+
+/// The numbers of the frames of a transaction that have not been written, in order.
+#[derive(Debug, Default)]
+struct Unwritten(VecDeque<u64>);
+
+impl Unwritten {
+    /// Forgets those before this number: they have been written.
+    fn begin_at(&mut self, number: u64) {
+        while self.0.front().is_some_and(|first| *first < number) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Whether there are none left that the connection could refuse, with this one taken last.
+    fn is_written(&mut self, last_taken: u64) -> bool {
+        self.begin_at(last_taken);
+        self.0.is_empty()
+    }
+
+    /// Whether this is one of them. Nothing refuses those before it any more.
+    fn holds(&mut self, number: u64) -> bool {
+        self.begin_at(number);
+        self.0.front() == Some(&number)
+    }
 }
 
 /// Whether a transaction has been aborted, for whoever acknowledged something in it.
@@ -45,15 +85,28 @@ impl Transactions {
     fn add(&mut self, epoch: u64) -> TransactionId {
         self.last += 1;
         let id = TransactionId(self.last);
-        self.open.insert(id, Open { epoch, covers: Vec::new(), fate: Fate::default() });
+        let (fate, frames) = (Fate::default(), Unwritten::default());
+        self.open.insert(id, Open { epoch, covers: Vec::new(), fate, frames, spoilt: None });
         id
     }
 
     /// The text of an open transaction, or an error that says that it has ended.
     pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
         match self.open.get(&id) {
+            Some(Open { spoilt: Some(error), .. }) => Err(error.clone()),
             Some(open) if open.epoch == epoch => Ok(id.to_string()),
-            _ => Err(ended()),
+            _ => Err(self.ended(id)),
+        }
+    }
+
+    fn ended(&self, id: TransactionId) -> Error {
+        match &self.lost {
+            Some((last, cause)) if id <= *last => Error::with_other(
+                ErrorKind::TransactionEnded,
+                "the transaction has ended with its connection",
+                Box::new(cause.clone()),
+            ),
+            _ => Error::new(ErrorKind::TransactionEnded, "the transaction has been committed or aborted"),
         }
     }
 
@@ -67,7 +120,11 @@ impl Transactions {
     }
 
     /// The connection is gone, and with it every transaction: the broker aborts them.
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, cause: &Error) {
+        if !self.open.is_empty() {
+            self.lost = Some((TransactionId(self.last), cause.clone()));
+        }
+        self.committing.clear();
         self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
     }
 
@@ -100,13 +157,42 @@ impl Machine {
     /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
     ///
     /// # Errors
-    /// [`ErrorKind::TransactionEnded`] if it is not; the end of the session, if it has ended.
+    /// [`ErrorKind::TransactionEnded`] if it is not; [`ErrorKind::Unencodable`] if the connection has refused a frame of it;
+    /// the end of the session, if it has ended.
     pub fn check_transaction(&self, id: TransactionId) -> Result<(), Error> {
         let open = self.open_version();
         if !self.is_offline() {
             open?;
         }
         self.transactions.check(id, self.epoch).map(|_| ())
+    }
+
+    /// What was queued last is part of this transaction: should the connection [refuse](Self::transmit_refused) it, the
+    /// transaction cannot be committed any more.
+    pub fn join_transaction(&mut self, id: TransactionId) {
+        if let Some(open) = self.transactions.open.get_mut(&id) {
+            // Only what is in the queue is remembered, and the queue is bounded.
+            open.frames.begin_at(self.transmit.last_taken());
+            open.frames.0.push_back(self.transmit.queued());
+        }
+    }
+
+    /// The connection has refused the frame that was taken last: what it was part of must not take effect without it.
+    pub(super) fn spoil_transaction(&mut self, error: &Error) {
+        let refused = self.transmit.last_taken();
+        for open in self.transactions.open.values_mut().filter(|open| open.spoilt.is_none()) {
+            open.spoilt = open.frames.holds(refused).then(|| error.clone());
+        }
+        let committing = &mut self.transactions.committing;
+        let Some(at) = committing.iter_mut().position(|committing| committing.frames.holds(refused)) else {
+            return;
+        };
+        let Committing { id, receipt, fate, .. } = committing.swap_remove(at);
+        fate.0.store(true, Ordering::Release);
+        // It stands behind the refused frame, so it cannot have been written.
+        self.transmit.withdraw(receipt);
+        self.receipts.resolve(receipt, Outcome::NotSent(error.clone()));
+        self.push_abort(&id.to_string());
     }
 
     /// What becomes of an open transaction; `None` if it is not open.
@@ -123,20 +209,30 @@ impl Machine {
         self.push_pending_acks()?;
         let mut frame = Frame::commit(&text).map_err(|error| Error::invalid_because("transaction", error))?;
         let receipt = self.send_with_receipt(&mut frame, deadline)?;
-        let covers = self.transactions.open.remove(&id).map_or_else(Vec::new, |open| open.covers);
+        let Some(Open { covers, mut frames, fate, .. }) = self.transactions.open.remove(&id) else {
+            return Ok(receipt);
+        };
         covers.iter().for_each(|ticket| self.cover(ticket));
+        let last_taken = self.transmit.last_taken();
+        let committing = &mut self.transactions.committing;
+        committing.retain_mut(|other| !other.frames.is_written(last_taken));
+        if !frames.is_written(last_taken) {
+            committing.push(Committing { id, receipt, frames, fate });
+        }
         Ok(receipt)
     }
 
     /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
     pub fn abort_transaction(&mut self, id: TransactionId) {
-        let text = self.transactions.check(id, self.epoch);
-        if let Some(open) = self.transactions.open.remove(&id) {
-            open.fate.0.store(true, Ordering::Release);
+        let Some(open) = self.transactions.open.remove(&id) else { return };
+        open.fate.0.store(true, Ordering::Release);
+        if open.epoch == self.epoch {
+            self.push_abort(&id.to_string());
         }
-        if let (Ok(text), Some(version)) = (text, self.version_before_goodbye())
-            && let Ok(frame) = Frame::abort(&text)
-        {
+    }
+
+    fn push_abort(&mut self, transaction: &str) {
+        if let (Ok(frame), Some(version)) = (Frame::abort(transaction), self.version_before_goodbye()) {
             // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }
@@ -148,11 +244,4 @@ impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tx-{}", self.0)
     }
-}
-
-fn ended() -> Error {
-    Error::new(
-        ErrorKind::TransactionEnded,
-        "the transaction has ended: committed, aborted, or gone with its connection",
-    )
 }
