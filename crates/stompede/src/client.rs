@@ -46,7 +46,8 @@ impl Client {
     /// Starts a subscription to `destination`: `.await` gives its messages as a stream,
     /// [`listen`](SubscribeBuilder::listen) hands them to the listeners.
     pub fn subscribe(&self, destination: impl Into<String>) -> SubscribeBuilder<'_> {
-        SubscribeBuilder::new(self.session.subscribe(destination), &self.dispatch)
+        let destination = destination.into();
+        SubscribeBuilder::new(self.session.subscribe(destination.as_str()), destination, &self.dispatch)
     }
 
     /// Sends UNSUBSCRIBE for what [`listen`](SubscribeBuilder::listen) gave, for the `id` that was set, or for a

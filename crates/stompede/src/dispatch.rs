@@ -89,14 +89,18 @@ impl Dispatch {
     }
 
     /// Carries the messages of `subscription` to every listener, until it ends.
-    pub(crate) fn carry(self: &Arc<Self>, subscription: Subscription) {
+    pub(crate) fn carry(self: &Arc<Self>, subscription: Subscription, destination: String) {
         // Weak: the session must be able to end while this task serves it.
         let mut subscription = subscription.into_weak();
         let dispatch = self.clone();
         self.spawn(async move {
             let mut batch = Vec::new();
-            // Why it ended is told by on_disconnected.
-            while poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
+            let end = loop {
+                match poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
                 let mailboxes = dispatch.mailboxes();
                 // Who has room is served first, and waits for nobody.
                 let behind: Vec<_> = mailboxes
@@ -108,8 +112,30 @@ impl Dispatch {
                     mailbox.deliver(&batch[pushed..]).await;
                 }
                 batch.clear();
-            }
+            };
+            dispatch.tell_ended(&subscription, destination, end);
         });
+    }
+
+    /// Tells that a subscription has ended, if nothing else tells it.
+    pub(crate) fn tell_ended(
+        &self,
+        subscription: &Subscription,
+        destination: String,
+        end: Result<(), Error>,
+    ) {
+        let Err(cause) = end else { return };
+        if !subscription.ended_alone() {
+            // The end of the session is told by on_disconnected and on_closed.
+            return;
+        }
+        tracing::warn!(destination, %cause, "a subscription has ended");
+        let notice = Notice::SubscriptionEnded {
+            subscription: subscription.id(),
+            destination: destination.into(),
+            cause,
+        };
+        self.tell_all(&notice, Mailbox::insist);
     }
 
     /// Starts a task that counts as a carrier: the end of the session is told after it.
@@ -135,7 +161,8 @@ impl Dispatch {
         let was_connected = room.connected.take().is_some();
         room.closed = true;
         let carriers = std::mem::take(&mut room.carriers);
-        let mailboxes = std::mem::take(&mut room.mailboxes);
+        // They stay where they are: carriers may have messages left for them.
+        let mailboxes = room.mailboxes.clone();
         drop(room);
         self.runtime.spawn(async move {
             for carrier in carriers {
@@ -253,17 +280,24 @@ impl fmt::Debug for Dispatch {
     }
 }
 
-/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end.
-fn poll_batch(subscription: &mut Subscription, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Poll<bool> {
+/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end, if it is in order.
+fn poll_batch(
+    subscription: &mut Subscription,
+    cx: &mut Context<'_>,
+    batch: &mut Vec<Message>,
+) -> Poll<Result<bool, Error>> {
     while batch.len() < AT_A_TIME {
         match Pin::new(&mut *subscription).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) => batch.push(message),
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(!batch.is_empty()),
+            // The end is there the next time as well.
+            Poll::Ready(Some(Err(_)) | None) if !batch.is_empty() => break,
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+            Poll::Ready(None) => return Poll::Ready(Ok(false)),
             Poll::Pending if batch.is_empty() => return Poll::Pending,
             Poll::Pending => break,
         }
     }
-    Poll::Ready(true)
+    Poll::Ready(Ok(true))
 }
 
 /// One listener's task.

@@ -113,7 +113,8 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// Queues what must be heard: there are at most six such for each attempt to connect. A listener that has been stuck
+    /// Queues what must be heard: there are at most six such for each attempt to connect, and one for a
+    /// subscription. A listener that has been stuck
     /// for hundreds of attempts misses the later ones, but never the end.
     pub(crate) fn insist(&self, notice: Notice) {
         let mut inner = self.lock();

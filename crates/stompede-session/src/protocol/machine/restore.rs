@@ -291,7 +291,7 @@ impl Machine {
     pub(super) fn end_subscription(&mut self, key: SubscriptionId, cause: Error) {
         let Some(entry) = self.subscriptions.remove(key) else { return };
         self.transactions.forget_subscription(key);
-        self.wakers.extend(entry.inbox.end(End::Failed(cause.clone())));
+        self.wakers.extend(entry.inbox.end(End::Alone(cause.clone())));
         if let Some(receipt) = entry.receipt {
             self.receipts.resolve(receipt, Outcome::Rejected(cause.clone()));
         }
