@@ -1,0 +1,260 @@
+//! One world: a machine, its users, a link and a broker, all of it made from one seed.
+
+mod events;
+mod link;
+mod look;
+mod transactions;
+mod users;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use stompede_codec::Frame;
+use stompede_session::protocol::{Input, Machine, Output, SubscriptionId, Ticket};
+use stompede_session::{Config, Guarantee, WhileOffline};
+use stompede_transport::{TransportError, TransportErrorKind};
+
+use self::events::Grammar;
+use self::link::Link;
+use self::transactions::Transaction;
+use self::users::{Send, Subscribed};
+use crate::broker::Broker;
+use crate::random::Random;
+
+pub(crate) struct World {
+    random: Random,
+    start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) machine: Machine,
+    deadline: Option<Instant>,
+    config: Config,
+    broker: Broker,
+    broker_up: bool,
+    broker_up_at: Option<Instant>,
+    dial: Option<(Instant, bool)>,
+    link: Option<Link>,
+    sends: Vec<Send>,
+    subscriptions: BTreeMap<SubscriptionId, Subscribed>,
+    transactions: Vec<Transaction>,
+    /// Delivered and not settled yet.
+    inbox: Vec<(Frame, Ticket)>,
+    faults: bool,
+    lost_receipts: bool,
+    grammar: Grammar,
+}
+
+/// What was seen that must never be.
+pub(crate) type Seen<T> = Result<T, String>;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+impl World {
+    pub(crate) fn new(seed: u64, prepare: impl FnOnce(&mut Machine)) -> Self {
+        let mut random = Random(seed);
+        #[allow(clippy::disallowed_methods, reason = "any start will do: the world moves its clock itself")]
+        let start = Instant::now();
+        let mut config = Config::for_url("tcp://broker.example").expect("a URL");
+        config.reconnect.retry_initial_connect = true;
+        if random.one_in(2) {
+            config.sending.guarantee = Guarantee::AtLeastOnce;
+        }
+        if random.one_in(2) {
+            config.sending.while_offline = WhileOffline::Queue;
+        }
+        if random.one_in(3) {
+            config.sending.outbox.messages = 4;
+        }
+        if random.one_in(2) {
+            config.overflow_bytes = 10_000;
+        }
+        let names_culprit = random.one_in(2);
+        let mut machine = Machine::with_seed(config.clone(), seed).expect("the settings are fine");
+        prepare(&mut machine);
+        Self {
+            random,
+            start,
+            now: start,
+            machine,
+            deadline: None,
+            config,
+            broker: Broker { names_culprit, ..Broker::default() },
+            broker_up: true,
+            broker_up_at: None,
+            dial: None,
+            link: None,
+            sends: Vec::new(),
+            transactions: Vec::new(),
+            subscriptions: BTreeMap::new(),
+            inbox: Vec::new(),
+            faults: true,
+            lost_receipts: false,
+            grammar: Grammar::default(),
+        }
+    }
+
+    /// A minute of life with faults, then peace, then the end.
+    pub(crate) fn run(&mut self) -> Seen<()> {
+        self.machine.start(self.now);
+        self.settle()?;
+        let revoked_at = self.random.one_in(12).then(|| self.random.up_to(40));
+        for step in 0..60 {
+            let pause = MS * self.random.up_to(2000) as u32;
+            self.advance(pause)?;
+            if revoked_at == Some(step) {
+                self.broker.refuses_login = true;
+            }
+            if self.random.one_in(6) {
+                self.fault()?;
+            }
+            self.act()?;
+            self.settle()?;
+        }
+        self.faults = false;
+        self.consume_all()?;
+        self.settle()?;
+        self.broker_up_at.get_or_insert(self.now);
+        if let Some(link) = &mut self.link {
+            link.stalled_until = None;
+        }
+        // One refused subscription or message is found with each connection, and delays grow to half a minute.
+        for _ in 0..60 {
+            self.advance(10 * SECOND)?;
+            let since = self.grammar.connected_at.filter(|_| self.grammar.connected);
+            if self.grammar.closed.is_some() || since.is_some_and(|at| self.now - at > 15 * SECOND) {
+                break;
+            }
+        }
+        self.at_peace()?;
+        self.advance(320 * SECOND)?;
+        self.machine.disconnect(self.now);
+        self.settle()?;
+        self.advance(60 * SECOND)?;
+        self.at_the_end()
+    }
+
+    /// Lets time pass; whatever is due in between happens in order.
+    fn advance(&mut self, by: Duration) -> Seen<()> {
+        let end = self.now + by;
+        let mut rounds = 0;
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
+            rounds += 1;
+            if rounds > 20_000 {
+                return Err("time stands still: something is due for ever".into());
+            }
+            self.now = self.now.max(due);
+            self.happen()?;
+            self.settle()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let link = self.link.as_ref();
+        let to_client = link.and_then(|link| {
+            let at = link.to_client.front().filter(|_| self.machine.wants_bytes())?.0;
+            Some(link.stalled_until.map_or(at, |until| at.max(until)))
+        });
+        let to_broker = link.and_then(|link| Some(link.to_broker.front()?.0));
+        let beat = link.map(|link| link.next_beat);
+        let dial = self.dial.map(|(at, _)| at);
+        let all = [self.deadline, self.broker_up_at, dial, to_client, to_broker, beat];
+        all.into_iter().flatten().min()
+    }
+
+    fn happen(&mut self) -> Seen<()> {
+        let now = self.now;
+        if self.broker_up_at.is_some_and(|at| at <= now) {
+            self.broker_up_at = None;
+            self.broker_up = true;
+        }
+        if let Some((_, accepted)) = self.dial.filter(|(at, _)| *at <= now) {
+            self.dial = None;
+            if accepted && self.broker_up {
+                self.broker.drop_connection();
+                self.broker.accept();
+                self.link = Some(Link {
+                    to_broker: VecDeque::new(),
+                    to_client: VecDeque::new(),
+                    stalled_until: None,
+                    closes: false,
+                    next_beat: now + 5 * SECOND,
+                    heard: now,
+                });
+                self.input(Input::Opened { now })?;
+            } else {
+                let error = TransportError::new(TransportErrorKind::Refused, "nothing listens");
+                self.input(Input::DialFailed { now, error })?;
+            }
+        }
+        self.carry_to_broker()?;
+        self.carry_to_client()?;
+        if let Some(link) = &mut self.link
+            && link.next_beat <= now
+        {
+            link.next_beat = now + 5 * SECOND;
+            if self.broker.conn.as_ref().is_some_and(|conn| conn.open && !conn.over) {
+                link.to_client.push_back((now, Bytes::from_static(b"\n")));
+                if now - link.heard > 10 * SECOND {
+                    return Err("a heart-beat of the client's is missing".into());
+                }
+            }
+        }
+        if self.deadline.is_some_and(|at| at <= now) {
+            let due = self.deadline;
+            self.input(Input::Timer { now })?;
+            if self.deadline == due {
+                return Err("a deadline that has passed is still there".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, input: Input) -> Seen<()> {
+        self.machine.handle_input(input);
+        self.settle()
+    }
+
+    /// Carries out what the machine wants, as a driver would, and looks at everything afterwards.
+    fn settle(&mut self) -> Seen<()> {
+        loop {
+            match self.machine.poll_output() {
+                Output::Dial(_) => {
+                    if self.grammar.login_refused {
+                        return Err("it dials again although the login was refused".into());
+                    }
+                    let at = self.now + MS * (1 + self.random.up_to(300) as u32);
+                    let refused = self.faults && self.random.one_in(5);
+                    self.dial = Some((at, !refused));
+                }
+                Output::Close => {
+                    if self.link.take().is_some() {
+                        self.broker.drop_connection();
+                        self.machine.handle_input(Input::Closed { now: self.now, error: None });
+                    }
+                }
+                Output::Abandon => {
+                    self.dial = None;
+                    if self.link.take().is_some() {
+                        self.broker.drop_connection();
+                    }
+                }
+                Output::Event(event) => self.on_event(event)?,
+                Output::Wait(deadline) => {
+                    self.deadline = deadline;
+                    if self.link.is_none() || !self.write() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.look()
+    }
+
+    /// How long the world has lived, for a report.
+    pub(crate) fn age(&self) -> Duration {
+        self.now - self.start
+    }
+}
