@@ -1,6 +1,7 @@
 //! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
 
 mod activity;
+mod outbox;
 mod room;
 mod shared;
 
@@ -15,11 +16,13 @@ use stompede_transport::{
     BoxTransport, Connecting, Connector, Endpoint, Transport, TransportError, TransportErrorKind,
 };
 
+use self::outbox::Storing;
+pub(crate) use self::outbox::load;
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::before_connect::Answer as Preparing;
 use crate::protocol::{Attempt, Event, Input, Machine, Output};
-use crate::{BeforeConnect, Config, Error, Postponed, SessionState, rt};
+use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -52,19 +55,23 @@ pub trait Observer: Send + Sync {
 /// Starts the task that drives one session. It ends when the session ends.
 pub(crate) fn start(
     config: Config,
+    left_over: Vec<Stored>,
     connector: Arc<dyn Connector>,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let receipt_timeout = config.receipt_timeout;
     let before_connect = config.before_connect.clone();
+    let storing = config.outbox.clone().map(|outbox| Storing::new(outbox, receipt_timeout));
     let mut machine = Machine::with_seed(config, rt::seed())?;
+    machine.replay(rt::now(), left_over);
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
     let link = Link::Down;
     let (timer, turn) = (None, Turn::default());
-    let driver = Driver { shared: shared.clone(), connector, before_connect, span, link, timer, turn };
+    let driver =
+        Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, turn };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -73,6 +80,7 @@ struct Driver {
     shared: Arc<Shared>,
     connector: Arc<dyn Connector>,
     before_connect: Option<BeforeConnect>,
+    storing: Option<Storing>,
     /// What happens in a turn is told inside it.
     span: tracing::Span,
     link: Link,
@@ -125,7 +133,9 @@ impl Future for Driver {
         // Writing moves deadlines, and a timer that was set must be polled once to be heard.
         this.drain();
         busy |= this.poll_timer(cx);
-        if let (Link::Down, Some(cause)) = (&this.link, this.shared.lock().machine.closed()) {
+        busy |= this.poll_outbox(cx);
+        let storing = this.storing.as_ref().is_some_and(Storing::is_busy);
+        if let (Link::Down, false, Some(cause)) = (&this.link, storing, this.shared.lock().machine.closed()) {
             let cause = cause.cloned();
             tracing::debug!(?cause, "session ended");
             return Poll::Ready(());

@@ -14,6 +14,7 @@ mod random;
 mod receipts;
 mod reconnect;
 mod restore;
+mod storage;
 mod subscriptions;
 mod transactions;
 mod transmit;
@@ -38,6 +39,8 @@ use self::planted::planted;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 use self::restore::Restore;
+use self::storage::Ledger;
+pub use self::storage::OutboxJob;
 use self::subscriptions::Subscriptions;
 pub use self::subscriptions::{RenewHeaders, SubscribeRequest, SubscriptionId};
 use self::transactions::Transactions;
@@ -86,8 +89,6 @@ pub struct Machine {
     /// Certificates ended an attempt, and no connection has been made since.
     distrusted: bool,
     profile: BrokerProfile,
-    /// Tells this session's messages from those of all others.
-    seed: u64,
     #[cfg(feature = "__planted")]
     planted: Option<Planted>,
     transactions: Transactions,
@@ -144,7 +145,7 @@ impl Machine {
         let flow = Arc::new(Flow::new(config.overflow_bytes));
         Ok(Self {
             attempt: config.attempt(config.endpoint.clone(), 0, None),
-            backlog: Backlog::new(config.sending.outbox),
+            backlog: Backlog::new(config.sending.outbox, seed, Ledger::new(config.outbox.is_some())),
             profile: config.profile.unwrap_or_default(),
             restore: Restore::default(),
             backoff: Backoff::new(seed),
@@ -155,7 +156,6 @@ impl Machine {
             poisoned: false,
             no_host_trusted: true,
             distrusted: false,
-            seed,
             #[cfg(feature = "__planted")]
             planted: None,
             config,

@@ -176,6 +176,7 @@ impl Machine {
             | ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut
             | ErrorKind::OutboxFull
+            | ErrorKind::OutboxFailed
             | ErrorKind::DrainTimedOut
             | ErrorKind::Stalled
             | ErrorKind::Overflowed
