@@ -2,6 +2,7 @@
 
 mod activity;
 mod outbox;
+mod race;
 mod room;
 mod shared;
 
@@ -12,16 +13,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use stompede_codec::Frame;
-use stompede_transport::{
-    BoxTransport, Connecting, Connector, Endpoint, Transport, TransportError, TransportErrorKind,
-};
+use stompede_transport::{BoxTransport, Connector, Transport, TransportError, TransportErrorKind};
 
 use self::outbox::Storing;
 pub(crate) use self::outbox::load;
+use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
-use crate::before_connect::Answer as Preparing;
-use crate::protocol::{Attempt, Event, Input, Machine, Output};
+use crate::protocol::{Event, Input, Machine, Output};
 use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
@@ -91,14 +90,8 @@ struct Driver {
 
 enum Link {
     Down,
-    /// Somebody is asked before the dial.
-    Preparing(Preparing),
-    Dialing(Connecting),
-    Up {
-        transport: BoxTransport,
-        closing: bool,
-        unflushed: bool,
-    },
+    Dialing(Dials),
+    Up { transport: BoxTransport, closing: bool, unflushed: bool },
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -153,58 +146,47 @@ impl Driver {
     /// to write.
     fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ended = false;
-        loop {
-            match &mut self.link {
-                Link::Preparing(asked) => {
-                    let Poll::Ready(answer) = asked.as_mut().poll(cx) else { return ended };
-                    self.on_prepared(answer);
-                }
-                Link::Dialing(attempt) => {
-                    let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return ended };
-                    ended = true;
-                    self.on_dialed(outcome);
-                }
-                Link::Down | Link::Up { .. } => return ended,
-            }
+        while let Link::Dialing(dials) = &mut self.link {
+            let Poll::Ready(news) = dials.poll(cx, &*self.connector, self.before_connect.as_ref()) else {
+                break;
+            };
+            let is_last = dials.is_over();
+            ended |= !matches!(news.what, What::Dialing);
+            self.on_dial_news(news, is_last);
         }
+        ended
     }
 
-    /// What `before_connect` says goes into the attempt, and the dial begins.
-    fn on_prepared(&mut self, answer: Result<Attempt, Postponed>) {
-        self.link = Link::Down;
-        match answer {
-            Ok(attempt) => {
-                let endpoint = attempt.endpoint.clone();
-                self.shared.lock().machine.set_attempt(attempt);
-                self.dial(endpoint);
-            }
-            Err(Postponed { error, for_good }) => {
-                let machine = &mut self.shared.lock().machine;
-                if for_good { machine.give_up(error) } else { machine.fail_attempt(error) }
-            }
-        }
-        self.drain();
-    }
-
-    fn on_dialed(&mut self, outcome: Result<BoxTransport, TransportError>) {
+    fn on_dial_news(&mut self, News { host, attempt, what }: News, is_last: bool) {
         let now = rt::now();
-        let input = match outcome {
-            Ok(transport) => {
+        let mut core = self.shared.lock();
+        let machine = &mut core.machine;
+        let mut input = None;
+        match what {
+            What::Dialing => {
+                let endpoint = attempt.endpoint.clone();
+                machine.set_attempt(attempt);
+                drop(core);
+                tracing::debug!(%endpoint, "connecting");
+                return self.announce(&Event::Connecting(endpoint));
+            }
+            What::Open(transport) => {
+                machine.win_race(&host, attempt);
                 self.link = Link::Up { transport, closing: false, unflushed: false };
-                Input::Opened { now }
+                input = Some(Input::Opened { now });
             }
-            Err(error) => {
+            What::Failed(error) if is_last => {
+                machine.set_attempt(attempt);
                 self.link = Link::Down;
-                Input::DialFailed { now, error }
+                input = Some(Input::DialFailed { now, error });
             }
-        };
-        self.feed(input);
-    }
-
-    fn dial(&mut self, endpoint: Endpoint) {
-        tracing::debug!(%endpoint, "connecting");
-        self.announce(&Event::Connecting(endpoint.clone()));
-        self.link = Link::Dialing(self.connector.connect(endpoint));
+            What::Failed(error) => machine.leave_race(&host, attempt, error),
+            What::Postponed(Postponed { error, for_good: true }) => machine.give_up(error),
+            What::Postponed(Postponed { error, .. }) if is_last => machine.fail_attempt(error),
+            What::Postponed(Postponed { error, .. }) => machine.withdraw_from_race(&host, error),
+        }
+        drop(core);
+        self.run(input);
     }
 
     /// Reads what there is, up to a budget; `true` if the budget was what ended it.
@@ -329,13 +311,10 @@ impl Driver {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Dial(endpoint) => match &self.before_connect {
-                Some(before_connect) => {
-                    let attempt = self.shared.lock().machine.attempt().clone();
-                    self.link = Link::Preparing(before_connect.ask(attempt));
-                }
-                None => self.dial(endpoint),
-            },
+            Output::Dial(_) => {
+                let race = self.shared.lock().machine.race();
+                self.link = Link::Dialing(Dials::new(race));
+            }
             Output::Close => {
                 if let Link::Up { closing, .. } = &mut self.link {
                     *closing = true;

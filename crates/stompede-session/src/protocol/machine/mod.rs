@@ -38,6 +38,7 @@ pub use self::planted::Planted;
 use self::planted::planted;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
+pub use self::reconnect::Race;
 use self::restore::Restore;
 use self::storage::Ledger;
 pub use self::storage::OutboxJob;
@@ -86,6 +87,10 @@ pub struct Machine {
     poisoned: bool,
     /// Certificates, and nothing else, have ended the attempt under way so far.
     no_host_trusted: bool,
+    /// Settings that cannot work, and nothing else, have.
+    no_host_usable: bool,
+    /// They ended an attempt, and no connection has been made since.
+    unusable: bool,
     /// Certificates ended an attempt, and no connection has been made since.
     distrusted: bool,
     profile: BrokerProfile,
@@ -155,6 +160,8 @@ impl Machine {
             connected_at: None,
             poisoned: false,
             no_host_trusted: true,
+            no_host_usable: true,
+            unusable: false,
             distrusted: false,
             #[cfg(feature = "__planted")]
             planted: None,
@@ -205,8 +212,7 @@ impl Machine {
             Input::DialFailed { now, error } => {
                 self.now = Some(now);
                 if matches!(self.phase, Phase::Dialing { .. }) {
-                    let context = format!("cannot connect to {}", self.attempt.endpoint);
-                    self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
+                    self.fail(self.dial_error(error));
                 }
             }
             Input::Received { now, bytes } => self.on_received(now, bytes),
