@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_codec::{Command, Encoder, Frame, Limits, Version};
@@ -6,7 +7,8 @@ use stompede_transport::Endpoint;
 
 use crate::protocol::Attempt;
 use crate::{
-    BeforeConnect, BrokerProfile, Error, ErrorKind, HeartBeat, HostOrder, ReconnectPolicy, SendPolicy,
+    BeforeConnect, BrokerProfile, Error, ErrorKind, Guarantee, HeartBeat, HostOrder, Outbox, ReconnectPolicy,
+    SendPolicy,
 };
 
 /// Everything a session is told before it begins.
@@ -33,6 +35,12 @@ pub struct Config {
     pub before_connect: Option<BeforeConnect>,
     /// What is done for a message beyond writing it once.
     pub sending: SendPolicy,
+    /// Where messages of [`Guarantee::AtLeastOnce`] outlive the process. Nowhere unless set: they are kept in memory, within
+    /// the limits of [`sending`](Self::sending).
+    ///
+    /// The driver carries it out; who drives a [`Machine`](crate::protocol::Machine) has
+    /// [`poll_outbox`](crate::protocol::Machine::poll_outbox).
+    pub outbox: Option<Arc<dyn Outbox>>,
     /// What the broker does differently. Chosen by the `server` header of CONNECTED unless set.
     pub profile: Option<BrokerProfile>,
     /// The `login` header of CONNECT. From the endpoint's credentials unless set.
@@ -105,6 +113,7 @@ impl Config {
             reconnect: ReconnectPolicy::default(),
             before_connect: None,
             sending: SendPolicy::default(),
+            outbox: None,
             profile: None,
             login,
             passcode,
@@ -174,6 +183,11 @@ impl Config {
                 )));
             }
         }
+        if self.outbox.is_some() && self.sending.guarantee != Guarantee::AtLeastOnce {
+            return Err(Error::invalid(
+                "outbox: only messages that are sent at least once are kept; set sending.guarantee",
+            ));
+        }
         self.reconnect.validate()?;
         let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None));
         let mut scratch = bytes::BytesMut::new();
@@ -240,6 +254,7 @@ impl fmt::Debug for Config {
             .field("reconnect", &self.reconnect)
             .field("before_connect", &self.before_connect)
             .field("sending", &self.sending)
+            .field("outbox", &self.outbox.is_some())
             .field("profile", &self.profile)
             .field("login", &self.login)
             .field("passcode", &self.passcode.as_ref().map(|_| "***"))

@@ -39,6 +39,8 @@ pub enum SendError {
     /// The frame was never written; here it is again, with the reason.
     NotSent(Box<Unsent>),
     /// The frame was written, and the connection or the time ended before its RECEIPT: the broker may have it.
+    ///
+    /// Also where the session ended and the frame is kept in an [`Outbox`](crate::Outbox): the next session sends it.
     Unknown(Error),
 }
 
@@ -179,7 +181,8 @@ impl<'a> SendBuilder<'a> {
 
 /// Hands a frame to the session; made by awaiting a [`SendBuilder`].
 ///
-/// It waits only while the session's queue is full.
+/// It waits only while the session's queue is full, and until the message has been appended to the
+/// [`Outbox`](crate::Outbox), if there is one.
 ///
 /// # Errors
 /// [`SendError::NotSent`] gives the frame back.
@@ -189,7 +192,8 @@ impl<'a> SendBuilder<'a> {
 #[must_use = "nothing is sent until it is awaited"]
 pub struct SendFuture<'a> {
     hand_over: HandOver,
-    done: bool,
+    /// Awaits its being in the outbox, where there is one.
+    stored: Step,
     session: PhantomData<&'a Session>,
 }
 
@@ -198,7 +202,8 @@ impl<'a> IntoFuture for SendBuilder<'a> {
     type IntoFuture = SendFuture<'a>;
 
     fn into_future(self) -> SendFuture<'a> {
-        SendFuture { hand_over: self.into_hand_over(false), done: false, session: PhantomData }
+        let stored = Step::HandingOver;
+        SendFuture { hand_over: self.into_hand_over(false), stored, session: PhantomData }
     }
 }
 
@@ -207,12 +212,33 @@ impl Future for SendFuture<'_> {
 
     /// Stays pending if it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.done {
-            return Poll::Pending;
+        let this = &mut *self;
+        let outcome = match this.stored {
+            Step::Done => return Poll::Pending,
+            Step::Awaiting(id) => ready!(this.hand_over.room.shared().poll_receipt(id, cx)),
+            Step::HandingOver => {
+                let handed = ready!(this.hand_over.poll(cx));
+                this.stored = Step::Done;
+                match handed? {
+                    Handed::Over => return Poll::Ready(Ok(())),
+                    Handed::Awaiting(id) => {
+                        this.stored = Step::Awaiting(id);
+                        return Poll::Pending;
+                    }
+                    Handed::Ended(outcome) => outcome,
+                }
+            }
+        };
+        this.stored = Step::Done;
+        Poll::Ready(this.hand_over.judge(outcome).map(|_| ()))
+    }
+}
+
+impl Drop for SendFuture<'_> {
+    fn drop(&mut self) {
+        if let Step::Awaiting(id) = self.stored {
+            self.hand_over.room.shared().command(|machine| machine.forget_receipt(id));
         }
-        let handed = ready!(self.hand_over.poll(cx));
-        self.done = true;
-        Poll::Ready(handed.map(|_| ()))
     }
 }
 
@@ -247,7 +273,7 @@ impl Future for ConfirmFuture<'_> {
                         this.receipt = Step::Awaiting(id);
                         Poll::Pending
                     }
-                    Handed::Ended(outcome) => Poll::Ready(this.judge(outcome)),
+                    Handed::Ended(outcome) => Poll::Ready(this.hand_over.judge(outcome)),
                     // Not so: a receipt was asked for.
                     Handed::Over => Poll::Ready(Ok(Confirmed)),
                 };
@@ -255,18 +281,7 @@ impl Future for ConfirmFuture<'_> {
         };
         let outcome = ready!(this.hand_over.room.shared().poll_receipt(id, cx));
         this.receipt = Step::Done;
-        Poll::Ready(this.judge(outcome))
-    }
-}
-
-impl ConfirmFuture<'_> {
-    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
-        match outcome {
-            Some(Outcome::Confirmed) | None => Ok(Confirmed),
-            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
-            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
-            Some(Outcome::NotSent(cause)) => Err(self.hand_over.not_sent(cause)),
-        }
+        Poll::Ready(this.hand_over.judge(outcome))
     }
 }
 
@@ -315,6 +330,14 @@ impl HandOver {
             if let Some(transaction) = transaction {
                 machine.check_transaction(transaction)?;
             }
+            if !want_receipt && transaction.is_none() && machine.has_outbox() {
+                let storing = machine.send_stored(frame, rt::now().checked_add(within))?;
+                return Ok(match storing.map(|id| (id, machine.poll_receipt(id, cx))) {
+                    None => Handed::Over,
+                    Some((id, Poll::Pending)) => Handed::Awaiting(id),
+                    Some((_, Poll::Ready(outcome))) => Handed::Ended(outcome),
+                });
+            }
             if !want_receipt {
                 machine.send(frame)?;
                 transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
@@ -329,6 +352,15 @@ impl HandOver {
             })
         });
         handed.map_err(|error| self.not_sent(error))
+    }
+
+    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
+        match outcome {
+            Some(Outcome::Confirmed) | None => Ok(Confirmed),
+            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
+            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
+            Some(Outcome::NotSent(cause)) => Err(self.not_sent(cause)),
+        }
     }
 
     fn not_sent(&mut self, cause: Error) -> SendError {

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
-use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy, Session};
+use stompede_session::{BrokerProfile, Config, Error, Outbox, ReconnectPolicy, SendPolicy, Session};
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
@@ -169,6 +169,12 @@ impl ClientBuilder {
     /// What is done for a message beyond writing it once. Nothing unless set.
     pub fn sending(self, policy: SendPolicy) -> Self {
         self.set(|config| config.sending = policy)
+    }
+
+    /// Where messages that are [sent at least once](crate::Guarantee::AtLeastOnce) are kept beside the memory, so that they
+    /// outlive the process; see [`Outbox`]. Nowhere unless set.
+    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        self.set(|config| config.outbox = Some(outbox))
     }
 
     /// Where else the broker can be found, tried after the URL.
