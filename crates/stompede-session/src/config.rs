@@ -173,8 +173,9 @@ impl Config {
                 "receive_scale: a peer needs at least the period it promised; 1.0 or more",
             ));
         }
-        if self.headers.iter().any(|(name, _)| name == "heart-beat") {
-            return Err(Error::invalid("headers: heart-beat is made of the setting heart_beat; set that"));
+        if self.limits.max_head == 0 || self.limits.max_header_line == 0 || self.limits.max_header_count == 0
+        {
+            return Err(Error::invalid("limits: a head of nothing lets no frame in, CONNECTED included"));
         }
         for (name, limit) in limits {
             if limit.is_zero() {
@@ -189,7 +190,8 @@ impl Config {
             ));
         }
         self.reconnect.validate()?;
-        let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None));
+        self.sending.validate()?;
+        let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None))?;
         let mut scratch = bytes::BytesMut::new();
         Encoder::new(self.highest_version())
             .encode(&connect, &mut scratch)
@@ -218,7 +220,14 @@ impl Config {
     }
 
     /// The CONNECT frame (STOMP 1.2, section "Connecting").
-    pub(crate) fn connect_frame(&self, attempt: &Attempt) -> Frame {
+    pub(crate) fn connect_frame(&self, attempt: &Attempt) -> Result<Frame, Error> {
+        // A second one would be sent and, by the rules of STOMP, ignored.
+        let made = |name: &str| MADE_OF_SETTINGS.iter().find(|(header, _)| *header == name);
+        if let Some((name, setting)) = attempt.headers.iter().find_map(|(name, _)| made(name)) {
+            return Err(Error::invalid(format!(
+                "headers: {name} is made of the setting {setting}; set that"
+            )));
+        }
         let mut offered = self.versions.clone();
         offered.sort_unstable();
         offered.dedup();
@@ -238,9 +247,18 @@ impl Config {
         for (name, value) in &attempt.headers {
             frame = frame.with_header(name, value);
         }
-        frame
+        Ok(frame)
     }
 }
+
+/// Headers of CONNECT, and what they are made of.
+const MADE_OF_SETTINGS: &[(&str, &str)] = &[
+    ("accept-version", "versions"),
+    ("heart-beat", "heart_beat"),
+    ("host", "host"),
+    ("login", "login"),
+    ("passcode", "passcode"),
+];
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
-use stompede_codec::Frame;
+use stompede_codec::{Command, Encoder, Frame, Version};
 
 use crate::Error;
 
@@ -51,6 +51,26 @@ pub struct SendPolicy {
 }
 
 impl SendPolicy {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let OutboxLimits { messages, bytes, expiry } = self.outbox;
+        for (name, nothing) in [
+            ("messages", messages == 0),
+            ("bytes", bytes == 0),
+            ("expiry", expiry.is_some_and(|expiry| expiry.is_zero())),
+        ] {
+            if nothing {
+                let text =
+                    format!("sending.outbox.{name}: zero lets no message wait; leave the policy out then");
+                return Err(Error::invalid(text));
+            }
+        }
+        let Some(header) = &self.duplicate_header else { return Ok(()) };
+        let probe = Frame::new(Command::Send).with_header("destination", "/").with_header(header, "1");
+        let written = Encoder::new(Version::V1_2).encode(&probe, &mut bytes::BytesMut::new());
+        written
+            .map_err(|error| Error::invalid_because("sending.duplicate_header: no name of a header", error))
+    }
+
     /// Whether a message is written to the connection that there is, or not at all.
     pub(crate) fn is_plain(&self) -> bool {
         self.guarantee == Guarantee::AtMostOnce && self.while_offline == WhileOffline::Fail

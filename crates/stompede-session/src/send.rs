@@ -73,6 +73,16 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
+    /// Adds headers, in this order.
+    pub fn headers<N, V>(mut self, headers: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        self.frame.headers_mut().extend(headers);
+        self
+    }
+
     /// Sets the body: any bytes. Sets no `content-type`.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.frame.set_body(body);

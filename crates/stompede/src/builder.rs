@@ -7,10 +7,9 @@ use stompede_session::{BrokerProfile, Config, Error, Outbox, ReconnectPolicy, Se
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
-use crate::hosts;
 use crate::listener::ErasedListener;
 use crate::wires::Wires;
-use crate::{Client, HeartBeat, Interceptor, Listener};
+use crate::{Client, HeartBeat, Interceptor, Listener, hosts, sense};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -288,6 +287,7 @@ impl ClientBuilder {
         }
         // Before any task is started for it.
         config.validate()?;
+        sense::check_times(&config)?;
         let connector = match self.connector {
             Some(_) if !self.wires.told().is_empty() => {
                 let told = self.wires.told().join(", ");

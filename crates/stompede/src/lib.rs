@@ -77,6 +77,7 @@ mod process;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 mod reach;
 mod request;
+mod sense;
 mod subscribe;
 mod wires;
 

@@ -31,6 +31,8 @@ struct Inner {
     news_bytes: usize,
     /// News that found the queue full.
     lost: u64,
+    /// Messages are taken whatever there is room for.
+    ending: bool,
     closed: bool,
 }
 
@@ -127,6 +129,13 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
+    /// The session has ended: what its queues hold is taken at once, in memory as it is, so that no listener waits for another
+    /// to hear of the end.
+    pub(crate) fn take_the_rest(&self) {
+        self.lock().ending = true;
+        self.drained.notify_waiters();
+    }
+
     /// Nothing comes any more; what is queued can still be taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -209,7 +218,7 @@ impl Inner {
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.messages == 0 || (self.messages < MAX_MESSAGES && self.bytes + bytes <= MAX_BYTES)
+        self.ending || self.messages == 0 || (self.messages < MAX_MESSAGES && self.bytes + bytes <= MAX_BYTES)
     }
 }
 

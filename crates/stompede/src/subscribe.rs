@@ -150,24 +150,14 @@ impl<'a> SubscribeBuilder<'a> {
     ///
     /// # Cancel safety
     /// As [`listen`](Self::listen).
-    pub async fn handle<F, Fut>(self, mut handler: F) -> Result<SubscriptionId, Error>
+    pub async fn handle<F, Fut>(self, handler: F) -> Result<SubscriptionId, Error>
     where
         F: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut subscription = self.inner.await?.into_weak();
+        let subscription = self.inner.await?;
         let id = subscription.id();
-        let (dispatch, destination) = (self.dispatch.clone(), self.destination);
-        self.dispatch.spawn(async move {
-            let end = loop {
-                match subscription.try_next().await {
-                    Ok(Some(message)) => handler(message).await,
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            };
-            dispatch.tell_ended(&subscription, destination, end);
-        });
+        self.dispatch.handle(subscription, self.destination, handler);
         Ok(id)
     }
 }

@@ -58,6 +58,56 @@ async fn a_slow_listener_hears_all_that_came_before_the_end() {
     assert_eq!(gated.finished.load(Ordering::Relaxed), MESSAGES);
 }
 
+#[tokio::test]
+async fn a_stuck_listener_or_closure_keeps_the_end_from_nobody() {
+    let broker = TestBroker::start().await;
+    let (gated, checker) = (Gated::shut(), Arc::new(Checker::default()));
+    let builder = Client::builder(broker.ws_url()).listener("gated", gated.clone());
+    let client = builder.listener("checker", checker.clone()).connect().await.expect("connected");
+    client.subscribe("/topic/a").listen().await.expect("subscribed");
+    client.subscribe("/topic/a").handle(|_| std::future::pending()).await.expect("subscribed");
+    let mut marks = client.subscribe("/topic/marks").await.expect("subscribed");
+    for _ in 0..2000 {
+        client.send("/topic/a").text("x").await.expect("sent");
+    }
+    client.send("/topic/marks").await.expect("sent");
+    marks.try_next().await.expect("open").expect("the mark");
+    client.disconnect().await.expect("in order");
+    let words = checker.check().await;
+    assert_eq!(words.iter().filter(|word| **word == Word::Message).count(), 2000);
+}
+
+/// As in stomp.py, where a listener is given the connection.
+struct Holds(Client);
+
+impl Listener for Holds {
+    async fn on_message(&self, message: &Message) {
+        let _ = self.0.send("/topic/echo").body(message.body().clone()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_holds_the_client_is_let_go_with_the_session() {
+    let broker = TestBroker::start().await;
+    let client = Client::builder(broker.tcp_url()).connect().await.expect("connected");
+    let listener = Arc::new(Holds(client.clone()));
+    let held = Arc::downgrade(&listener);
+    client.set_listener("holds", listener);
+    let mut echo = client.subscribe("/topic/echo").await.expect("subscribed");
+    client.subscribe("/topic/a").listen().await.expect("subscribed");
+    client.send("/topic/a").text("x").await.expect("sent");
+    assert_eq!(echo.try_next().await.expect("open").expect("a message").text(), Ok("x"));
+    client.disconnect().await.expect("in order");
+    drop((client, echo));
+    tokio::time::timeout(HANG, async {
+        while held.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("nothing keeps it");
+}
+
 async fn ended(recording: &RecordingListener) -> (SubscriptionId, String, Error) {
     let heard = recording.wait_for(HANG, |heard| matches!(heard, Heard::SubscriptionEnded { .. })).await;
     match heard.expect("in time") {

@@ -31,8 +31,9 @@ impl Machine {
             now,
             until,
         ));
+        let encoder = Encoder::new(self.config.highest_version());
         let connect = self.config.connect_frame(&self.attempt);
-        if let Err(error) = self.transmit.push_first(Encoder::new(self.config.highest_version()), &connect) {
+        if let Err(error) = connect.and_then(|connect| self.transmit.push_first(encoder, &connect)) {
             self.fail(error);
         }
     }
