@@ -171,6 +171,7 @@ impl Machine {
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
         self.subscriptions.end_receipt(id);
+        self.on_commit_certain(id);
         self.continue_goodbye();
     }
 
@@ -218,7 +219,8 @@ impl Machine {
         if self.subscriptions.get(id).is_none() || (planted!(self, KeepUnsubscribed) && self.is_offline()) {
             return Ok(());
         }
-        let acks = self.push_pending_acks();
+        let acks =
+            if planted!(self, UnsubscribeForgetsJoinedAck) { Ok(()) } else { self.push_pending_acks() };
         let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
         self.transactions.forget_subscription(id);
         self.wakers.extend(entry.inbox.end(End::Clean));

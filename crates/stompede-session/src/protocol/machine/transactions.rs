@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use stompede_codec::Frame;
 
+use super::planted::planted;
 use super::{Machine, ReceiptId, SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
@@ -20,6 +21,8 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Those whose COMMIT may still be taken back, by its receipt.
+    committing: HashMap<ReceiptId, (TransactionId, Open)>,
 }
 
 #[derive(Debug)]
@@ -38,6 +41,10 @@ impl Fate {
     /// Whether it was aborted: what was acknowledged in it may be acknowledged again.
     pub fn is_aborted(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    fn abort(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -66,13 +73,21 @@ impl Transactions {
         }
     }
 
+    /// Whether a COMMIT that waits to be written will settle this message.
+    pub(super) fn will_cover(&self, ticket: &Ticket) -> bool {
+        let mut covers = self.committing.values().flat_map(|(_, open)| &open.covers);
+        covers.any(|cover| cover.subscription == ticket.subscription && cover.number >= ticket.number)
+    }
+
     /// The connection is gone, and with it every transaction: the broker aborts them.
     pub(super) fn clear(&mut self) {
-        self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
+        self.open.drain().for_each(|(_, open)| open.fate.abort());
+        self.committing.drain().for_each(|(_, (_, open))| open.fate.abort());
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
-        for open in self.open.values_mut() {
+        let committing = self.committing.values_mut().map(|(_, open)| open);
+        for open in self.open.values_mut().chain(committing) {
             open.covers.retain(|cover| cover.subscription != subscription);
         }
     }
@@ -116,15 +131,25 @@ impl Machine {
 
     /// Queues a COMMIT and asks for a RECEIPT, awaited until `deadline`. The transaction has ended for us with that.
     ///
+    /// A COMMIT that cannot be written until then is taken back, and ABORT goes out in its place.
+    ///
     /// # Errors
     /// [`ErrorKind::TransactionEnded`] if it is not open; else as [`send`](Self::send).
     pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
-        let text = self.transactions.check(id, self.epoch)?;
-        self.push_pending_acks()?;
+        let text = match self.transactions.check(id, self.epoch) {
+            Err(_) if planted!(self, CommitOldTransaction) => id.to_string(),
+            checked => checked?,
+        };
+        if !planted!(self, CommitOvertakesJoinedAck) {
+            self.push_pending_acks()?;
+        }
         let mut frame = Frame::commit(&text).map_err(|error| Error::invalid_because("transaction", error))?;
         let receipt = self.send_with_receipt(&mut frame, deadline)?;
-        let covers = self.transactions.open.remove(&id).map_or_else(Vec::new, |open| open.covers);
-        covers.iter().for_each(|ticket| self.cover(ticket));
+        if let Some(open) = self.transactions.open.remove(&id)
+            && !planted!(self, CommitForgetsCover)
+        {
+            self.transactions.committing.insert(receipt, (id, open));
+        }
         Ok(receipt)
     }
 
@@ -132,11 +157,36 @@ impl Machine {
     pub fn abort_transaction(&mut self, id: TransactionId) {
         let text = self.transactions.check(id, self.epoch);
         if let Some(open) = self.transactions.open.remove(&id) {
-            open.fate.0.store(true, Ordering::Release);
+            open.fate.abort();
+            if planted!(self, CoverAfterAbort) {
+                open.covers.iter().for_each(|ticket| self.cover(ticket));
+            }
         }
-        if let (Ok(text), Some(version)) = (text, self.version_before_goodbye())
-            && let Ok(frame) = Frame::abort(&text)
+        if let Ok(text) = text {
+            self.push_abort(&text);
+        }
+    }
+
+    /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
+    pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
+        if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+            open.fate.abort();
+            self.push_abort(&id.to_string());
+        }
+    }
+
+    /// This frame will not be taken back: if it is a COMMIT, what it covers is settled.
+    pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
+        // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
+        if !self.transactions.committing.is_empty()
+            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
         {
+            open.covers.iter().for_each(|ticket| self.cover(ticket));
+        }
+    }
+
+    fn push_abort(&mut self, text: &str) {
+        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(text)) {
             // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }
