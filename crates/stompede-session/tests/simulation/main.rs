@@ -1,6 +1,6 @@
 //! Whole lives of sessions, thousands of them, each made from one seed: the same seed is the same run.
 //!
-//! `STOMPEDE_SEED` runs that one seed, `STOMPEDE_SEEDS` that many fresh ones.
+//! `cargo xtask simulate` runs many. `STOMPEDE_SEED` runs that one seed, `STOMPEDE_SEEDS` that many fresh ones.
 
 mod broker;
 mod random;
@@ -26,8 +26,19 @@ const FRESH: u64 = 2000;
 #[cfg(feature = "__planted")]
 const LIVES: u64 = 3000;
 
-fn run(seed: u64) -> Result<(), String> {
-    World::new(seed, |_| {}).run()
+/// Lives through it.
+///
+/// # Panics
+/// If something is seen that must never be; it says what, and how to see it again.
+fn live(seed: u64) {
+    let mut world = World::new(seed, |_| {});
+    let seen = world.run();
+    let what = seen.err().unwrap_or_default();
+    assert!(
+        what.is_empty(),
+        "seed {seed}: {what}\n{}\nagain: cargo xtask simulate --seed {seed}",
+        world.machine.history()
+    );
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -37,15 +48,12 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn fresh_seeds() {
     if let Some(seed) = number("STOMPEDE_SEED") {
-        return assert_eq!(run(seed), Ok(()), "seed {seed}");
+        return live(seed);
     }
     let count = number("STOMPEDE_SEEDS").unwrap_or(FRESH);
     let first = RandomState::new().hash_one("fresh");
     let half = |from: u64| {
-        let seeds = (from..count).step_by(2).map(|offset| first.wrapping_add(offset));
-        for seed in seeds {
-            assert_eq!(run(seed), Ok(()), "STOMPEDE_SEED={seed}");
-        }
+        (from..count).step_by(2).for_each(|offset| live(first.wrapping_add(offset)));
     };
     std::thread::scope(|scope| {
         scope.spawn(|| half(1));
@@ -56,9 +64,7 @@ fn fresh_seeds() {
 /// Seeds that found something once: it must not come back.
 #[test]
 fn seeds_that_found_something() {
-    for seed in FOUND {
-        assert_eq!(run(*seed), Ok(()), "STOMPEDE_SEED={seed}");
-    }
+    FOUND.iter().for_each(|seed| live(*seed));
 }
 
 #[test]
