@@ -13,6 +13,7 @@ mod no_std;
 mod process;
 mod rabbitmq;
 mod report;
+mod simulate;
 mod test;
 mod trees;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Test(options)) => test::run(options),
         Ok(Task::Fuzz(options)) => fuzz::run(options),
+        Ok(Task::Simulate(lives)) => simulate::run(lives),
         Err(error) => {
             eprintln!("xtask: {error}\n\n{}", args::HELP);
             ExitCode::from(EXIT_USAGE)

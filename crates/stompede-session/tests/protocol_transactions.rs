@@ -4,7 +4,7 @@ mod common;
 
 use std::task::{Context, Poll, Waker};
 
-use common::{Rig, header};
+use common::{Rig, SECOND, header};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket};
 use stompede_session::{AckMode, ErrorKind};
@@ -162,4 +162,51 @@ fn a_commit_that_waits_behind_a_refused_frame_becomes_an_abort() {
     assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
     let one = half.to_string();
     assert_eq!(words(&mut rig), [format!("SEND {one}"), format!("ABORT {one}")]);
+}
+
+#[test]
+fn a_commit_that_is_not_written_in_time_becomes_an_abort_and_its_acks_are_open_again() {
+    let mut rig = Rig::connected("1.2");
+    let id = client(&mut rig);
+    let first = deliver(&mut rig, id, "a1");
+    let second = deliver(&mut rig, id, "a2");
+    let transaction = rig.machine.begin().expect("begun");
+    rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+    let fate = rig.machine.fate(transaction).expect("open");
+    let receipt = rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
+    let covered = rig.machine.settle(&first.1, &first.0, Settle::new(true)).expect_err("covered");
+    assert_eq!(covered.kind(), ErrorKind::AlreadySettled);
+
+    rig.drain();
+    rig.advance_unwritten(2 * SECOND);
+    let outcome = rig.machine.poll_receipt(receipt, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
+    assert!(fate.is_aborted());
+    rig.machine.settle(&first.1, &first.0, Settle::new(true)).expect("open again");
+    let name = transaction.to_string();
+    let expected = [format!("BEGIN {name}"), format!("ACK {name}"), format!("ABORT {name}"), "ACK ".into()];
+    assert_eq!(words(&mut rig), expected);
+}
+
+#[test]
+fn a_commit_that_nobody_awaits_or_that_was_written_is_not_taken_back() {
+    for forgotten in [true, false] {
+        let mut rig = Rig::connected("1.2");
+        let id = client(&mut rig);
+        let message = deliver(&mut rig, id, "a1");
+        let transaction = rig.machine.begin().expect("begun");
+        rig.machine.settle(&message.1, &message.0, settle_in(transaction)).expect("settled");
+        let receipt = rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
+        if forgotten {
+            rig.machine.forget_receipt(receipt);
+        } else {
+            rig.frames();
+        }
+        rig.drain();
+        rig.advance_unwritten(2 * SECOND);
+        let settled = rig.machine.settle(&message.1, &message.0, Settle::new(true)).expect_err("settled");
+        assert_eq!(settled.kind(), ErrorKind::AlreadySettled);
+        let left = rig.frames();
+        assert_eq!(left.last().map(Frame::command), forgotten.then_some(Command::Commit));
+    }
 }

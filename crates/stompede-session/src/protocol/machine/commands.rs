@@ -211,7 +211,8 @@ impl Machine {
         if self.subscriptions.get(id).is_none() || (planted!(self, KeepUnsubscribed) && self.is_offline()) {
             return Ok(());
         }
-        let acks = self.push_pending_acks();
+        let acks =
+            if planted!(self, UnsubscribeForgetsJoinedAck) { Ok(()) } else { self.push_pending_acks() };
         let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
         self.transactions.forget_subscription(id);
         self.wakers.extend(entry.inbox.end(End::Clean));

@@ -162,11 +162,16 @@ impl Machine {
 
     /// Ends the wait for a receipt: its frame is taken back if it can be.
     pub(super) fn give_up_receipt(&mut self, id: ReceiptId, written: bool, error: Error) {
-        let outcome = if written {
+        // An acknowledgement stays in the queue: later ones rely on those before them.
+        let stays = self.transmit.has_ack(id) && !planted!(self, TakeAckBack);
+        let outcome = if written || stays {
             Outcome::Unknown(error)
         } else {
             self.transmit.withdraw(id);
             self.subscriptions.take_back(id);
+            if !planted!(self, ForgetUncommitted) {
+                self.abort_unwritten(id);
+            }
             Outcome::NotSent(error)
         };
         self.backlog.remove(id);

@@ -278,6 +278,7 @@ impl Machine {
             && !planted!(self, UnknownBecomesNotSent)
         {
             self.receipts.mark_written(receipt);
+            self.on_commit_certain(receipt);
         }
         Some(item)
     }

@@ -173,7 +173,7 @@ impl Machine {
         }
         if was_open {
             self.lose_connection(&error);
-        } else {
+        } else if !planted!(self, ConnectOutlivesConnection) {
             // CONNECT may not have been written; the next connection has its own. Nothing else can be there yet.
             self.transmit.clear();
         }

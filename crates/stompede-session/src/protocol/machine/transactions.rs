@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use stompede_codec::Frame;
 
+use super::planted::planted;
 use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
@@ -22,8 +23,8 @@ pub(super) struct Transactions {
     open: HashMap<TransactionId, Open>,
     /// Those up to this one that were open have ended with their connection, which ended for this reason.
     lost: Option<(TransactionId, Error)>,
-    /// Those whose COMMIT waits behind frames of theirs.
-    committing: Vec<Committing>,
+    /// Those whose COMMIT has not been written, by its receipt: it may still be taken back.
+    committing: HashMap<ReceiptId, (TransactionId, Open)>,
 }
 
 #[derive(Debug)]
@@ -37,14 +38,6 @@ struct Open {
     spoilt: Option<Error>,
 }
 
-#[derive(Debug)]
-struct Committing {
-    id: TransactionId,
-    receipt: ReceiptId,
-    frames: Unwritten,
-    fate: Fate,
-}
-
 /// The numbers of the frames of a transaction that have not been written, in order.
 #[derive(Debug, Default)]
 struct Unwritten(VecDeque<u64>);
@@ -55,12 +48,6 @@ impl Unwritten {
         while self.0.front().is_some_and(|first| *first < number) {
             self.0.pop_front();
         }
-    }
-
-    /// Whether there are none left that the connection could refuse, with this one taken last.
-    fn is_written(&mut self, last_taken: u64) -> bool {
-        self.begin_at(last_taken);
-        self.0.is_empty()
     }
 
     /// Whether this is one of them. Nothing refuses those before it any more.
@@ -78,6 +65,10 @@ impl Fate {
     /// Whether it was aborted: what was acknowledged in it may be acknowledged again.
     pub fn is_aborted(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    fn abort(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -119,17 +110,24 @@ impl Transactions {
         }
     }
 
+    /// Whether a COMMIT that waits to be written will settle this message.
+    pub(super) fn will_cover(&self, ticket: &Ticket) -> bool {
+        let mut covers = self.committing.values().flat_map(|(_, open)| &open.covers);
+        covers.any(|cover| cover.subscription == ticket.subscription && cover.number >= ticket.number)
+    }
+
     /// The connection is gone, and with it every transaction: the broker aborts them.
     pub(super) fn clear(&mut self, cause: &Error) {
         if !self.open.is_empty() {
             self.lost = Some((TransactionId(self.last), cause.clone()));
         }
-        self.committing.clear();
-        self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
+        self.open.drain().for_each(|(_, open)| open.fate.abort());
+        self.committing.drain().for_each(|(_, (_, open))| open.fate.abort());
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
-        for open in self.open.values_mut() {
+        let committing = self.committing.values_mut().map(|(_, open)| open);
+        for open in self.open.values_mut().chain(committing) {
             open.covers.retain(|cover| cover.subscription != subscription);
         }
     }
@@ -183,16 +181,16 @@ impl Machine {
         for open in self.transactions.open.values_mut().filter(|open| open.spoilt.is_none()) {
             open.spoilt = open.frames.holds(refused).then(|| error.clone());
         }
-        let committing = &mut self.transactions.committing;
-        let Some(at) = committing.iter_mut().position(|committing| committing.frames.holds(refused)) else {
+        let mut committing = self.transactions.committing.iter_mut();
+        let Some(receipt) =
+            committing.find_map(|(receipt, (_, open))| open.frames.holds(refused).then_some(*receipt))
+        else {
             return;
         };
-        let Committing { id, receipt, fate, .. } = committing.swap_remove(at);
-        fate.0.store(true, Ordering::Release);
         // It stands behind the refused frame, so it cannot have been written.
         self.transmit.withdraw(receipt);
         self.receipts.resolve(receipt, Outcome::NotSent(error.clone()));
-        self.push_abort(&id.to_string());
+        self.abort_unwritten(receipt);
     }
 
     /// What becomes of an open transaction; `None` if it is not open.
@@ -202,22 +200,24 @@ impl Machine {
 
     /// Queues a COMMIT and asks for a RECEIPT, awaited until `deadline`. The transaction has ended for us with that.
     ///
+    /// A COMMIT that cannot be written until then is taken back, and ABORT goes out in its place.
+    ///
     /// # Errors
     /// [`ErrorKind::TransactionEnded`] if it is not open; else as [`send`](Self::send).
     pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
-        let text = self.transactions.check(id, self.epoch)?;
-        self.push_pending_acks()?;
+        let text = match self.transactions.check(id, self.epoch) {
+            Err(_) if planted!(self, CommitOldTransaction) => id.to_string(),
+            checked => checked?,
+        };
+        if !planted!(self, CommitOvertakesJoinedAck) {
+            self.push_pending_acks()?;
+        }
         let mut frame = Frame::commit(&text).map_err(|error| Error::invalid_because("transaction", error))?;
         let receipt = self.send_with_receipt(&mut frame, deadline)?;
-        let Some(Open { covers, mut frames, fate, .. }) = self.transactions.open.remove(&id) else {
-            return Ok(receipt);
-        };
-        covers.iter().for_each(|ticket| self.cover(ticket));
-        let last_taken = self.transmit.last_taken();
-        let committing = &mut self.transactions.committing;
-        committing.retain_mut(|other| !other.frames.is_written(last_taken));
-        if !frames.is_written(last_taken) {
-            committing.push(Committing { id, receipt, frames, fate });
+        if let Some(open) = self.transactions.open.remove(&id)
+            && !planted!(self, CommitForgetsCover)
+        {
+            self.transactions.committing.insert(receipt, (id, open));
         }
         Ok(receipt)
     }
@@ -225,14 +225,35 @@ impl Machine {
     /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
     pub fn abort_transaction(&mut self, id: TransactionId) {
         let Some(open) = self.transactions.open.remove(&id) else { return };
-        open.fate.0.store(true, Ordering::Release);
+        open.fate.abort();
+        if planted!(self, CoverAfterAbort) {
+            open.covers.iter().for_each(|ticket| self.cover(ticket));
+        }
         if open.epoch == self.epoch {
-            self.push_abort(&id.to_string());
+            self.push_abort(id);
         }
     }
 
-    fn push_abort(&mut self, transaction: &str) {
-        if let (Ok(frame), Some(version)) = (Frame::abort(transaction), self.version_before_goodbye()) {
+    /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
+    pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
+        if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+            open.fate.abort();
+            self.push_abort(id);
+        }
+    }
+
+    /// This frame will not be taken back: if it is a COMMIT, what it covers is settled.
+    pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
+        // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
+        if !self.transactions.committing.is_empty()
+            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
+        {
+            open.covers.iter().for_each(|ticket| self.cover(ticket));
+        }
+    }
+
+    fn push_abort(&mut self, id: TransactionId) {
+        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(&id.to_string())) {
             // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }

@@ -161,6 +161,11 @@ impl Transmit {
         }
     }
 
+    /// Whether an acknowledgement with this receipt waits.
+    pub(super) fn has_ack(&self, receipt: ReceiptId) -> bool {
+        self.ack_bytes > 0 && self.queue.iter().any(|entry| entry.ack && entry.receipt == Some(receipt))
+    }
+
     /// Takes everything out. Gives the frames that are to wait for another connection.
     pub(super) fn clear(&mut self) -> Vec<(Frame, Option<ReceiptId>)> {
         self.first.clear();

@@ -37,6 +37,7 @@ impl World {
                         self.broker.owed.insert(subscribed.wire_id.clone());
                     }
                 }
+                self.forget_old_messages();
             }
             Event::Disconnected(_) if !std::mem::replace(&mut grammar.connected, false) => {
                 return Err("disconnected without a connection".into());

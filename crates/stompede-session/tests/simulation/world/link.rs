@@ -15,6 +15,8 @@ pub(super) struct Link {
     pub(super) to_client: VecDeque<(Instant, Bytes)>,
     /// Bytes towards the client stand still until then.
     pub(super) stalled_until: Option<Instant>,
+    /// Nothing more is taken towards the broker until then.
+    pub(super) blocked_until: Option<Instant>,
     /// The broker closes once what it said has arrived.
     pub(super) closes: bool,
     pub(super) next_beat: Instant,
@@ -22,6 +24,46 @@ pub(super) struct Link {
 }
 
 impl World {
+    pub(super) fn open_link(&mut self) {
+        let now = self.now;
+        let blocked = self.faults && self.random.one_in(12);
+        let blocked_until = blocked.then(|| now + SECOND * self.random.up_to(45) as u32);
+        self.link = Some(Link {
+            to_broker: VecDeque::new(),
+            to_client: VecDeque::new(),
+            stalled_until: None,
+            blocked_until,
+            closes: false,
+            next_beat: now + 5 * SECOND,
+            heard: now,
+        });
+    }
+
+    /// The link takes bytes again if it is time to.
+    pub(super) fn unblock(&mut self) {
+        if let Some(link) = &mut self.link
+            && link.blocked_until.is_some_and(|until| until <= self.now)
+        {
+            (link.blocked_until, link.heard) = (None, self.now);
+        }
+    }
+
+    /// The broker beats, and listens whether the client does.
+    pub(super) fn beat(&mut self) -> Seen<()> {
+        let now = self.now;
+        let open = self.broker.conn.as_ref().is_some_and(|conn| conn.open && !conn.over);
+        let Some(link) = self.link.as_mut().filter(|link| link.next_beat <= now) else { return Ok(()) };
+        link.next_beat = now + 5 * SECOND;
+        if !open || !self.broker.beats() {
+            return Ok(());
+        }
+        link.to_client.push_back((now, Bytes::from_static(b"\n")));
+        if now - link.heard > 10 * SECOND && link.blocked_until.is_none() {
+            return Err("a heart-beat of the client's is missing".into());
+        }
+        Ok(())
+    }
+
     pub(super) fn carry_to_broker(&mut self) -> Seen<()> {
         let now = self.now;
         while let Some(link) = &mut self.link
@@ -74,6 +116,9 @@ impl World {
     /// Writes what waits; `false` if there was nothing.
     pub(super) fn write(&mut self) -> bool {
         let mut wrote = false;
+        if self.link.as_ref().is_none_or(|link| link.blocked_until.is_some()) {
+            return false;
+        }
         // Now and then the connection takes only a part, so that something is left when it breaks.
         let mut room = if self.faults && self.random.one_in(4) { self.random.up_to(3) } else { 1000 };
         while room > 0
@@ -108,7 +153,7 @@ impl World {
 
     pub(super) fn fault(&mut self) -> Seen<()> {
         let reset = || Some(TransportError::new(TransportErrorKind::Lost, "cut"));
-        match self.random.up_to(6) {
+        match self.random.up_to(7) {
             0 => {
                 // In the middle of a frame: a part of what was under way still arrives.
                 if let Some(link) = &mut self.link
@@ -126,7 +171,14 @@ impl World {
                 }
                 Ok(())
             }
-            2 | 3 => {
+            2 => {
+                let until = self.now + SECOND * self.random.up_to(45) as u32;
+                if let Some(link) = &mut self.link {
+                    link.blocked_until = Some(until);
+                }
+                Ok(())
+            }
+            3 | 4 => {
                 self.broker_up = false;
                 self.broker_up_at = Some(self.now + MS * self.random.up_to(15_000) as u32);
                 if self.random.one_in(4) {
@@ -135,7 +187,7 @@ impl World {
                 }
                 self.cut(reset())
             }
-            4 => {
+            5 => {
                 if let Some(conn) = self.broker.conn.as_mut().filter(|conn| conn.open && !conn.over) {
                     conn.over = true;
                     self.say("ERROR\nmessage:internal error\n\n\0".into());

@@ -17,7 +17,7 @@ impl World {
             let Some(receipt) = send.receipt.filter(|_| send.outcome.is_none()) else { continue };
             match self.machine.poll_receipt(receipt, &mut cx) {
                 Poll::Ready(Some(outcome)) => {
-                    let accepted = count(&self.broker.accepted, number);
+                    let accepted = self.broker.times(number);
                     let truth = match &outcome {
                         Outcome::Confirmed => accepted > 0,
                         Outcome::Rejected(_) => self.broker.rejected.contains(&number),
@@ -37,6 +37,7 @@ impl World {
                 Poll::Pending => {}
             }
         }
+        self.look_at_acks()?;
         self.look_at_transactions()?;
         let (messages, bytes) = self.machine.kept();
         let limits = self.config.sending.outbox;
@@ -74,6 +75,7 @@ impl World {
         if at_broker != wanted {
             return Err(format!("subscribed at the broker: {at_broker:?}, wanted: {wanted:?}"));
         }
+        self.acks_at_peace()?;
         for (number, send) in self.sends.iter().enumerate() {
             let refused = send.destination == FORBIDDEN;
             let given_up = matches!(send.outcome, Some(Outcome::NotSent(_) | Outcome::Unknown(_)));
@@ -83,7 +85,7 @@ impl World {
             }
             let age = self.now - send.made;
             let expired = self.config.sending.outbox.expiry.is_some_and(|expiry| age >= expiry);
-            if replayed && !refused && !given_up && !expired && count(&self.broker.accepted, number) == 0 {
+            if replayed && !refused && !given_up && !expired && self.broker.times(number) == 0 {
                 return Err(format!("m{number} was taken in {age:?} ago, and never arrived"));
             }
         }
@@ -112,7 +114,7 @@ impl World {
             }
         }
         for (number, send) in self.sends.iter().enumerate() {
-            let accepted = count(&self.broker.accepted, number);
+            let accepted = self.broker.times(number);
             match (&send.outcome, send.receipt) {
                 (None, Some(_)) => return Err(format!("m{number} never got an outcome")),
                 (Some(Outcome::NotSent(_)), _) if accepted > 0 => {
@@ -129,8 +131,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-pub(super) fn count(all: &[usize], number: usize) -> usize {
-    all.iter().filter(|one| **one == number).count()
 }

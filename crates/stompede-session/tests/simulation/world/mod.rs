@@ -1,20 +1,21 @@
 //! One world: a machine, its users, a link and a broker, all of it made from one seed.
 
+mod acks;
 mod events;
 mod link;
 mod look;
 mod transactions;
 mod users;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use stompede_codec::Frame;
-use stompede_session::protocol::{Input, Machine, Output, SubscriptionId, Ticket};
+use stompede_codec::Version;
+use stompede_session::protocol::{Input, Machine, Output, SubscriptionId};
 use stompede_session::{Config, Guarantee, WhileOffline};
 use stompede_transport::{TransportError, TransportErrorKind};
 
+use self::acks::{Confirmation, Received, Settlement};
 use self::events::Grammar;
 use self::link::Link;
 use self::transactions::Transaction;
@@ -37,8 +38,13 @@ pub(crate) struct World {
     sends: Vec<Send>,
     subscriptions: BTreeMap<SubscriptionId, Subscribed>,
     transactions: Vec<Transaction>,
-    /// Delivered and not settled yet.
-    inbox: Vec<(Frame, Ticket)>,
+    /// All messages that have come in an ack mode.
+    received: Vec<Received>,
+    confirmations: Vec<Confirmation>,
+    /// Messages that were settled when their subscription was ended.
+    settled_at_unsubscribe: BTreeSet<String>,
+    /// What was settled, in order.
+    settlements: Vec<Settlement>,
     faults: bool,
     lost_receipts: bool,
     grammar: Grammar,
@@ -70,6 +76,11 @@ impl World {
             config.overflow_bytes = 10_000;
         }
         let names_culprit = random.one_in(2);
+        let version = match random.up_to(6) {
+            0 => Version::V1_0,
+            1 | 2 => Version::V1_1,
+            _ => Version::V1_2,
+        };
         let mut machine = Machine::with_seed(config.clone(), seed).expect("the settings are fine");
         prepare(&mut machine);
         Self {
@@ -79,7 +90,7 @@ impl World {
             machine,
             deadline: None,
             config,
-            broker: Broker { names_culprit, ..Broker::default() },
+            broker: Broker::new(version, names_culprit),
             broker_up: true,
             broker_up_at: None,
             dial: None,
@@ -87,7 +98,10 @@ impl World {
             sends: Vec::new(),
             transactions: Vec::new(),
             subscriptions: BTreeMap::new(),
-            inbox: Vec::new(),
+            received: Vec::new(),
+            confirmations: Vec::new(),
+            settled_at_unsubscribe: BTreeSet::new(),
+            settlements: Vec::new(),
             faults: true,
             lost_receipts: false,
             grammar: Grammar::default(),
@@ -108,7 +122,9 @@ impl World {
             if self.random.one_in(6) {
                 self.fault()?;
             }
-            self.act()?;
+            for _ in 0..1 + self.random.up_to(3) {
+                self.act()?;
+            }
             self.settle()?;
         }
         self.faults = false;
@@ -117,6 +133,7 @@ impl World {
         self.broker_up_at.get_or_insert(self.now);
         if let Some(link) = &mut self.link {
             link.stalled_until = None;
+            link.blocked_until = link.blocked_until.map(|_| self.now);
         }
         // One refused subscription or message is found with each connection, and delays grow to half a minute.
         for _ in 0..60 {
@@ -160,7 +177,8 @@ impl World {
         let to_broker = link.and_then(|link| Some(link.to_broker.front()?.0));
         let beat = link.map(|link| link.next_beat);
         let dial = self.dial.map(|(at, _)| at);
-        let all = [self.deadline, self.broker_up_at, dial, to_client, to_broker, beat];
+        let unblocked = link.and_then(|link| link.blocked_until);
+        let all = [self.deadline, self.broker_up_at, dial, to_client, to_broker, beat, unblocked];
         all.into_iter().flatten().min()
     }
 
@@ -175,33 +193,17 @@ impl World {
             if accepted && self.broker_up {
                 self.broker.drop_connection();
                 self.broker.accept();
-                self.link = Some(Link {
-                    to_broker: VecDeque::new(),
-                    to_client: VecDeque::new(),
-                    stalled_until: None,
-                    closes: false,
-                    next_beat: now + 5 * SECOND,
-                    heard: now,
-                });
+                self.open_link();
                 self.input(Input::Opened { now })?;
             } else {
                 let error = TransportError::new(TransportErrorKind::Refused, "nothing listens");
                 self.input(Input::DialFailed { now, error })?;
             }
         }
+        self.unblock();
         self.carry_to_broker()?;
         self.carry_to_client()?;
-        if let Some(link) = &mut self.link
-            && link.next_beat <= now
-        {
-            link.next_beat = now + 5 * SECOND;
-            if self.broker.conn.as_ref().is_some_and(|conn| conn.open && !conn.over) {
-                link.to_client.push_back((now, Bytes::from_static(b"\n")));
-                if now - link.heard > 10 * SECOND {
-                    return Err("a heart-beat of the client's is missing".into());
-                }
-            }
-        }
+        self.beat()?;
         if self.deadline.is_some_and(|at| at <= now) {
             let due = self.deadline;
             self.input(Input::Timer { now })?;
@@ -219,6 +221,7 @@ impl World {
 
     /// Carries out what the machine wants, as a driver would, and looks at everything afterwards.
     fn settle(&mut self) -> Seen<()> {
+        let mut blocked = false;
         loop {
             match self.machine.poll_output() {
                 Output::Dial(_) => {
@@ -244,9 +247,16 @@ impl World {
                 Output::Event(event) => self.on_event(event)?,
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
-                    if self.link.is_none() || !self.write() {
+                    if self.write() {
+                        continue;
+                    }
+                    // What the machine makes of that is another deadline.
+                    let link = self.link.as_ref().filter(|link| link.blocked_until.is_some());
+                    let stuck = link.is_some() && self.machine.wants_to_write();
+                    if !stuck || std::mem::replace(&mut blocked, true) {
                         break;
                     }
+                    self.machine.handle_input(Input::Blocked { now: self.now });
                 }
             }
         }

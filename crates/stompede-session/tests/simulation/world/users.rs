@@ -8,12 +8,13 @@ use std::time::Instant;
 use stompede_codec::{Command, Frame};
 use stompede_session::AckMode;
 use stompede_session::protocol::{
-    Delivery, Inbox, Input, Outcome, ReceiptId, Settle, SubscribeRequest, SubscriptionId,
+    Delivery, Inbox, Input, Outcome, ReceiptId, SubscribeRequest, SubscriptionId,
 };
 
+use super::acks::{Call, Received};
 use super::transactions::TRANSACTED;
 use super::{SECOND, Seen, World};
-use crate::broker::{FORBIDDEN, body_number};
+use crate::broker::{FORBIDDEN, body_number, read_id};
 
 pub(super) struct Send {
     pub(super) receipt: Option<ReceiptId>,
@@ -29,6 +30,7 @@ pub(super) struct Send {
 pub(super) struct Subscribed {
     pub(super) wire_id: String,
     pub(super) destination: String,
+    ack: AckMode,
     /// It was made on an earlier connection, and no gap has been told on this one.
     pub(super) gap_due: bool,
     pub(super) inbox: Arc<Inbox>,
@@ -43,19 +45,14 @@ pub(super) struct Subscribed {
 impl World {
     /// A user does something.
     pub(super) fn act(&mut self) -> Seen<()> {
-        match self.random.up_to(15) {
+        match self.random.up_to(20) {
             0..=5 => (0..1 + self.random.up_to(3)).try_for_each(|_| self.send()),
             6 | 7 => self.subscribe(),
             8 => {
                 let keys: Vec<_> = self.subscriptions.keys().copied().collect();
                 if !keys.is_empty() && self.random.one_in(2) {
                     let key = keys[self.random.up_to(keys.len() as u64) as usize];
-                    let gone = self.subscriptions.remove(&key);
-                    let _ = self.machine.unsubscribe(key);
-                    if let Some(gone) = gone {
-                        gone.inbox.discard();
-                        self.broker.owed.remove(&gone.wire_id);
-                    }
+                    self.unsubscribe(key);
                 }
                 Ok(())
             }
@@ -70,21 +67,20 @@ impl World {
                 }
                 Ok(())
             }
-            12 => self.transact(),
-            13 => self.consume_all(),
-            _ => {
-                for _ in 0..self.inbox.len().min(3) {
-                    let at = self.random.up_to(self.inbox.len() as u64) as usize;
-                    let (message, ticket) = self.inbox.swap_remove(at);
-                    let accept = !self.random.one_in(4);
-                    let told = self.machine.settle(&ticket, &message, Settle::new(accept));
-                    if told.is_ok() && epoch_of(&message) != Some(self.machine.epoch()) {
-                        return Err("a stale ack was taken".into());
-                    }
-                }
-                Ok(())
-            }
+            12 | 13 => self.transact(),
+            14 => self.transact_further(),
+            15 => self.consume_all(),
+            _ => self.acknowledge(),
         }
+    }
+
+    pub(super) fn unsubscribe(&mut self, key: SubscriptionId) {
+        let Some(gone) = self.subscriptions.remove(&key) else { return };
+        let _ = self.machine.unsubscribe(key);
+        gone.inbox.discard();
+        self.broker.owed.remove(&gone.wire_id);
+        let settled = self.received.iter().filter(|one| one.key == key && one.settled.is_some());
+        self.settled_at_unsubscribe.extend(settled.map(Received::id));
     }
 
     pub(super) fn awaits(&self, at: usize) -> bool {
@@ -140,12 +136,17 @@ impl World {
         if slow {
             request.window = 2;
         }
-        if self.random.one_in(2) {
-            request.ack = AckMode::ClientIndividual;
-        }
+        request.ack = match self.random.up_to(4) {
+            0 => AckMode::Auto,
+            1 => AckMode::ClientIndividual,
+            _ => AckMode::Client,
+        };
+        request.coalesce_acks = request.ack == AckMode::Client && self.random.one_in(2);
+        let ack = request.ack;
         if let Ok(key) = self.machine.subscribe(request) {
             let inbox = self.machine.inbox(key).ok_or("a subscription without a queue")?;
-            let made = Subscribed { wire_id, destination, gap_due: false, inbox, epoch: 0, gap: false, slow };
+            let made =
+                Subscribed { wire_id, destination, ack, gap_due: false, inbox, epoch: 0, gap: false, slow };
             self.subscriptions.insert(key, made);
         }
         Ok(())
@@ -181,7 +182,8 @@ impl World {
             };
             let number = body_number(&frame).filter(|number| *number < self.sends.len());
             let number = number.ok_or("a message that nobody sent")?;
-            let epoch = epoch_of(&frame).ok_or("a message without an epoch")?;
+            let id = frame.header("message-id").unwrap_or_default().into_owned();
+            let (epoch, place) = read_id(&id).ok_or("a message with an id of somebody else's")?;
             let is_new =
                 epoch > subscribed.epoch && self.broker.known.get(&subscribed.wire_id) < Some(&epoch);
             if (is_new && !subscribed.gap) || (subscribed.gap_due && epoch == self.machine.epoch()) {
@@ -191,15 +193,12 @@ impl World {
             if subscribed.destination != self.sends[number].destination {
                 return Err(format!("m{number} came to the wrong subscription"));
             }
-            if self.machine.ack_mode(key) == Some(AckMode::ClientIndividual) {
-                self.inbox.push((frame, ticket));
+            let ack = subscribed.ack;
+            if ack != AckMode::Auto {
+                let (number, call, settled) = (place, Call::Nothing, None);
+                self.received.push(Received { frame, ticket, key, ack, epoch, number, call, settled });
             }
         }
         Ok(())
     }
-}
-
-/// The connection that a message came on: it stands in front of its `ack` header.
-pub(super) fn epoch_of(message: &Frame) -> Option<u64> {
-    message.header("ack")?.split_once('-')?.0.parse().ok()
 }
