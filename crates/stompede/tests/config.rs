@@ -231,6 +231,7 @@ const NOT_IN_A_FILE: &[&str] = &[
     "connector",
     "interceptor",
     "listener",
+    "outbox",
     "transport",
     "credentials",
     "vhost",
