@@ -33,13 +33,13 @@ const QUICKSTART: &str = "quickstart";
 /// One step: its name, and what it does. It notes itself in the report.
 type Step<'a> = (&'static str, &'a dyn Fn(&mut Report) -> Result<(), Failure>);
 
-/// Runs every step and prints the last line.
-pub(crate) fn run(options: Options) -> ExitCode {
+/// Runs every step, or the one of this name, and prints the last line.
+pub(crate) fn run(options: Options, only: Option<&str>) -> ExitCode {
     let started = clock::now();
     let mut report = Report::default();
     let cargo = Cargo::find();
     let steps: &[Step<'_>] = &[
-        ("start", &|_| start(&cargo, options)),
+        ("start", &|_| start(&cargo, options, only)),
         ("fmt", &|report| noted(report, "fmt", fmt(&cargo))),
         ("clippy", &|report| noted(report, "clippy", clippy(&cargo))),
         ("features", &|report| noted(report, "features", features(&cargo))),
@@ -53,7 +53,14 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("foreign", &|report| foreign::run(&cargo, options, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
     ];
-    for (name, step) in steps {
+    let (start, rest) = steps.split_at(1);
+    let wanted: Vec<_> = rest.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
+    if wanted.is_empty() {
+        let names: Vec<_> = rest.iter().map(|(name, _)| *name).collect();
+        let failure = Failure::Check(format!("--only needs one of {}", names.join(", ")));
+        return failed("start", &failure, &report, started);
+    }
+    for (name, step) in start.iter().chain(wanted) {
         if let Err(failure) = timed(name, || step(&mut report)) {
             return failed(name, &failure, &report, started);
         }
@@ -81,8 +88,12 @@ fn noted(report: &mut Report, name: &str, result: Result<(), Failure>) -> Result
 }
 
 /// Finds out at once what would otherwise be found out after ten minutes.
-fn start(cargo: &Cargo, options: Options) -> Result<(), Failure> {
+fn start(cargo: &Cargo, options: Options, only: Option<&str>) -> Result<(), Failure> {
     process::catch_signals()?;
+    if only.is_some() {
+        // The step itself looks for what it needs, and does so first.
+        return Ok(());
+    }
     match install::plan(rabbitmq::find(), options) {
         Plan::Missing => return Err(missing()),
         Plan::Use(server) => println!("   RabbitMQ: {}", server.display()),
@@ -167,7 +178,7 @@ fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
     noted(report, "cargo-deny", cargo.run("deny --offline check bans licenses sources", &[]))
 }
 
-/// The suite and the quickstart against a broker of our own.
+/// The suite, the quickstart and the outages, against brokers of our own.
 fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(), Failure> {
     let server = match install::plan(rabbitmq::find(), options) {
         Plan::Use(server) => server,
@@ -186,10 +197,28 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
     let settings = [Setting::Default, Setting::Binary, Setting::HttpAuth];
     let files = TlsFiles::create().map_err(Failure::io("making certificates for RabbitMQ"))?;
     let brokers = RabbitMq::start_each(&server, settings, &files)?;
-    let [broker, binary, http_auth] = &brokers;
+    suite(cargo, &brokers, &files)?;
+    let [mut broker, others @ ..] = brokers;
+    let quickstart = match quickstart(cargo, &broker)? {
+        true => ", quickstart ws+tcp",
+        false => {
+            report.left_out("quickstart on rabbitmq", "no such example");
+            ""
+        }
+    };
+    // They would only take time from the outages, which are those of one broker.
+    others.into_iter().for_each(RabbitMq::stop);
+    outages(cargo, &mut broker)?;
+    report.ran(format!("rabbitmq {} (suite{quickstart}, outages ws+tcp)", broker.version()));
+    println!("   stopping RabbitMQ");
+    broker.stop();
+    Ok(())
+}
+
+fn suite(cargo: &Cargo, brokers: &[RabbitMq; 3], files: &TlsFiles) -> Result<(), Failure> {
+    let [broker, binary, http_auth] = brokers;
     let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
     println!("   RabbitMQ {} listens on {tcp} and {ws}; two more with other settings", broker.version());
-
     let [ca, cert, key] =
         [files.ca(), files.client_cert(), files.client_key()].map(|path| path.display().to_string());
     let env = [
@@ -205,22 +234,32 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
         ("STOMPEDE_RABBITMQ_CLIENT_CERT", &cert),
         ("STOMPEDE_RABBITMQ_CLIENT_KEY", &key),
     ];
-    cargo.run(&format!("test -p {REAL_BROKERS}"), &env)?;
-    let what = if Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
-        for url in [&ws, &tcp] {
-            let line = format!(
-                "run -q -p {EXAMPLES} --example {QUICKSTART} -- \
-                 --url {url} --login guest --passcode guest --host /"
-            );
-            cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
-        }
-        "suite, quickstart ws+tcp"
-    } else {
-        report.left_out("quickstart on rabbitmq", "no such example");
-        "suite"
-    };
-    report.ran(format!("rabbitmq {} ({what})", broker.version()));
-    println!("   stopping RabbitMQ");
-    brokers.into_iter().for_each(RabbitMq::stop);
-    Ok(())
+    cargo.run(&format!("test -p {REAL_BROKERS}"), &env)
+}
+
+/// Whether there is one.
+fn quickstart(cargo: &Cargo, broker: &RabbitMq) -> Result<bool, Failure> {
+    if !Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
+        return Ok(false);
+    }
+    for url in [broker.ws_url(), broker.tcp_url()] {
+        let line = format!(
+            "run -q -p {EXAMPLES} --example {QUICKSTART} -- --url {url} --login guest --passcode guest --host /"
+        );
+        cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
+    }
+    Ok(true)
+}
+
+/// A program that has the broker killed, frozen and cut off under load.
+fn outages(cargo: &Cargo, broker: &mut RabbitMq) -> Result<(), Failure> {
+    let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
+    rabbitmq::controlled(broker, |control| {
+        let env = [
+            ("STOMPEDE_RABBITMQ_TCP", tcp.as_str()),
+            ("STOMPEDE_RABBITMQ_WS", ws.as_str()),
+            ("STOMPEDE_RABBITMQ_CONTROL", &control.to_string()),
+        ];
+        cargo.run(&format!("test -p {REAL_BROKERS} --features outages --test outages"), &env)
+    })
 }
