@@ -5,7 +5,7 @@ mod common;
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
-use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
+use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy, WhileOffline};
 use stompede_transport::{CertificateFault, TransportError, TransportErrorKind};
 
 fn config() -> Config {
@@ -235,6 +235,30 @@ fn at_least_once_is_written_again_with_the_same_id_until_its_receipt() {
     assert!(matches!(outcome(&mut rig, id), Some(Outcome::Confirmed)));
     rig.cut(None);
     assert!(come_back(&mut rig, "").is_empty(), "nothing is sent again after its RECEIPT");
+}
+
+#[test]
+fn what_waits_during_an_outage_depends_on_the_guarantee_unless_it_is_set() {
+    use WhileOffline::{ByGuarantee, Fail, Queue};
+    let at_most = Guarantee::AtMostOnce;
+    let cases = [
+        (at_most, ByGuarantee, false),
+        (at_most, Fail, false),
+        (at_most, Queue, true),
+        (Guarantee::AtLeastOnce, ByGuarantee, true),
+        (Guarantee::AtLeastOnce, Fail, false),
+        (Guarantee::AtLeastOnce, Queue, true),
+    ];
+    for (guarantee, while_offline, waits) in cases {
+        let mut config = config();
+        (config.sending.guarantee, config.sending.while_offline) = (guarantee, while_offline);
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        rig.cut(None);
+        let taken = rig.machine.send_with_receipt(&mut send("/queue/a"), None);
+        assert_eq!(taken.is_ok(), waits, "{guarantee:?}, {while_offline:?}: {taken:?}");
+        assert_eq!(come_back(&mut rig, "").len(), usize::from(waits));
+    }
+    assert_eq!(WhileOffline::default(), ByGuarantee);
 }
 
 #[test]
