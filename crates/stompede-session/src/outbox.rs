@@ -100,6 +100,10 @@ pub struct OutboxLimits {
     pub bytes: usize,
     /// How long a message may wait for its RECEIPT, over all connections; `None`: as long as the session lives. Five
     /// minutes unless set. A message that has expired and was never written is not sent; else its outcome is unknown.
+    /// Where nobody awaits its outcome, the log has a warning.
+    ///
+    /// Also what stands in an [`Outbox`] expires and is removed from it; for what an earlier session has left, the time
+    /// begins anew. Who keeps messages there for longer outages sets more, or `None`.
     pub expiry: Option<Duration>,
 }
 
@@ -114,6 +118,8 @@ impl Default for OutboxLimits {
 ///
 /// Without one, which is the default, they are kept in memory alone, within the same [`OutboxLimits`]. What is here is in
 /// memory as well: it is written from there, and read from here only by [`load`](Self::load).
+///
+/// Messages expire here too: see [`OutboxLimits::expiry`], which is five minutes unless set.
 ///
 /// A session asks for one thing at a time and waits for its end, so nothing has to be prepared for two calls at once. An
 /// outbox serves one session at a time. The futures must not block the thread; give what does to a thread that may. Each is
