@@ -12,8 +12,7 @@ use common::peer::{Peer, connect, no_task_is_left};
 use common::{SECOND, header};
 use stompede_codec::{Command, Decoder, Encoder, Frame, Item, Limits, Version};
 use stompede_session::{
-    Config, ErrorKind, Guarantee, Outbox, OutboxFuture, OutboxId, ReconnectPolicy, SendError, Session,
-    Stored, WhileOffline,
+    Config, ErrorKind, Guarantee, Outbox, OutboxFuture, OutboxId, ReconnectPolicy, SendError, Session, Stored,
 };
 use tokio::sync::watch;
 
@@ -116,7 +115,6 @@ impl Outbox for Disk {
 fn config(disk: &Arc<Disk>) -> Config {
     let mut config = common::config();
     config.sending.guarantee = Guarantee::AtLeastOnce;
-    config.sending.while_offline = WhileOffline::Queue;
     config.sending.duplicate_header = Some("unique".to_owned());
     config.outbox = Some(disk.clone());
     config

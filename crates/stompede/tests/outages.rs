@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stompede::{
     AckMode, Client, ClientBuilder, ErrorKind, Guarantee, ReconnectPolicy, SendError, SendPolicy,
-    SessionState, WhileOffline,
+    SessionState,
 };
 use stompede_broker::{Broker, BrokerEvent, Events, Faults, Queues};
 use tokio::sync::watch;
@@ -49,9 +49,6 @@ impl Publisher {
     async fn start(url: &str, guarantee: Guarantee) -> Self {
         let mut policy = SendPolicy::default();
         policy.guarantee = guarantee;
-        if guarantee == Guarantee::AtLeastOnce {
-            policy.while_offline = WhileOffline::Queue;
-        }
         let client = client(url).sending(policy).connect().await.expect("connected");
         let (counter, done) = watch::channel(0);
         let enough = Arc::<AtomicBool>::default();

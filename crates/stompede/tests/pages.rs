@@ -41,6 +41,22 @@ fn every_row_of_the_migration_page_names_tests_that_are_there() {
 }
 
 #[test]
+fn every_outcome_of_the_reliability_page_names_a_test_that_is_there() {
+    let page = page("docs/reliability.md");
+    let table = page.split("## Events and outcomes").nth(1).and_then(|rest| rest.split("## ").next());
+    let mut named = 0;
+    for row in rows(table.expect("the table")).iter().filter(|row| row.first() != Some(&"event")) {
+        let test = quoted(row.last().expect("a cell")).next().expect("a test");
+        let (file, name) = test.split_once("::").expect("file::test");
+        let source = fs::read_to_string(root().join(format!("crates/stompede-session/tests/{file}.rs")));
+        let source = source.unwrap_or_else(|error| panic!("{test}: {error}"));
+        assert!(source.contains(&format!("fn {name}(")), "{test} is not there");
+        named += 1;
+    }
+    assert!(named > 15, "{named} tests are named");
+}
+
+#[test]
 fn the_code_of_every_page_is_compiled() {
     let mut pages = vec!["README.md".to_owned()];
     for folder in ["docs", "docs/guide"] {

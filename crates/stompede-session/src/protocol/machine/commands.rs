@@ -9,7 +9,7 @@ use super::planted::planted;
 use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
+use crate::{AckMode, Error, ErrorKind, Guarantee};
 
 impl Machine {
     /// Queues a SEND or any other frame as it is.
@@ -93,7 +93,7 @@ impl Machine {
 
     fn push(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
         self.transmit.push(self.encoder(version, frame), frame, receipt)?;
-        if self.config.sending.while_offline == WhileOffline::Queue && is_message(frame) {
+        if self.config.sending.queues_offline() && is_message(frame) {
             self.transmit.keep_last(frame.clone());
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Machine {
         }
         // What waited longer goes first, also while things are being brought back one at a time.
         let too_early = self.is_offline() || (open.is_ok() && !self.restore.lets_sends_through());
-        let may_wait = policy.while_offline == WhileOffline::Queue && too_early;
+        let may_wait = policy.queues_offline() && too_early;
         match policy.guarantee {
             Guarantee::AtLeastOnce if open.is_ok() || may_wait => Ok(Way::Backlog { replayed: true }),
             Guarantee::AtMostOnce if may_wait => Ok(Way::Backlog { replayed: false }),

@@ -66,9 +66,8 @@ impl World {
         if random.one_in(2) {
             config.sending.guarantee = Guarantee::AtLeastOnce;
         }
-        if random.one_in(2) {
-            config.sending.while_offline = WhileOffline::Queue;
-        }
+        let queues = random.one_in(2);
+        config.sending.while_offline = if queues { WhileOffline::Queue } else { WhileOffline::Fail };
         if random.one_in(3) {
             config.sending.outbox.messages = 4;
         }
