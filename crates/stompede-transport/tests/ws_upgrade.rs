@@ -135,7 +135,8 @@ async fn interim_answers_are_passed_over_but_not_for_ever() {
 
 #[tokio::test]
 async fn the_answer_of_an_old_or_careless_server_is_taken_for_what_it_is() {
-    let changes: [(&str, fn(&str) -> String); 4] = [
+    type Change = fn(&str) -> String;
+    let changes: [(&str, Change); 4] = [
         ("HTTP/1.0", |answer| answer.replace("HTTP/1.1", "HTTP/1.0")),
         ("other case", |answer| answer.replace("Sec-WebSocket-Accept", "SEC-websocket-ACCEPT")),
         ("blanks", |answer| answer.replace("Accept: ", "Accept: \t ").replace("=\r\n", "= \t\r\n")),

@@ -352,6 +352,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         Poll::Ready(Ok(()))
     }
 
+    fn written(&self) -> Option<u64> {
+        Some(self.pipe.written())
+    }
+
     fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
     }
