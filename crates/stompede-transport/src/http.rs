@@ -15,6 +15,9 @@ use crate::HttpResponse;
 /// The longest head of a request or an answer. Cookies of a single sign-on make some 8 KiB; nothing honest makes 16.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
+/// How many interim answers (100 Continue, 103 Early Hints) are passed over before the one that counts.
+pub(crate) const MAX_INTERIM: usize = 16;
+
 /// How many header fields a head may have.
 pub(crate) const MAX_FIELDS: usize = 100;
 
@@ -40,21 +43,24 @@ pub(crate) enum HeadError {
 /// The head up to and with its empty line, and what came behind it.
 ///
 /// `begins` says whether the bytes so far may be the beginning of a head: a peer that speaks something else usually
-/// waits for an answer then, and would never end a line.
+/// waits for an answer then, and would never end a line. `buffer` has what was read before.
 pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
     io: &mut IO,
+    mut buffer: BytesMut,
     begins: impl Fn(&[u8]) -> bool,
 ) -> Result<(Bytes, BytesMut), HeadError> {
-    let mut buffer = BytesMut::with_capacity(1024);
     let mut searched = 0;
     loop {
+        if !buffer.is_empty() && !begins(&buffer) {
+            return Err(HeadError::NotHttp);
+        }
         if let Some(end) = head_end(&buffer, searched) {
             let head = buffer.split_to(end).freeze();
             return Ok((head, buffer));
         }
         // An end of three bytes may have been cut anywhere.
         searched = buffer.len().saturating_sub(2);
-        let room = MAX_HEAD - buffer.len();
+        let room = MAX_HEAD.saturating_sub(buffer.len());
         if room == 0 {
             return Err(HeadError::TooLong);
         }
@@ -64,9 +70,6 @@ pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
         let read = io.read_buf(&mut (&mut buffer).limit(room)).await.map_err(HeadError::Io)?;
         if read == 0 {
             return Err(HeadError::Closed { partly: !buffer.is_empty() });
-        }
-        if !begins(&buffer) {
-            return Err(HeadError::NotHttp);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use httparse::{EMPTY_HEADER, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -138,7 +139,7 @@ async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(
     http::write(io, request).await.map_err(broken)?;
     let no_answer =
         |what: &str| TransportError::new(Kind::Handshake, format!("the proxy {}: {what}", proxy.address()));
-    let (head, rest) = match read_head(io, http::begins_like_an_answer).await {
+    let (head, rest) = match read_head(io, BytesMut::new(), http::begins_like_an_answer).await {
         Ok(read) => read,
         Err(HeadError::Io(error)) => return Err(broken(error)),
         Err(HeadError::NotHttp) => return Err(no_answer("it does not speak HTTP; is this its port?")),
