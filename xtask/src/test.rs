@@ -27,8 +27,9 @@ const REAL_BROKERS: &str = "stompede-real-brokers";
 /// A program of somebody else, outside the workspace, with our broker alone among its dev-dependencies.
 const BROKER_CONSUMER: &str = "--manifest-path tests/consumers/broker/Cargo.toml";
 
-/// The example that is also run against a real broker.
-const QUICKSTART: &str = "quickstart";
+/// The examples that are also run against a real broker, as `--url` allows; a name that is gone is an error of cargo's.
+const WITH_URL: &[&str] =
+    &["blocking", "errors", "listener", "quickstart", "request_reply", "streams", "transactions", "workers"];
 
 /// One step: its name, and what it does. It notes itself in the report.
 type Step<'a> = (&'static str, &'a dyn Fn(&mut Report) -> Result<(), Failure>);
@@ -206,20 +207,19 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
         ("STOMPEDE_RABBITMQ_CLIENT_KEY", &key),
     ];
     cargo.run(&format!("test -p {REAL_BROKERS}"), &env)?;
-    let what = if Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
+    for name in WITH_URL {
         for url in [&ws, &tcp] {
             let line = format!(
-                "run -q -p {EXAMPLES} --example {QUICKSTART} -- \
+                "run -q -p {EXAMPLES} --example {name} -- \
                  --url {url} --login guest --passcode guest --host /"
             );
             cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
         }
-        "suite, quickstart ws+tcp"
-    } else {
-        report.left_out("quickstart on rabbitmq", "no such example");
-        "suite"
-    };
-    report.ran(format!("rabbitmq {} ({what})", broker.version()));
+    }
+    if options.full {
+        consumers::run_client(cargo, &ws)?;
+    }
+    report.ran(format!("rabbitmq {} (suite, {} examples ws+tcp)", broker.version(), WITH_URL.len()));
     println!("   stopping RabbitMQ");
     brokers.into_iter().for_each(RabbitMq::stop);
     Ok(())
