@@ -27,8 +27,9 @@ const REAL_BROKERS: &str = "stompede-real-brokers";
 /// A program of somebody else, outside the workspace, with our broker alone among its dev-dependencies.
 const BROKER_CONSUMER: &str = "--manifest-path tests/consumers/broker/Cargo.toml";
 
-/// The example that is also run against a real broker.
-const QUICKSTART: &str = "quickstart";
+/// The examples that are also run against a real broker, as `--url` allows; a name that is gone is an error of cargo's.
+const WITH_URL: &[&str] =
+    &["blocking", "errors", "listener", "quickstart", "request_reply", "streams", "transactions", "workers"];
 
 /// One step: its name, and what it does. It notes itself in the report.
 type Step<'a> = (&'static str, &'a dyn Fn(&mut Report) -> Result<(), Failure>);
@@ -178,7 +179,7 @@ fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
     noted(report, "cargo-deny", cargo.run("deny --offline check bans licenses sources", &[]))
 }
 
-/// The suite, the quickstart and the outages, against brokers of our own.
+/// The suite, examples and the outages, against brokers of our own.
 fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(), Failure> {
     let server = match install::plan(rabbitmq::find(), options) {
         Plan::Use(server) => server,
@@ -199,17 +200,15 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
     let brokers = RabbitMq::start_each(&server, settings, &files)?;
     suite(cargo, &brokers, &files)?;
     let [mut broker, others @ ..] = brokers;
-    let quickstart = match quickstart(cargo, &broker)? {
-        true => ", quickstart ws+tcp",
-        false => {
-            report.left_out("quickstart on rabbitmq", "no such example");
-            ""
-        }
-    };
+    examples_with_url(cargo, &broker, options.full)?;
     // They would only take time from the outages, which are those of one broker.
     others.into_iter().for_each(RabbitMq::stop);
     outages(cargo, &mut broker)?;
-    report.ran(format!("rabbitmq {} (suite{quickstart}, outages ws+tcp)", broker.version()));
+    report.ran(format!(
+        "rabbitmq {} (suite, {} examples ws+tcp, outages ws+tcp)",
+        broker.version(),
+        WITH_URL.len()
+    ));
     println!("   stopping RabbitMQ");
     broker.stop();
     Ok(())
@@ -237,18 +236,22 @@ fn suite(cargo: &Cargo, brokers: &[RabbitMq; 3], files: &TlsFiles) -> Result<(),
     cargo.run(&format!("test -p {REAL_BROKERS}"), &env)
 }
 
-/// Whether there is one.
-fn quickstart(cargo: &Cargo, broker: &RabbitMq) -> Result<bool, Failure> {
-    if !Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
-        return Ok(false);
+/// The examples that can do without the embedded broker, and in a full run the client outside of the workspace.
+fn examples_with_url(cargo: &Cargo, broker: &RabbitMq, full: bool) -> Result<(), Failure> {
+    let (ws, tcp) = (broker.ws_url(), broker.tcp_url());
+    for name in WITH_URL {
+        for url in [&ws, &tcp] {
+            let line = format!(
+                "run -q -p {EXAMPLES} --example {name} -- \
+                 --url {url} --login guest --passcode guest --host /"
+            );
+            cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
+        }
     }
-    for url in [broker.ws_url(), broker.tcp_url()] {
-        let line = format!(
-            "run -q -p {EXAMPLES} --example {QUICKSTART} -- --url {url} --login guest --passcode guest --host /"
-        );
-        cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
+    if full {
+        consumers::run_client(cargo, &ws)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A program that has the broker killed, frozen and cut off under load.
