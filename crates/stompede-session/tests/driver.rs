@@ -236,6 +236,22 @@ async fn a_confirmed_send_that_is_polled_again_sends_nothing_again() {
     assert_eq!(header(&peer.frame().await, "destination"), "/queue/b");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_polled_again_sends_nothing_again() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut sent = std::pin::pin!(session.send("/queue/a").into_future());
+    let mut refused = std::pin::pin!(session.send("").into_future());
+    sent.as_mut().await.expect("sent");
+    refused.as_mut().await.expect_err("there is no destination");
+    for again in [sent, refused] {
+        let again = tokio::time::timeout(SECOND, again).await;
+        assert!(again.is_err(), "stays pending");
+    }
+    session.send("/queue/b").await.expect("sent");
+    assert_eq!(header(&peer.frame().await, "destination"), "/queue/a");
+    assert_eq!(header(&peer.frame().await, "destination"), "/queue/b");
+}
+
 /// `join!` wants a future, and a builder is only on its way to one.
 trait AwaitSent {
     async fn await_sent(self) -> Result<(), SendError>;

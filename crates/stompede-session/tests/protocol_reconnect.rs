@@ -49,6 +49,18 @@ fn the_first_connect_goes_once_over_all_hosts_and_fails() {
 }
 
 #[test]
+fn hosts_that_nobody_races_are_dialled_one_after_the_other() {
+    let mut config = config();
+    config.host_order = stompede_session::HostOrder::Raced;
+    config.failover = vec!["tcp://b.example".parse().expect("a URL")];
+    let mut rig = Rig::dialing(config);
+    rig.input(Input::DialFailed { now: rig.now, error: refused() });
+    assert_eq!((rig.dialed, rig.machine.attempt().endpoint.host()), (2, "b.example"));
+    rig.input(Input::DialFailed { now: rig.now, error: refused() });
+    assert_eq!((rig.dialed, rig.end().expect("a cause").kind()), (2, ErrorKind::DialFailed));
+}
+
+#[test]
 fn attempts_have_a_limit_if_one_is_set() {
     let mut config = config();
     config.reconnect.attempts = Some(3);

@@ -8,6 +8,7 @@ use common::{Rig, SECOND, header};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket};
 use stompede_session::{AckMode, ErrorKind};
+use stompede_transport::{TransportError, TransportErrorKind};
 
 fn words(rig: &mut Rig) -> Vec<String> {
     rig.frames().iter().map(|frame| format!("{} {}", frame.command(), header(frame, "transaction"))).collect()
@@ -110,6 +111,57 @@ fn an_abort_still_goes_out_before_disconnect() {
     rig.receive(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
     let commands: Vec<_> = rig.frames().iter().map(Frame::command).collect();
     assert_eq!(commands, [Command::Abort, Command::Disconnect]);
+}
+
+/// Sends this as part of a transaction.
+fn send_in(rig: &mut Rig, transaction: stompede_session::protocol::TransactionId, destination: &str) {
+    let frame = common::send(destination).with_header("transaction", transaction.to_string());
+    rig.machine.send(&frame).expect("queued");
+    rig.machine.join_transaction(transaction);
+}
+
+/// Has the connection take so many frames and refuse the last of them.
+fn take_and_refuse(rig: &mut Rig, frames: usize) {
+    for _ in 0..frames {
+        rig.machine.poll_transmit(rig.now).expect("a frame");
+    }
+    rig.machine.transmit_refused(TransportError::new(TransportErrorKind::TooLarge, "too large"));
+    rig.drain();
+}
+
+#[test]
+fn a_transaction_whose_frame_the_connection_refuses_cannot_be_committed() {
+    let mut rig = Rig::connected("1.2");
+    let (whole, half) = (rig.machine.begin().expect("begun"), rig.machine.begin().expect("begun"));
+    let fate = rig.machine.fate(half).expect("open");
+    send_in(&mut rig, half, "/queue/one");
+    send_in(&mut rig, whole, "/queue/two");
+    send_in(&mut rig, half, "/queue/three");
+    take_and_refuse(&mut rig, 5);
+    let error = rig.machine.check_transaction(half).expect_err("not whole");
+    assert_eq!(error.kind(), ErrorKind::Unencodable);
+    assert_eq!(rig.machine.commit(half, None).expect_err("not whole").kind(), ErrorKind::Unencodable);
+    assert!(!fate.is_aborted(), "it is, when its owner says so");
+    rig.machine.abort_transaction(half);
+    assert!(fate.is_aborted());
+    rig.machine.commit(whole, None).expect("nothing of it was refused");
+    assert_eq!(words(&mut rig), [format!("ABORT {half}"), format!("COMMIT {whole}")]);
+}
+
+#[test]
+fn a_commit_that_waits_behind_a_refused_frame_becomes_an_abort() {
+    let mut rig = Rig::connected("1.2");
+    let half = rig.machine.begin().expect("begun");
+    let fate = rig.machine.fate(half).expect("open");
+    send_in(&mut rig, half, "/queue/one");
+    send_in(&mut rig, half, "/queue/two");
+    let receipt = rig.machine.commit(half, None).expect("queued");
+    take_and_refuse(&mut rig, 2);
+    assert!(fate.is_aborted());
+    let outcome = rig.machine.poll_receipt(receipt, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
+    let one = half.to_string();
+    assert_eq!(words(&mut rig), [format!("SEND {one}"), format!("ABORT {one}")]);
 }
 
 #[test]

@@ -114,6 +114,21 @@ async fn large_payloads_lie_where_the_socket_was_read_to() {
 }
 
 #[tokio::test]
+async fn a_payload_that_comes_whole_is_not_moved_where_the_read_buffer_has_room_for_it_twice() {
+    for len in [8193, 9000, 16_000, 32_000] {
+        let (mut client, mut far) = counted(WsConfig::new().read_buffer(64 * 1024)).await;
+        let known = client.get_ref().places.len();
+        let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        far.write_all(&frame(true, TEXT, &payload)).await.unwrap();
+        let chunk = recv(&mut client).await.unwrap().unwrap();
+        assert!(chunk == payload, "{len}");
+        let [read] = &client.get_ref().places[known..] else { panic!("{len} in one read") };
+        assert_eq!(read.end, chunk.as_ptr_range().end, "{len}");
+        assert!(read.contains(&chunk.as_ptr()), "{len}");
+    }
+}
+
+#[tokio::test]
 async fn the_read_buffer_is_what_is_read_at_a_time() {
     for (size, expected) in [(1024, 1024), (16 * 1024, 16 * 1024), (64 * 1024, 64 * 1024)] {
         let (mut client, mut far) = counted(WsConfig::new().read_buffer(size)).await;

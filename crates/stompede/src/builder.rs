@@ -3,14 +3,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
-use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy, Session};
+use stompede_session::{BrokerProfile, Config, Error, Outbox, ReconnectPolicy, SendPolicy, Session};
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
-use crate::hosts;
 use crate::listener::ErasedListener;
 use crate::wires::Wires;
-use crate::{Client, HeartBeat, Interceptor, Listener};
+use crate::{Client, HeartBeat, Interceptor, Listener, hosts, sense};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -171,6 +170,12 @@ impl ClientBuilder {
         self.set(|config| config.sending = policy)
     }
 
+    /// Where messages that are [sent at least once](crate::Guarantee::AtLeastOnce) are kept beside the memory, so that they
+    /// outlive the process; see [`Outbox`]. Nowhere unless set.
+    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        self.set(|config| config.outbox = Some(outbox))
+    }
+
     /// Where else the broker can be found, tried after the URL.
     pub fn failover(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         self.set(|config| config.failover = endpoints.into_iter().collect())
@@ -282,6 +287,7 @@ impl ClientBuilder {
         }
         // Before any task is started for it.
         config.validate()?;
+        sense::check_times(&config)?;
         let connector = match self.connector {
             Some(_) if !self.wires.told().is_empty() => {
                 let told = self.wires.told().join(", ");

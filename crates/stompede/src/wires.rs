@@ -83,6 +83,9 @@ impl Wires {
     fn tcp(&self) -> Result<stompede_transport::TcpConnector, Error> {
         let seconds = |name: &str, time: Duration| match time.as_secs() {
             0 => Err(Error::invalid(format!("{name}: systems count in whole seconds; at least one"))),
+            LONGEST_KEEPALIVE.. => {
+                Err(Error::invalid(format!("{name}: systems take no more than nine hours")))
+            }
             _ => Ok(time),
         };
         // The session has a limit of its own for writing, which may be longer.
@@ -96,6 +99,9 @@ impl Wires {
         match self.keepalive_count {
             Some(0) => {
                 return Err(Error::invalid("keepalive_count: at least one probe has to go unanswered"));
+            }
+            Some(MOST_PROBES..) => {
+                return Err(Error::invalid("keepalive_count: systems send no more than 127 probes"));
             }
             Some(count) => tcp = tcp.keepalive_count(count),
             None => {}
@@ -125,6 +131,14 @@ impl Wires {
         Ok(config)
     }
 }
+
+/// Seconds that are too many for Linux (32,767 are the most): the error would come with each dial.
+#[cfg(feature = "tcp")]
+const LONGEST_KEEPALIVE: u64 = 9 * 60 * 60 + 1;
+
+/// Probes that are too many for Linux.
+#[cfg(feature = "tcp")]
+const MOST_PROBES: u32 = 128;
 
 #[cfg(not(feature = "tcp"))]
 impl Wires {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stompede::transport::Transport;
-use stompede::{Client, ClientBuilder, Endpoint, ErrorKind};
+use stompede::{Client, ClientBuilder, Endpoint, ErrorKind, HeartBeat, Limits};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 async fn refused(builder: ClientBuilder, name: &str) {
@@ -43,7 +43,7 @@ async fn keepalive_and_the_local_address_reach_the_socket_over_both_transports()
     let broker = TestBroker::start().await;
     let mut clients = Vec::new();
     for url in [broker.ws_url(), broker.tcp_url()] {
-        let builder = Client::builder(url).heart_beat(stompede::HeartBeat::OFF);
+        let builder = Client::builder(url).heart_beat(HeartBeat::OFF);
         let kept = builder
             .keepalive(Duration::from_secs(60))
             .keepalive_interval(Duration::from_secs(5))
@@ -132,6 +132,41 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     refused(Client::builder(url).keepalive(Duration::from_millis(10)), "keepalive").await;
     refused(Client::builder(url).keepalive_interval(Duration::ZERO), "keepalive_interval").await;
     refused(Client::builder(url).keepalive_count(0), "keepalive_count").await;
+    let years = Duration::from_secs(3 * 366 * 24 * 3600);
+    type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
+    let limits: [(&str, Setter); 8] = [
+        ("connect_timeout", ClientBuilder::connect_timeout),
+        ("handshake_timeout", ClientBuilder::handshake_timeout),
+        ("total_connect_timeout", ClientBuilder::total_connect_timeout),
+        ("write_timeout", ClientBuilder::write_timeout),
+        ("idle_timeout", |builder, within| builder.idle_timeout(Some(within))),
+        ("stall_timeout", ClientBuilder::stall_timeout),
+        ("receipt_timeout", ClientBuilder::receipt_timeout),
+        ("disconnect_timeout", ClientBuilder::disconnect_timeout),
+    ];
+    for (name, set) in limits {
+        for absurd in [Duration::ZERO, years, Duration::MAX] {
+            refused(set(Client::builder(url), absurd), name).await;
+        }
+    }
+    refused(Client::builder(url).heart_beat_tolerance(1.5, Duration::MAX), "heart_beat_tolerance").await;
+    refused(Client::builder(url).heart_beat(HeartBeat::every(years)), "heart_beat").await;
+    refused(Client::builder(url).reconnect_sleep_initial(years), "reconnect_sleep_initial").await;
+    refused(Client::builder(url).reconnect_sleep_max(Duration::MAX), "reconnect_sleep_max").await;
+    refused(Client::builder(url).keepalive(years), "keepalive").await;
+    refused(Client::builder(url).keepalive_interval(years), "keepalive_interval").await;
+    refused(Client::builder(url).keepalive_count(1000), "keepalive_count").await;
+    refused(Client::builder(url).limits(Limits::default().with_max_head(0)), "limits").await;
+    for made in ["accept-version", "host", "login", "passcode"] {
+        refused(Client::builder(url).header(made, "s3cret"), made).await;
+    }
+    for reserved in ["Upgrade", "connection", "Sec-WebSocket-Key", "sec-websocket-protocol", "Content-Length"]
+    {
+        refused(Client::builder(url).upgrade_header(reserved, "s3cret"), "upgrade_header").await;
+        refused(Client::builder(url).upgrade_header(reserved, "s3cret"), reserved).await;
+    }
+    refused(Client::builder(url).upgrade_header("X", "s3cret\0"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("X\r\nY", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("X", "s3cret\r\nY: z"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("Origin", "s3cret\n"), "upgrade_header").await;
@@ -147,17 +182,4 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     };
     refused(Client::builder(url).binary_mode(true).connector(own), "binary_mode").await;
     refused(Client::builder(url).bind([127, 0, 0, 1].into()).connector(own), "bind").await;
-    type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
-    let limits: [(&str, Setter); 7] = [
-        ("connect_timeout", ClientBuilder::connect_timeout),
-        ("handshake_timeout", ClientBuilder::handshake_timeout),
-        ("total_connect_timeout", ClientBuilder::total_connect_timeout),
-        ("write_timeout", ClientBuilder::write_timeout),
-        ("idle_timeout", |builder, within| builder.idle_timeout(Some(within))),
-        ("receipt_timeout", ClientBuilder::receipt_timeout),
-        ("disconnect_timeout", ClientBuilder::disconnect_timeout),
-    ];
-    for (name, set) in limits {
-        refused(set(Client::builder(url), Duration::ZERO), name).await;
-    }
 }

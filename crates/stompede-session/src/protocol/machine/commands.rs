@@ -7,7 +7,6 @@ use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 
 use super::planted::planted;
 use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
-use crate::outbox::OutboxKey;
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
 use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
@@ -135,13 +134,6 @@ impl Machine {
     ) -> Result<ReceiptId, Error> {
         let expiry = self.backlog.expiry(self.now);
         let deadline = [deadline, expiry].into_iter().flatten().min();
-        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
-        if let (Some(header), true) = (header, replayed)
-            && !frame.headers().contains(header)
-        {
-            let key = OutboxKey { session: self.seed, number: self.backlog.next_number() };
-            frame.headers_mut().push(header, key.to_string());
-        }
         self.with_receipt(frame, deadline, |machine, frame, id| {
             machine.keep(frame.clone(), Some(id), replayed)
         })
@@ -171,7 +163,7 @@ impl Machine {
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
         self.subscriptions.end_receipt(id);
-        self.on_commit_certain(id);
+        self.cancel_unstored(id);
         self.continue_goodbye();
     }
 

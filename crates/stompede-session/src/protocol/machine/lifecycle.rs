@@ -31,8 +31,9 @@ impl Machine {
             now,
             until,
         ));
+        let encoder = Encoder::new(self.config.highest_version());
         let connect = self.config.connect_frame(&self.attempt);
-        if let Err(error) = self.transmit.push_first(Encoder::new(self.config.highest_version()), &connect) {
+        if let Err(error) = connect.and_then(|connect| self.transmit.push_first(encoder, &connect)) {
             self.fail(error);
         }
     }
@@ -150,6 +151,9 @@ impl Machine {
     fn on_receipt_expired(&mut self, id: ReceiptId, written: bool) {
         let error = match &self.stall {
             Some(_) => stalled(),
+            None if self.backlog.ledger.awaits(id) => {
+                Error::new(ErrorKind::OutboxFailed, "the outbox did not take the message in time")
+            }
             None => Error::new(ErrorKind::ReceiptTimedOut, "no RECEIPT came in time"),
         };
         self.give_up_receipt(id, written, error);
@@ -171,6 +175,7 @@ impl Machine {
             Outcome::NotSent(error)
         };
         self.backlog.remove(id);
+        self.cancel_unstored(id);
         self.subscriptions.end_receipt(id);
         self.receipts.resolve(id, outcome);
     }
@@ -181,7 +186,7 @@ impl Machine {
             &self.phase,
             Phase::Connected(Connection { state: State::Open { goodbye: Goodbye::Waiting { .. }, .. }, .. })
         );
-        if !waiting || self.receipts.awaited() > 0 || self.backlog.len() > 0 {
+        if !waiting || self.receipts.awaited() > 0 || self.backlog.len() > 0 || !self.is_outbox_settled() {
             return;
         }
         if let Err(error) = self.push_pending_acks() {
@@ -207,11 +212,15 @@ impl Machine {
 
     pub(super) fn end(&mut self, cause: Option<Error>) {
         let for_waiters = cause.clone().unwrap_or_else(Error::closed);
+        for receipt in self.backlog.stored_receipts() {
+            // The next session sends it, so nobody can promise that it was not sent.
+            self.receipts.mark_written(receipt);
+        }
         self.receipts.resolve_all(&for_waiters, |_| false);
         self.transmit.clear();
         self.backlog.clear();
         self.restore = Restore::default();
-        self.transactions.clear();
+        self.transactions.clear(&for_waiters);
         self.stage.clear();
         self.read_on();
         let end = cause.clone().map_or(End::Clean, End::Failed);
@@ -239,7 +248,8 @@ impl Machine {
         let hold = self.hold_until.filter(|_| self.flow.is_held());
         let restore = self.restore_deadline();
         let (receipt, message) = (self.receipts.next_deadline(), self.backlog.next_deadline());
-        let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message];
+        let outbox = self.outbox_deadline();
+        let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message, outbox];
         all.into_iter().flatten().min()
     }
 }

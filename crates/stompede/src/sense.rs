@@ -1,0 +1,42 @@
+//! Times that a session would take, and that nobody means.
+
+use std::time::Duration;
+
+use stompede_session::Config;
+
+use crate::{Error, HeartBeat};
+
+/// Checks that no time is absurdly long; that it is not zero is for the session to check.
+pub(crate) fn check_times(config: &Config) -> Result<(), Error> {
+    let reconnect = &config.reconnect;
+    let times = [
+        ("connect_timeout", config.connect_timeout),
+        ("handshake_timeout", config.handshake_timeout),
+        ("total_connect_timeout", config.total_connect_timeout),
+        ("write_timeout", config.write_timeout),
+        ("idle_timeout", config.idle_timeout.unwrap_or_default()),
+        ("stall_timeout", config.stall_timeout),
+        ("receipt_timeout", config.receipt_timeout),
+        ("disconnect_timeout", config.disconnect_timeout),
+        ("heart_beat_tolerance", config.receive_slack),
+        ("reconnect.initial (reconnect_sleep_initial)", reconnect.initial),
+        ("reconnect.max (reconnect_sleep_max)", reconnect.max),
+        ("reconnect.stable", reconnect.stable),
+        ("sending.outbox.expiry", config.sending.outbox.expiry.unwrap_or_default()),
+    ];
+    if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+        return Err(Error::invalid(format!("{name}: more than a year is no time limit but a mistake")));
+    }
+    let HeartBeat { send, receive } = config.heart_beat;
+    if send.max(receive) > LONGEST_BEAT {
+        let text = "heart_beat: its header has no room for more than 49 days; zero is never";
+        return Err(Error::invalid(text));
+    }
+    Ok(())
+}
+
+/// Whoever waits for longer has mistaken the unit, or wants no limit; every wait here has one.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// What brokers read as a number of 32 bits.
+const LONGEST_BEAT: Duration = Duration::from_millis(u32::MAX as u64);
