@@ -80,8 +80,10 @@ impl Machine {
         let Some(entry) = self.subscriptions.get(ticket.subscription) else {
             return Err(stale("the subscription that delivered this message is gone"));
         };
-        let cumulative = (entry.request.ack == AckMode::Client || planted!(self, CoverIndividually))
-            && (version > Version::V1_0 || planted!(self, CoverInVersion1_0));
+        let mode =
+            if planted!(self, CoverIndividually) { AckMode::ClientIndividual } else { AckMode::Client };
+        let earliest = if planted!(self, CoverInVersion1_0) { Version::V1_0 } else { Version::V1_1 };
+        let cumulative = entry.request.ack == mode && version >= earliest;
         if cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)) {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
