@@ -7,6 +7,7 @@
 
 #[cfg(feature = "server")]
 pub(crate) mod accept;
+mod ahead;
 mod config;
 mod gather;
 mod opcode;

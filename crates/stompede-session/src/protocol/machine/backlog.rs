@@ -6,6 +6,7 @@ use std::time::Instant;
 use stompede_codec::Frame;
 
 use super::ReceiptId;
+use super::receipts::Until;
 use super::storage::{Keeping, Ledger};
 use crate::{Error, ErrorKind, OutboxId, OutboxLimits};
 
@@ -79,6 +80,18 @@ impl Backlog {
     /// When a message taken in now will have waited for too long.
     pub(super) fn expiry(&self, now: Option<Instant>) -> Option<Instant> {
         now?.checked_add(self.limits.expiry?)
+    }
+
+    /// The wait for the RECEIPT of a message taken in now: it ends when the message has waited for too long.
+    pub(super) fn until(&self, until: Until, now: Option<Instant>) -> Until {
+        match (until, self.limits.expiry) {
+            (Until::Within(within), Some(expiry)) => Until::Within(within.min(expiry)),
+            (Until::At(deadline), _) => {
+                Until::At(self.expiry(now).map_or(deadline, |expiry| deadline.min(expiry)))
+            }
+            (Until::Forever, _) => self.expiry(now).into(),
+            (until, None) => until,
+        }
     }
 
     /// Takes a message in, behind the others.

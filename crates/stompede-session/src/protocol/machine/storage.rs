@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
-use super::backlog::Kept;
-use super::{Machine, Outcome, ReceiptId};
 use stompede_codec::Frame;
 
+use super::backlog::Kept;
+use super::receipts::Until;
+use super::{Machine, Outcome, ReceiptId};
 use crate::{Error, ErrorKind, OutboxId, Stored};
 
 /// Something to ask of an [`Outbox`](crate::Outbox); see [`Machine::poll_outbox`].
@@ -128,7 +129,7 @@ impl Machine {
     pub fn replay(&mut self, now: Instant, messages: Vec<Stored>) {
         for Stored { id, mut frame } in messages {
             // Nobody waits for it. The RECEIPT takes it out of the outbox.
-            let receipt = self.receipts.open(None);
+            let receipt = self.receipts.open(Until::Forever);
             self.receipts.forget(receipt);
             frame.headers_mut().insert("receipt", receipt.text().as_str());
             self.backlog.push_stored(id, frame, receipt, now);
@@ -248,13 +249,13 @@ impl Machine {
     ) -> Result<Option<ReceiptId>, Error> {
         let number = self.backlog.next_number();
         self.send(frame)?;
-        let expiry = self.backlog.expiry(self.now);
+        let until = self.backlog.until(deadline.into(), self.now);
         let Some(Keeping::Unstored { waiter: waiter @ None }) =
             self.backlog.by_number(number).map(|kept| &mut kept.keeping)
         else {
             return Ok(None);
         };
-        let id = self.receipts.open([deadline, expiry].into_iter().flatten().min());
+        let id = self.receipts.open(until);
         *waiter = Some(id);
         self.backlog.ledger.waiters.insert(id, number);
         Ok(Some(id))
