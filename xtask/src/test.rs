@@ -161,13 +161,17 @@ fn examples(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
         report.left_out("examples", "there are none");
         return Ok(());
     }
-    // Built beforehand: the limit of an example is not for the compiler.
-    cargo.run(&format!("build -p {EXAMPLES} --examples"), &[])?;
+    build_examples(cargo)?;
     for name in &names {
         cargo.run_within(&format!("run -q -p {EXAMPLES} --example {name}"), &[], EXAMPLE_LIMIT)?;
     }
     report.ran(format!("examples ({})", names.len()));
     Ok(())
+}
+
+/// Before they are run: the limit of an example is not for the compiler.
+fn build_examples(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run(&format!("build -p {EXAMPLES} --examples"), &[])
 }
 
 fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
@@ -238,6 +242,7 @@ fn suite(cargo: &Cargo, brokers: &[RabbitMq; 3], files: &TlsFiles) -> Result<(),
 
 /// The examples that can do without the embedded broker, and in a full run the client outside of the workspace.
 fn examples_with_url(cargo: &Cargo, broker: &RabbitMq, full: bool) -> Result<(), Failure> {
+    build_examples(cargo)?;
     let (ws, tcp) = (broker.ws_url(), broker.tcp_url());
     for name in WITH_URL {
         for url in [&ws, &tcp] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stompede::{
     AckMode, Client, Connected, ErrorKind, Guarantee, HeartBeat, Message, ReconnectPolicy, SendError,
-    SendPolicy, SessionState, Subscription, WhileOffline,
+    SendPolicy, SessionState, Subscription,
 };
 use stompede_real_brokers::Ledger;
 use tokio::task::JoinSet;
@@ -53,9 +53,6 @@ impl Party {
         reconnect.max = MAX_DELAY;
         let mut sending = SendPolicy::default();
         sending.guarantee = guarantee;
-        if guarantee == Guarantee::AtLeastOnce {
-            sending.while_offline = WhileOffline::Queue;
-        }
         let watch = Arc::<Watch>::default();
         let client = Client::builder(url)
             .host("/")
