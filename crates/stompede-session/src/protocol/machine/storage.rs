@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
+use stompede_codec::Frame;
+
 use super::backlog::Kept;
 use super::planted::planted;
 use super::{Machine, Outcome, ReceiptId};
-use stompede_codec::Frame;
-
 use crate::{Error, ErrorKind, OutboxId, Stored};
 
 /// Something to ask of an [`Outbox`](crate::Outbox); see [`Machine::poll_outbox`].
