@@ -152,8 +152,9 @@ impl<'a> SendBuilder<'a> {
     /// cannot be known.
     ///
     /// # Cancel safety
-    /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
-    /// the message is sent and only the confirmation is lost.
+    /// Dropped before it was handed over (it waits only while the queue is full, and for an
+    /// [`Outbox`](crate::Outbox) to append it), nothing is sent. Dropped later, the message is sent and only the
+    /// confirmation is lost.
     pub fn confirm(self) -> ConfirmFuture<'a> {
         ConfirmFuture {
             hand_over: self.into_hand_over(true),

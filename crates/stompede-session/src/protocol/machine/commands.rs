@@ -175,7 +175,7 @@ impl Machine {
         self.receipts.poll(id, cx)
     }
 
-    /// Nobody awaits this receipt any more. The frame is sent all the same.
+    /// Nobody awaits this receipt any more. The frame is sent all the same, unless it has yet to be appended to an outbox.
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
         self.subscriptions.end_receipt(id);

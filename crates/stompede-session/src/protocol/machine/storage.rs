@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use stompede_codec::Frame;
 
 use super::backlog::Kept;
+use super::planted::planted;
 use super::receipts::Until;
 use super::{Machine, Outcome, ReceiptId};
 use crate::{Error, ErrorKind, OutboxId, Stored};
@@ -174,6 +175,9 @@ impl Machine {
 
     fn next_removal(&mut self) -> Option<OutboxJob> {
         let ledger = &mut self.backlog.ledger;
+        if planted!(self, ForgetToRemove) {
+            ledger.leaving.clear();
+        }
         let too_early =
             ledger.not_before.is_some_and(|not_before| self.now.is_none_or(|now| now < not_before));
         if ledger.leaving.is_empty() || too_early {
@@ -210,7 +214,9 @@ impl Machine {
         for (number, id) in asked {
             let Some(kept) = self.backlog.by_number(number) else {
                 // Given up meanwhile.
-                self.backlog.ledger.leaving.push(id);
+                if !planted!(self, KeepWhatWasCancelled) {
+                    self.backlog.ledger.leaving.push(id);
+                }
                 continue;
             };
             let waiter = kept.keeping.waiter();
@@ -261,9 +267,15 @@ impl Machine {
         Ok(Some(id))
     }
 
-    /// Nobody waits for a message to be appended any more, so it is not sent either.
-    pub(super) fn cancel_unstored(&mut self, waiter: ReceiptId) {
-        if let Some(number) = self.backlog.ledger.waiters.get(&waiter).copied() {
+    /// Nobody waits any more for a message to be appended, or for the RECEIPT of one that is not appended yet: it is not
+    /// sent either. Should it turn out that it cannot be appended, nobody would hear of it.
+    pub(super) fn cancel_unstored(&mut self, awaited: ReceiptId) {
+        if !self.backlog.ledger.in_use {
+            return;
+        }
+        let waiter = self.backlog.ledger.waiters.get(&awaited).copied();
+        let unstored = || self.backlog.unstored_number(awaited);
+        if let Some(number) = waiter.or_else(unstored) {
             self.backlog.remove_number(number);
         }
     }
@@ -278,10 +290,11 @@ impl Machine {
         self.backlog.ledger.is_settled()
     }
 
-    /// When to ask again.
+    /// When to ask again. Once that time has come, the driver asks, and there is nothing more to wait for.
     pub(super) fn outbox_deadline(&self) -> Option<Instant> {
         let ledger = &self.backlog.ledger;
-        ledger.not_before.filter(|_| ledger.job.is_none() && !ledger.leaving.is_empty())
+        let waits = ledger.job.is_none() && !ledger.leaving.is_empty();
+        ledger.not_before.filter(|at| waits && self.now.is_some_and(|now| now < *at))
     }
 }
 
