@@ -8,6 +8,7 @@
 #[cfg(feature = "server")]
 pub(crate) mod accept;
 mod config;
+mod frame;
 mod gather;
 mod opcode;
 mod outgoing;
