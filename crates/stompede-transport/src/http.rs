@@ -15,9 +15,6 @@ use crate::HttpResponse;
 /// The longest head of a request or an answer. Cookies of a single sign-on make some 8 KiB; nothing honest makes 16.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
-/// How many interim answers (100 Continue, 103 Early Hints) are passed over before the one that counts.
-pub(crate) const MAX_INTERIM: usize = 16;
-
 /// How many header fields a head may have.
 pub(crate) const MAX_FIELDS: usize = 100;
 
@@ -74,6 +71,29 @@ pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
     }
 }
 
+/// The head of the answer that counts, and what came behind it. Interim ones before it (100 Continue, 103 Early Hints) are
+/// passed over, and count for the length.
+pub(crate) async fn read_answer<IO: AsyncRead + Unpin>(io: &mut IO) -> Result<(Bytes, BytesMut), HeadError> {
+    let (mut rest, mut passed) = (BytesMut::new(), 0);
+    loop {
+        let (head, behind) = read_head(io, rest, begins_like_an_answer).await?;
+        if !is_interim(&head) {
+            return Ok((head, behind));
+        }
+        passed += head.len();
+        if passed > MAX_HEAD {
+            return Err(HeadError::TooLong);
+        }
+        rest = behind;
+    }
+}
+
+/// RFC 9110, section 15.2: after any 1xx but 101 the answer is yet to come.
+fn is_interim(head: &[u8]) -> bool {
+    matches!(head.get(HTTP_1.len()..), Some([_, b' ', b'1', b'0'..=b'9', b'0'..=b'9', ..]))
+        && head.get(HTTP_1.len() + 2..HTTP_1.len() + 5) != Some(b"101")
+}
+
 /// Writes a request or an answer, and flushes it.
 pub(crate) async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, text: &str) -> io::Result<()> {
     io.write_all(text.as_bytes()).await?;
@@ -81,11 +101,13 @@ pub(crate) async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, text: &str) -> io
 }
 
 /// What [`read_head`] asks of an answer's first bytes.
-pub(crate) fn begins_like_an_answer(bytes: &[u8]) -> bool {
-    let start = b"HTTP/1.";
-    let len = bytes.len().min(start.len());
-    bytes[..len] == start[..len]
+fn begins_like_an_answer(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(HTTP_1.len());
+    bytes[..len] == HTTP_1[..len]
 }
+
+/// What an answer begins with.
+const HTTP_1: &[u8] = b"HTTP/1.";
 
 /// A refusal as a caller gets to see it; `body` came together with its head.
 pub(crate) async fn response<IO: AsyncRead + Unpin>(

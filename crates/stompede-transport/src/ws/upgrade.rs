@@ -10,7 +10,7 @@ use tungstenite::protocol::Role;
 
 use super::WsConfig;
 use super::transport::{Settings, WsTransport};
-use crate::http::{self, HeadError, MAX_FIELDS, MAX_INTERIM, read_head};
+use crate::http::{self, HeadError, MAX_FIELDS};
 use crate::net::Dialer;
 use crate::{
     CloseReason, Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind,
@@ -100,41 +100,22 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
     let key = generate_key();
     let request = request(endpoint, config, &key)?;
     http::write(&mut io, &request).await.map_err(broken)?;
-    let mut rest = BytesMut::new();
-    for _ in 0..=MAX_INTERIM {
-        let (head, behind) = match read_head(&mut io, rest, http::begins_like_an_answer).await {
-            Ok(read) => read,
-            Err(error) => return Err(no_answer(error, endpoint)),
-        };
-        rest = behind;
-        let mut fields = [EMPTY_HEADER; MAX_FIELDS];
-        let mut response = Response::new(&mut fields);
-        let parsed = response.parse(&head);
-        let (Ok(_), Some(status)) = (&parsed, response.code) else {
-            let error = handshake(endpoint, "its answer to the WebSocket upgrade is not HTTP");
-            return Err(parsed.err().map_or(error.clone(), |cause| error.with_source(cause)));
-        };
-        match status {
-            101 => return accept(io, endpoint, config, response.headers, &key, rest),
-            // RFC 9110, section 15.2: the answer is yet to come.
-            100..=199 => {}
-            _ => return Err(refusal(io, endpoint, status, response.headers, rest).await),
-        }
+    let (head, rest) = match http::read_answer(&mut io).await {
+        Ok(read) => read,
+        Err(error) => return Err(no_answer(error, endpoint)),
+    };
+    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+    let mut response = Response::new(&mut fields);
+    let parsed = response.parse(&head);
+    let (Ok(_), Some(status)) = (&parsed, response.code) else {
+        let error = handshake(endpoint, "its answer to the WebSocket upgrade is not HTTP");
+        return Err(parsed.err().map_or(error.clone(), |cause| error.with_source(cause)));
+    };
+    if status != 101 {
+        return Err(refusal(io, endpoint, status, response.headers, rest).await);
     }
-    Err(handshake(endpoint, "it gives one interim answer after the other to the WebSocket upgrade"))
-}
-
-/// Makes a transport where the answer was 101.
-fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
-    io: IO,
-    endpoint: &Endpoint,
-    config: &WsConfig,
-    fields: &[Header<'_>],
-    key: &str,
-    rest: BytesMut,
-) -> Result<WsTransport<IO>, TransportError> {
-    judge(endpoint, fields, key)?;
-    let subprotocol = http::list(fields, "sec-websocket-protocol").next().map(Box::from);
+    judge(endpoint, response.headers, &key)?;
+    let subprotocol = http::list(response.headers, "sec-websocket-protocol").next().map(Box::from);
     let settings = Settings {
         role: Role::Client,
         speech: config.speech.clone(),
