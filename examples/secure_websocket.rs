@@ -32,7 +32,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Client::builder(url)
         .heart_beat(HeartBeat::every(Duration::from_secs(10)))
         .connect_timeout(Duration::from_secs(30))
-        .total_connect_timeout(Duration::from_secs(30))
         .reconnect_attempts_max(5)
         .tls(tls.clone().client_cert_pem(client_pem, client_key)?);
     let client = settings.connect().await?;
