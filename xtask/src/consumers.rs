@@ -41,7 +41,7 @@ pub(crate) fn run(cargo: &Cargo, options: Options, report: &mut Report) -> Resul
 /// Builds the client as it would be delivered, and looks at the size of the program.
 fn weigh(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
     cargo.run(&format!("fmt --manifest-path {CLIENT} --check"), &[])?;
-    cargo.run(&format!("build --release --locked --manifest-path {CLIENT}"), &[])?;
+    build_client(cargo)?;
     let metadata = Metadata::read_package(cargo, CLIENT)?;
     let name = format!("client-consumer{}", std::env::consts::EXE_SUFFIX);
     let program = metadata.target_directory()?.join("release").join(name);
@@ -55,8 +55,14 @@ fn weigh(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
+/// As for the others, the limit of its run is not for the compiler.
+fn build_client(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run(&format!("build --release --locked --manifest-path {CLIENT}"), &[])
+}
+
 /// Runs the client that was weighed against a broker with RabbitMQ's usual login.
 pub(crate) fn run_client(cargo: &Cargo, url: &str) -> Result<(), Failure> {
+    build_client(cargo)?;
     let line = format!("run -q --release --locked --manifest-path {CLIENT} -- {url} guest guest /");
     cargo.run_within(&line, &[], LIMIT)
 }
