@@ -13,6 +13,7 @@ mod no_std;
 mod process;
 mod rabbitmq;
 mod report;
+mod simulate;
 mod test;
 mod trees;
 
@@ -30,8 +31,9 @@ fn main() -> ExitCode {
             print!("{}", args::HELP);
             ExitCode::SUCCESS
         }
-        Ok(Task::Test(options)) => test::run(options),
+        Ok(Task::Test { options, only }) => test::run(options, only.as_deref()),
         Ok(Task::Fuzz(options)) => fuzz::run(options),
+        Ok(Task::Simulate(lives)) => simulate::run(lives),
         Err(error) => {
             eprintln!("xtask: {error}\n\n{}", args::HELP);
             ExitCode::from(EXIT_USAGE)

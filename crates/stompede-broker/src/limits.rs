@@ -10,6 +10,9 @@ use stompede_codec::Limits;
 /// hostile connections could thus hold 100 GiB: where strangers get in, lower `frames`, `max_outbox_bytes` and
 /// `max_connections`.
 ///
+/// Besides, each name that a client gives (a destination, the id of a subscription or of a transaction) may have 1,024
+/// bytes, and a topic 128 words.
+///
 /// ```
 /// use std::time::Duration;
 /// use stompede_broker::BrokerLimits;
@@ -38,7 +41,8 @@ pub struct BrokerLimits {
     pub frames: Limits,
     /// Subscriptions of one connection. 1,024: what one program may plausibly want.
     pub max_subscriptions: usize,
-    /// Queues, topics and patterns that are in use at the same time, on each virtual host. 10,000.
+    /// Queues, topics and words of patterns that are in use at the same time, on each virtual host; words that several
+    /// patterns begin with count once. 10,000.
     pub max_destinations: usize,
     /// Messages in one queue. 100,000: a test that forgets to subscribe should hear of it.
     pub max_queue_messages: usize,
@@ -59,7 +63,9 @@ pub struct BrokerLimits {
     /// Bytes that wait for one connection. Beyond it queues give it no more, and nothing more is read from it; a topic
     /// that has more for it ends it. 16 MiB: as large as one frame may be.
     pub max_outbox_bytes: usize,
-    /// How long a connection may take nothing of what waits for it. 30 s: whoever is alive has read something.
+    /// How long a connection may take nothing of what waits for it. 30 s: whoever is alive has read something. A transport
+    /// of one's own that does not tell what it has [`written`](stompede_transport::Transport::written) has this time for
+    /// each frame.
     pub stalled_for: Duration,
 }
 

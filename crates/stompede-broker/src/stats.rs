@@ -41,7 +41,7 @@ pub enum Limit {
     FrameSize,
     /// Subscriptions of a connection.
     Subscriptions,
-    /// Queues and topics in use.
+    /// Queues, topics and words of patterns in use.
     Destinations,
     /// Messages or bytes in a queue.
     QueueDepth,

@@ -6,16 +6,6 @@ use std::time::Duration;
 
 use common::{Raw, broker, header, limited, queue};
 
-/// In virtual time: passes when nothing else is left to do.
-async fn until(mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("in time");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_never_reads_is_told_off_once_and_loses_its_place() {
     let broker = limited(|limits| limits.max_outbox_bytes = 100_000).await;
@@ -27,7 +17,8 @@ async fn a_subscriber_that_never_reads_is_told_off_once_and_loses_its_place() {
         sender.send("/topic/a", &body).await;
     }
     assert_eq!(broker.stats().errors, 1, "one ERROR, however many messages it missed");
-    until(|| broker.stats().connections == 1).await;
+    let alone = broker.wait_until(Duration::from_secs(5), |broker| broker.stats().connections == 1);
+    alone.await.expect("in time");
     drop(deaf);
 }
 

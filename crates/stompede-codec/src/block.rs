@@ -72,6 +72,35 @@ impl Block {
     }
 }
 
+/// Up to 64 octets of a text, wherever in it.
+#[derive(Clone, Copy)]
+pub(crate) struct View {
+    block: Block,
+    /// Octets of the block that stand before those that are meant.
+    before: u32,
+}
+
+impl View {
+    /// The octets from `at` on, which is within the text.
+    #[inline(always)]
+    pub(crate) fn at(text: &[u8], at: usize) -> Self {
+        if let Some(whole) = text[at..].first_chunk() {
+            return Self { block: Block(Lanes::load(whole)), before: 0 };
+        }
+        // Looking at some octets again is cheaper than to fill up what is missing.
+        match text.last_chunk::<WIDTH>() {
+            Some(last) => Self { block: Block(Lanes::load(last)), before: (at + WIDTH - text.len()) as u32 },
+            None => Self { block: Block::padded(&text[at..]), before: 0 },
+        }
+    }
+
+    /// Where this octet stands.
+    #[inline(always)]
+    pub(crate) fn equal_to(self, octet: u8) -> u64 {
+        self.block.equal_to(octet) >> self.before
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use safe_arch::{

@@ -56,6 +56,7 @@ impl Frame {
     }
 
     /// Adds a header behind the others, whether or not the name exists already.
+    #[inline]
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.headers.push(name, value);

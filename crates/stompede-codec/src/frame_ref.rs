@@ -113,7 +113,8 @@ impl<'a> FrameRef<'a> {
 
     pub(crate) fn entries(&self) -> Entries<'a> {
         let Self { first, len, escaped, .. } = *self;
-        Entries { text: Text::Octets(self.head), first: usize::from(first), len, escaped }
+        let (text, end) = (Text::Octets(self.head), self.head.len());
+        Entries { text, first: usize::from(first), end, len, escaped }
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_codec::{Command, Encoder, Frame, Limits, Version};
@@ -6,7 +7,8 @@ use stompede_transport::Endpoint;
 
 use crate::protocol::Attempt;
 use crate::{
-    BeforeConnect, BrokerProfile, Error, ErrorKind, HeartBeat, HostOrder, ReconnectPolicy, SendPolicy,
+    BeforeConnect, BrokerProfile, Error, ErrorKind, Guarantee, HeartBeat, HostOrder, Outbox, ReconnectPolicy,
+    SendPolicy,
 };
 
 /// Everything a session is told before it begins.
@@ -33,6 +35,12 @@ pub struct Config {
     pub before_connect: Option<BeforeConnect>,
     /// What is done for a message beyond writing it once.
     pub sending: SendPolicy,
+    /// Where messages of [`Guarantee::AtLeastOnce`] outlive the process. Nowhere unless set: they are kept in memory, within
+    /// the limits of [`sending`](Self::sending).
+    ///
+    /// The driver carries it out; who drives a [`Machine`](crate::protocol::Machine) has
+    /// [`poll_outbox`](crate::protocol::Machine::poll_outbox).
+    pub outbox: Option<Arc<dyn Outbox>>,
     /// What the broker does differently. Chosen by the `server` header of CONNECTED unless set.
     pub profile: Option<BrokerProfile>,
     /// The `login` header of CONNECT. From the endpoint's credentials unless set.
@@ -105,6 +113,7 @@ impl Config {
             reconnect: ReconnectPolicy::default(),
             before_connect: None,
             sending: SendPolicy::default(),
+            outbox: None,
             profile: None,
             login,
             passcode,
@@ -164,8 +173,9 @@ impl Config {
                 "receive_scale: a peer needs at least the period it promised; 1.0 or more",
             ));
         }
-        if self.headers.iter().any(|(name, _)| name == "heart-beat") {
-            return Err(Error::invalid("headers: heart-beat is made of the setting heart_beat; set that"));
+        if self.limits.max_head == 0 || self.limits.max_header_line == 0 || self.limits.max_header_count == 0
+        {
+            return Err(Error::invalid("limits: a head of nothing lets no frame in, CONNECTED included"));
         }
         for (name, limit) in limits {
             if limit.is_zero() {
@@ -174,8 +184,14 @@ impl Config {
                 )));
             }
         }
+        if self.outbox.is_some() && self.sending.guarantee != Guarantee::AtLeastOnce {
+            return Err(Error::invalid(
+                "outbox: only messages that are sent at least once are kept; set sending.guarantee",
+            ));
+        }
         self.reconnect.validate()?;
-        let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None));
+        self.sending.validate()?;
+        let connect = self.connect_frame(&self.attempt(self.endpoint.clone(), 0, None))?;
         let mut scratch = bytes::BytesMut::new();
         Encoder::new(self.highest_version())
             .encode(&connect, &mut scratch)
@@ -204,7 +220,14 @@ impl Config {
     }
 
     /// The CONNECT frame (STOMP 1.2, section "Connecting").
-    pub(crate) fn connect_frame(&self, attempt: &Attempt) -> Frame {
+    pub(crate) fn connect_frame(&self, attempt: &Attempt) -> Result<Frame, Error> {
+        // A second one would be sent and, by the rules of STOMP, ignored.
+        let made = |name: &str| MADE_OF_SETTINGS.iter().find(|(header, _)| *header == name);
+        if let Some((name, setting)) = attempt.headers.iter().find_map(|(name, _)| made(name)) {
+            return Err(Error::invalid(format!(
+                "headers: {name} is made of the setting {setting}; set that"
+            )));
+        }
         let mut offered = self.versions.clone();
         offered.sort_unstable();
         offered.dedup();
@@ -224,9 +247,18 @@ impl Config {
         for (name, value) in &attempt.headers {
             frame = frame.with_header(name, value);
         }
-        frame
+        Ok(frame)
     }
 }
+
+/// Headers of CONNECT, and what they are made of.
+const MADE_OF_SETTINGS: &[(&str, &str)] = &[
+    ("accept-version", "versions"),
+    ("heart-beat", "heart_beat"),
+    ("host", "host"),
+    ("login", "login"),
+    ("passcode", "passcode"),
+];
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,6 +272,7 @@ impl fmt::Debug for Config {
             .field("reconnect", &self.reconnect)
             .field("before_connect", &self.before_connect)
             .field("sending", &self.sending)
+            .field("outbox", &self.outbox.is_some())
             .field("profile", &self.profile)
             .field("login", &self.login)
             .field("passcode", &self.passcode.as_ref().map(|_| "***"))

@@ -66,6 +66,8 @@ pub enum ErrorKind {
     ReceiptTimedOut,
     /// The outbox holds as much as it may, so the message was not taken.
     OutboxFull,
+    /// The [`Outbox`](crate::Outbox) that stands behind the session could not do what it was asked; the source says why.
+    OutboxFailed,
     /// Consumers had not finished within the time limit of `drain()`.
     DrainTimedOut,
     /// The connection did not end in order within the time limit of `disconnect()`.
@@ -194,6 +196,7 @@ impl Error {
             ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut
             | ErrorKind::OutboxFull
+            | ErrorKind::OutboxFailed
             | ErrorKind::Stalled
             | ErrorKind::Overflowed
             | ErrorKind::TransactionEnded => Recovery::RetryLater,

@@ -28,7 +28,8 @@ impl Session {
     /// [`ErrorKind::InvalidArgument`] for a setting that makes no sense, and outside a tokio runtime;
     /// [`ErrorKind::DialFailed`], [`ErrorKind::ConnectTimedOut`], [`ErrorKind::HandshakeTimedOut`],
     /// [`ErrorKind::LoginRefused`], [`ErrorKind::VersionMismatch`], [`ErrorKind::Protocol`] and
-    /// [`ErrorKind::ConnectionLost`] for what their names say.
+    /// [`ErrorKind::ConnectionLost`] for what their names say; [`ErrorKind::OutboxFailed`] if the outbox cannot say what an
+    /// earlier session has left.
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up. Nothing is left behind.
@@ -49,7 +50,12 @@ impl Session {
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
         let retries = config.reconnect.retry_initial_connect;
-        let shared = driver::start(config, connector, observer)?;
+        config.validate()?;
+        let left_over = match &config.outbox {
+            Some(outbox) => driver::load(&**outbox, config.total_connect_timeout).await?,
+            None => Vec::new(),
+        };
+        let shared = driver::start(config, left_over, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
         let session = Self(Arc::new(Handle { shared }));
         let mut state = session.0.shared.state().subscribe();

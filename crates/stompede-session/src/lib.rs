@@ -42,7 +42,7 @@ pub use before_connect::{BeforeConnect, Postponed};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
-pub use outbox::{Guarantee, OutboxLimits, SendPolicy, WhileOffline};
+pub use outbox::{Guarantee, Outbox, OutboxFuture, OutboxId, OutboxLimits, SendPolicy, Stored, WhileOffline};
 pub use profile::{BrokerProfile, Durable};
 pub use protocol::{Gap, WhenFull};
 pub use reconnect::{HostOrder, ReconnectPolicy};
@@ -65,4 +65,7 @@ pub use state::SessionState;
 #[cfg(feature = "tokio")]
 pub use subscription::{SubscribeBuilder, Subscription};
 #[cfg(feature = "tokio")]
-pub use transaction::Transaction;
+#[doc(hidden)]
+pub use transaction::TransactionRuns;
+#[cfg(feature = "tokio")]
+pub use transaction::{Transaction, TransactionError, TransactionPolicy};

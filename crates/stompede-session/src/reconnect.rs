@@ -7,8 +7,10 @@ use crate::Error;
 /// Plain data: the running count of attempts is the session's own. An attempt goes once through the list of hosts;
 /// the delay lies between attempts, not between the hosts of one.
 ///
-/// Whatever the policy, a session ends at once when a setting or an URL can never work, and when certificates are refused
-/// at all hosts: of the first connection at once, of a later one at the second attempt in a row.
+/// Whatever the policy, a session ends when no host can ever work: when each of them has an URL or a setting that cannot,
+/// at once, or with `before_connect` at the second attempt in a row; when certificates are refused at all of them, for the
+/// first connection at once, for a later one at the second attempt in a row. A host that cannot work beside others that may
+/// is passed over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReconnectPolicy {
@@ -108,4 +110,10 @@ pub enum HostOrder {
     Listed,
     /// In a new random order for each attempt, which spreads clients over the hosts.
     Shuffled,
+    /// All at once, each a moment after the one listed before it, or as soon as that has failed. The first connection that
+    /// is open goes on, and the others are given up; should it give no CONNECTED, those that have not failed are raced again.
+    ///
+    /// Fast where hosts are often dead, and hard on those that are not: each gets a connection that may be dropped at once.
+    /// Only one of them is logged in to. `before_connect` is asked for each.
+    Raced,
 }

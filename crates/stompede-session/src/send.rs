@@ -10,7 +10,7 @@ use stompede_codec::{Command, Frame};
 
 use crate::driver::Room;
 use crate::protocol::{Outcome, ReceiptId, TransactionId};
-use crate::{Body, Error, ErrorKind, Session};
+use crate::{Body, Error, ErrorKind, Session, rt};
 
 /// A SEND in the making; made by [`Session::send`].
 ///
@@ -39,6 +39,8 @@ pub enum SendError {
     /// The frame was never written; here it is again, with the reason.
     NotSent(Box<Unsent>),
     /// The frame was written, and the connection or the time ended before its RECEIPT: the broker may have it.
+    ///
+    /// Also where the session ended and the frame is kept in an [`Outbox`](crate::Outbox): the next session sends it.
     Unknown(Error),
 }
 
@@ -68,6 +70,16 @@ impl<'a> SendBuilder<'a> {
     /// Adds a header. Repeated headers are kept in order; the first one counts.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.frame.headers_mut().push(name, value);
+        self
+    }
+
+    /// Adds headers, in this order.
+    pub fn headers<N, V>(mut self, headers: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        self.frame.headers_mut().extend(headers);
         self
     }
 
@@ -140,8 +152,9 @@ impl<'a> SendBuilder<'a> {
     /// cannot be known.
     ///
     /// # Cancel safety
-    /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
-    /// the message is sent and only the confirmation is lost.
+    /// Dropped before it was handed over (it waits only while the queue is full, and for an
+    /// [`Outbox`](crate::Outbox) to append it), nothing is sent. Dropped later, the message is sent and only the
+    /// confirmation is lost.
     pub fn confirm(self) -> ConfirmFuture<'a> {
         ConfirmFuture {
             hand_over: self.into_hand_over(true),
@@ -180,7 +193,8 @@ impl<'a> SendBuilder<'a> {
 
 /// Hands a frame to the session; made by awaiting a [`SendBuilder`].
 ///
-/// It waits only while the session's queue is full.
+/// It waits only while the session's queue is full, and until the message has been appended to the
+/// [`Outbox`](crate::Outbox), if there is one.
 ///
 /// # Errors
 /// [`SendError::NotSent`] gives the frame back.
@@ -190,7 +204,8 @@ impl<'a> SendBuilder<'a> {
 #[must_use = "nothing is sent until it is awaited"]
 pub struct SendFuture<'a> {
     hand_over: HandOver,
-    done: bool,
+    /// Awaits its being in the outbox, where there is one.
+    stored: Step,
     session: PhantomData<&'a Session>,
 }
 
@@ -199,7 +214,8 @@ impl<'a> IntoFuture for SendBuilder<'a> {
     type IntoFuture = SendFuture<'a>;
 
     fn into_future(self) -> SendFuture<'a> {
-        SendFuture { hand_over: self.into_hand_over(false), done: false, session: PhantomData }
+        let stored = Step::HandingOver;
+        SendFuture { hand_over: self.into_hand_over(false), stored, session: PhantomData }
     }
 }
 
@@ -208,12 +224,33 @@ impl Future for SendFuture<'_> {
 
     /// Stays pending if it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.done {
-            return Poll::Pending;
+        let this = &mut *self;
+        let outcome = match this.stored {
+            Step::Done => return Poll::Pending,
+            Step::Awaiting(id) => ready!(this.hand_over.room.shared().poll_receipt(id, cx)),
+            Step::HandingOver => {
+                let handed = ready!(this.hand_over.poll(cx));
+                this.stored = Step::Done;
+                match handed? {
+                    Handed::Over => return Poll::Ready(Ok(())),
+                    Handed::Awaiting(id) => {
+                        this.stored = Step::Awaiting(id);
+                        return Poll::Pending;
+                    }
+                    Handed::Ended(outcome) => outcome,
+                }
+            }
+        };
+        this.stored = Step::Done;
+        Poll::Ready(this.hand_over.judge(outcome).map(|_| ()))
+    }
+}
+
+impl Drop for SendFuture<'_> {
+    fn drop(&mut self) {
+        if let Step::Awaiting(id) = self.stored {
+            self.hand_over.room.shared().command(|machine| machine.forget_receipt(id));
         }
-        let handed = ready!(self.hand_over.poll(cx));
-        self.done = true;
-        Poll::Ready(handed.map(|_| ()))
     }
 }
 
@@ -248,7 +285,7 @@ impl Future for ConfirmFuture<'_> {
                         this.receipt = Step::Awaiting(id);
                         Poll::Pending
                     }
-                    Handed::Ended(outcome) => Poll::Ready(this.judge(outcome)),
+                    Handed::Ended(outcome) => Poll::Ready(this.hand_over.judge(outcome)),
                     // Not so: a receipt was asked for.
                     Handed::Over => Poll::Ready(Ok(Confirmed)),
                 };
@@ -256,18 +293,7 @@ impl Future for ConfirmFuture<'_> {
         };
         let outcome = ready!(this.hand_over.room.shared().poll_receipt(id, cx));
         this.receipt = Step::Done;
-        Poll::Ready(this.judge(outcome))
-    }
-}
-
-impl ConfirmFuture<'_> {
-    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
-        match outcome {
-            Some(Outcome::Confirmed) | None => Ok(Confirmed),
-            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
-            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
-            Some(Outcome::NotSent(cause)) => Err(self.hand_over.not_sent(cause)),
-        }
+        Poll::Ready(this.hand_over.judge(outcome))
     }
 }
 
@@ -316,10 +342,21 @@ impl HandOver {
             if let Some(transaction) = transaction {
                 machine.check_transaction(transaction)?;
             }
+            if !want_receipt && transaction.is_none() && machine.has_outbox() {
+                let storing = machine.send_stored(frame, rt::now().checked_add(within))?;
+                return Ok(match storing.map(|id| (id, machine.poll_receipt(id, cx))) {
+                    None => Handed::Over,
+                    Some((id, Poll::Pending)) => Handed::Awaiting(id),
+                    Some((_, Poll::Ready(outcome))) => Handed::Ended(outcome),
+                });
+            }
             if !want_receipt {
-                return machine.send(frame).map(|()| Handed::Over);
+                machine.send(frame)?;
+                transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
+                return Ok(Handed::Over);
             }
             let id = machine.send_with_receipt_within(frame, within)?;
+            transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
             // Under the same lock: a receipt costs little else.
             Ok(match machine.poll_receipt(id, cx) {
                 Poll::Pending => Handed::Awaiting(id),
@@ -327,6 +364,15 @@ impl HandOver {
             })
         });
         handed.map_err(|error| self.not_sent(error))
+    }
+
+    fn judge(&mut self, outcome: Option<Outcome>) -> Result<Confirmed, SendError> {
+        match outcome {
+            Some(Outcome::Confirmed) | None => Ok(Confirmed),
+            Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
+            Some(Outcome::Unknown(error)) => Err(SendError::Unknown(error)),
+            Some(Outcome::NotSent(cause)) => Err(self.not_sent(cause)),
+        }
     }
 
     fn not_sent(&mut self, cause: Error) -> SendError {

@@ -141,6 +141,7 @@ impl<'a> SubscribeBuilder<'a> {
             taken: VecDeque::new(),
             gap: None,
             at_work: true,
+            alone: false,
         };
         shared.activity.enter();
         let Some(receipt) = receipt else { return Ok(subscription) };
@@ -180,6 +181,8 @@ pub struct Subscription {
     gap: Option<Gap>,
     /// Whether it counts as at work: until its consumer has seen the end, or has gone.
     at_work: bool,
+    /// The session went on when it ended.
+    alone: bool,
 }
 
 /// Whether a subscription keeps its session open.
@@ -210,6 +213,12 @@ impl Subscription {
         self.ack
     }
 
+    /// Whether it has ended for a reason of its own, while the session went on: the broker will not have it, or its queue was
+    /// full. False until [`try_next`](Self::try_next) has given that reason.
+    pub fn ended_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Sends UNSUBSCRIBE and ends the subscription. Messages that still wait in it are dropped.
     ///
     /// Does not wait for the broker.
@@ -238,7 +247,9 @@ impl Subscription {
             if observer.before_message(message.frame_mut()) {
                 return Poll::Ready(Ok(Some(message)));
             }
-            // Dropped. An ACK in mode client would cover messages that somebody still works on.
+            // Dropped; what is missing before it is missing before the next one as well.
+            self.gap = Gap::join(message.gap(), self.gap);
+            // An ACK in mode client would cover messages that somebody still works on.
             if self.ack == AckMode::ClientIndividual {
                 // If the connection is gone the message comes again, and is dropped again.
                 let _ = message.ack();
@@ -257,6 +268,10 @@ impl Subscription {
                         return Poll::Ready(match end {
                             End::Clean => Ok(None),
                             End::Failed(error) => Err(error),
+                            End::Alone(error) => {
+                                self.alone = true;
+                                Err(error)
+                            }
                         });
                     }
                 },

@@ -1,8 +1,12 @@
+mod run;
+
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use stompede_codec::{Command, Frame};
 
+pub use self::run::{TransactionError, TransactionPolicy, TransactionRuns};
 use crate::driver::Room;
 use crate::protocol::{Outcome, TransactionId};
 use crate::receipt::Receipt;
@@ -21,7 +25,7 @@ use crate::{Confirmed, Error, Message, SendBuilder, SendError, Session, rt};
 pub struct Transaction {
     session: Session,
     id: TransactionId,
-    open: bool,
+    open: AtomicBool,
 }
 
 impl Transaction {
@@ -30,7 +34,7 @@ impl Transaction {
         let shared = session.shared();
         let mut room = Room::new(shared.clone(), ABOUT_A_FRAME, shared.receipt_timeout);
         let id = poll_fn(|cx| room.poll(cx, |machine, _| machine.begin())).await?;
-        Ok(Self { session: session.clone(), id, open: true })
+        Ok(Self { session: session.clone(), id, open: AtomicBool::new(true) })
     }
 
     /// The name of this transaction inside its session; its text is what stands in `transaction` headers.
@@ -90,14 +94,19 @@ impl Transaction {
     /// # Cancel safety
     /// Dropped after its first poll, COMMIT is sent all the same; only the confirmation is lost. Dropped before, the
     /// transaction is aborted.
-    pub async fn commit(mut self) -> Result<Confirmed, SendError> {
+    pub async fn commit(self) -> Result<Confirmed, SendError> {
+        self.commit_shared().await
+    }
+
+    /// The same for one that others may hold as well; from here on their calls fail.
+    async fn commit_shared(&self) -> Result<Confirmed, SendError> {
         let shared = self.session.shared().clone();
         let deadline = rt::now().checked_add(shared.receipt_timeout);
         let receipt = match shared.command(|machine| machine.commit(self.id, deadline)) {
             Ok(receipt) => receipt,
             Err(cause) => return Err(self.not_committed(cause)),
         };
-        self.open = false;
+        self.open.store(false, Ordering::Relaxed);
         match Receipt::new(shared, receipt).await {
             Some(Outcome::Confirmed) | None => Ok(Confirmed),
             Some(Outcome::Rejected(error)) => Err(SendError::Rejected(error)),
@@ -112,6 +121,17 @@ impl Transaction {
         drop(self);
     }
 
+    /// Why it is not open any more, although nobody has ended it.
+    fn ended(&self) -> Option<Error> {
+        self.session.shared().command(|machine| machine.check_transaction(self.id)).err()
+    }
+
+    fn abort_shared(&self) {
+        if self.open.swap(false, Ordering::Relaxed) {
+            self.session.shared().command(|machine| machine.abort_transaction(self.id));
+        }
+    }
+
     fn not_committed(&self, cause: Error) -> SendError {
         let frame = Frame::new(Command::Commit).with_header("transaction", self.id.to_string());
         SendError::NotSent(Box::new(Unsent { frame, cause }))
@@ -120,9 +140,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if self.open {
-            self.session.shared().command(|machine| machine.abort_transaction(self.id));
-        }
+        self.abort_shared();
     }
 }
 

@@ -281,3 +281,21 @@ fn the_broker_is_asked_for_no_more_than_the_window_where_it_has_a_header_for_tha
         assert_eq!(found, expected, "{server:?} {ack:?}");
     }
 }
+
+#[test]
+fn an_acknowledgement_is_never_taken_back() {
+    let mut rig = Rig::connected("1.2");
+    let id = subscribe(&mut rig, "s", AckMode::Client);
+    let messages = deliver(&mut rig, "s", id, 2);
+    let (frame, ticket) = &messages[0];
+    let mut how = Settle::new(false);
+    (how.receipt, how.deadline) = (true, Some(rig.now + SECOND));
+    let receipt = rig.machine.settle(ticket, frame, how).expect("queued").expect("asked for");
+    rig.drain();
+    rig.advance_unwritten(2 * SECOND);
+    let outcome = rig.machine.poll_receipt(receipt, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Some(Outcome::Unknown(_)))), "{outcome:?}");
+    // Without the NACK before it this ACK would be for both.
+    ack(&mut rig, &messages[1]).expect("queued");
+    assert_eq!(written(&mut rig), ["NACK a1", "ACK a2"]);
+}

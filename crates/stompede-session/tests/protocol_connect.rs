@@ -169,11 +169,46 @@ fn nonsense_settings_are_named() {
     no_time.connect_timeout = std::time::Duration::ZERO;
     let mut injected = config();
     injected.login = Some("a\nhost:other".into());
-    for (settings, named) in [(no_versions, "versions"), (no_time, "connect_timeout"), (injected, "login")] {
+    let mut no_room = config();
+    no_room.sending.outbox.messages = 0;
+    let mut no_header = config();
+    no_header.sending.duplicate_header = Some("a\0".into());
+    let mut no_frame = config();
+    no_frame.limits.max_head = 0;
+    for (settings, named) in [
+        (no_versions, "versions"),
+        (no_time, "connect_timeout"),
+        (injected, "login"),
+        (no_room, "sending.outbox.messages"),
+        (no_header, "sending.duplicate_header"),
+        (no_frame, "limits"),
+    ] {
         let error = settings.validate().expect_err(named);
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.to_string().contains(named), "{error}");
     }
+}
+
+#[test]
+fn a_header_that_is_made_of_a_setting_is_refused_and_not_sent_twice() {
+    for name in ["accept-version", "heart-beat", "host", "login", "passcode"] {
+        let mut settings = config();
+        settings.headers.push((name.into(), "hunter2".into()));
+        let error = settings.validate().expect_err(name).to_string();
+        assert!(
+            error.starts_with(&format!("headers: {name} is made of")) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+    // Nor may an attempt have one that somebody has changed.
+    let mut rig = Rig::dialing(config());
+    let mut attempt = rig.machine.attempt().clone();
+    attempt.headers.push(("host".into(), "elsewhere".into()));
+    rig.machine.set_attempt(attempt);
+    rig.input(Input::Opened { now: rig.now });
+    let end = rig.end().expect("a cause");
+    assert_eq!(end.kind(), ErrorKind::InvalidArgument);
+    assert!(end.to_string().contains("headers: host"), "{end}");
 }
 
 #[test]

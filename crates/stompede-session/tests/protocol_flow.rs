@@ -287,7 +287,7 @@ fn a_subscription_may_end_when_its_queue_is_full_while_the_session_goes_on() {
     assert_eq!(ended, Some((id, ErrorKind::Overflowed)));
     let kept: Vec<_> = rig.take_from(&inbox).iter().map(body).collect();
     assert_eq!(kept, ["0", "1", "2"], "what had been queued can be taken");
-    assert!(matches!(rig.ending(&inbox), Some(End::Failed(cause)) if cause.kind() == ErrorKind::Overflowed));
+    assert!(matches!(rig.ending(&inbox), Some(End::Alone(cause)) if cause.kind() == ErrorKind::Overflowed));
     assert!(matches!(rig.events.last(), Some(Event::Unrouted(_))), "late ones are no error");
 }
 

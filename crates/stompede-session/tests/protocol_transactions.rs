@@ -2,10 +2,13 @@
 
 mod common;
 
-use common::{Rig, header};
+use std::task::{Context, Poll, Waker};
+
+use common::{Rig, SECOND, header};
 use stompede_codec::{Command, Frame};
-use stompede_session::protocol::{Settle, SubscribeRequest, SubscriptionId, Ticket};
+use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket};
 use stompede_session::{AckMode, ErrorKind};
+use stompede_transport::{TransportError, TransportErrorKind};
 
 fn words(rig: &mut Rig) -> Vec<String> {
     rig.frames().iter().map(|frame| format!("{} {}", frame.command(), header(frame, "transaction"))).collect()
@@ -108,4 +111,110 @@ fn an_abort_still_goes_out_before_disconnect() {
     rig.receive(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
     let commands: Vec<_> = rig.frames().iter().map(Frame::command).collect();
     assert_eq!(commands, [Command::Abort, Command::Disconnect]);
+}
+
+/// Sends this as part of a transaction.
+fn send_in(rig: &mut Rig, transaction: stompede_session::protocol::TransactionId, destination: &str) {
+    let frame = common::send(destination).with_header("transaction", transaction.to_string());
+    rig.machine.send(&frame).expect("queued");
+    rig.machine.join_transaction(transaction);
+}
+
+/// Has the connection take so many frames and refuse the last of them.
+fn take_and_refuse(rig: &mut Rig, frames: usize) {
+    for _ in 0..frames {
+        rig.machine.poll_transmit(rig.now).expect("a frame");
+    }
+    rig.machine.transmit_refused(TransportError::new(TransportErrorKind::TooLarge, "too large"));
+    rig.drain();
+}
+
+#[test]
+fn a_transaction_whose_frame_the_connection_refuses_cannot_be_committed() {
+    let mut rig = Rig::connected("1.2");
+    let (whole, half) = (rig.machine.begin().expect("begun"), rig.machine.begin().expect("begun"));
+    let fate = rig.machine.fate(half).expect("open");
+    send_in(&mut rig, half, "/queue/one");
+    send_in(&mut rig, whole, "/queue/two");
+    send_in(&mut rig, half, "/queue/three");
+    take_and_refuse(&mut rig, 5);
+    let error = rig.machine.check_transaction(half).expect_err("not whole");
+    assert_eq!(error.kind(), ErrorKind::Unencodable);
+    assert_eq!(rig.machine.commit(half, None).expect_err("not whole").kind(), ErrorKind::Unencodable);
+    assert!(!fate.is_aborted(), "it is, when its owner says so");
+    rig.machine.abort_transaction(half);
+    assert!(fate.is_aborted());
+    rig.machine.commit(whole, None).expect("nothing of it was refused");
+    assert_eq!(words(&mut rig), [format!("ABORT {half}"), format!("COMMIT {whole}")]);
+}
+
+#[test]
+fn a_commit_that_waits_behind_a_refused_frame_becomes_an_abort() {
+    let mut rig = Rig::connected("1.2");
+    let half = rig.machine.begin().expect("begun");
+    let fate = rig.machine.fate(half).expect("open");
+    send_in(&mut rig, half, "/queue/one");
+    send_in(&mut rig, half, "/queue/two");
+    let receipt = rig.machine.commit(half, None).expect("queued");
+    take_and_refuse(&mut rig, 2);
+    assert!(fate.is_aborted());
+    let outcome = rig.machine.poll_receipt(receipt, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
+    let one = half.to_string();
+    assert_eq!(words(&mut rig), [format!("SEND {one}"), format!("ABORT {one}")]);
+
+    // Also if nobody waits for it.
+    let half = rig.machine.begin().expect("begun");
+    send_in(&mut rig, half, "/queue/one");
+    let receipt = rig.machine.commit(half, None).expect("queued");
+    rig.machine.forget_receipt(receipt);
+    take_and_refuse(&mut rig, 2);
+    assert_eq!(words(&mut rig), [format!("ABORT {half}")]);
+}
+
+#[test]
+fn a_commit_that_is_not_written_in_time_becomes_an_abort_and_its_acks_are_open_again() {
+    let mut rig = Rig::connected("1.2");
+    let id = client(&mut rig);
+    let first = deliver(&mut rig, id, "a1");
+    let second = deliver(&mut rig, id, "a2");
+    let transaction = rig.machine.begin().expect("begun");
+    rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+    let fate = rig.machine.fate(transaction).expect("open");
+    let receipt = rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
+    let covered = rig.machine.settle(&first.1, &first.0, Settle::new(true)).expect_err("covered");
+    assert_eq!(covered.kind(), ErrorKind::AlreadySettled);
+
+    rig.drain();
+    rig.advance_unwritten(2 * SECOND);
+    let outcome = rig.machine.poll_receipt(receipt, &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
+    assert!(fate.is_aborted());
+    rig.machine.settle(&first.1, &first.0, Settle::new(true)).expect("open again");
+    let name = transaction.to_string();
+    let expected = [format!("BEGIN {name}"), format!("ACK {name}"), format!("ABORT {name}"), "ACK ".into()];
+    assert_eq!(words(&mut rig), expected);
+}
+
+#[test]
+fn a_commit_that_nobody_awaits_or_that_was_written_is_not_taken_back() {
+    for forgotten in [true, false] {
+        let mut rig = Rig::connected("1.2");
+        let id = client(&mut rig);
+        let message = deliver(&mut rig, id, "a1");
+        let transaction = rig.machine.begin().expect("begun");
+        rig.machine.settle(&message.1, &message.0, settle_in(transaction)).expect("settled");
+        let receipt = rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
+        if forgotten {
+            rig.machine.forget_receipt(receipt);
+        } else {
+            rig.frames();
+        }
+        rig.drain();
+        rig.advance_unwritten(2 * SECOND);
+        let settled = rig.machine.settle(&message.1, &message.0, Settle::new(true)).expect_err("settled");
+        assert_eq!(settled.kind(), ErrorKind::AlreadySettled);
+        let left = rig.frames();
+        assert_eq!(left.last().map(Frame::command), forgotten.then_some(Command::Commit));
+    }
 }

@@ -3,14 +3,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stompede_codec::{Limits, Version};
-use stompede_session::{BrokerProfile, Config, Error, ReconnectPolicy, SendPolicy, Session};
+use stompede_session::{BrokerProfile, Config, Error, Outbox, ReconnectPolicy, SendPolicy, Session};
 use stompede_transport::{Connector, Endpoint, Transport, TransportError, TransportErrorKind};
 
 use crate::dispatch::Dispatch;
-use crate::hosts;
 use crate::listener::ErasedListener;
 use crate::wires::Wires;
-use crate::{Client, HeartBeat, Interceptor, Listener};
+use crate::{Client, HeartBeat, Interceptor, Listener, hosts, sense};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -24,6 +23,8 @@ pub struct ClientBuilder {
     /// What concerns the transports of this crate.
     pub(crate) wires: Wires,
     pub(crate) try_loopback: bool,
+    /// Somebody has said how long all steps to a connection may take together.
+    total_set: bool,
 }
 
 impl ClientBuilder {
@@ -35,6 +36,7 @@ impl ClientBuilder {
             interceptors: Vec::new(),
             wires: Wires::default(),
             try_loopback: false,
+            total_set: false,
         }
     }
 
@@ -114,7 +116,8 @@ impl ClientBuilder {
         })
     }
 
-    /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set.
+    /// Time for opening the connection: name look-up, TCP, WebSocket upgrade. 10 s unless set. Each of these steps may take
+    /// four fifths of it, and at least 8 s, so that an error says which one hangs.
     pub fn connect_timeout(self, within: Duration) -> Self {
         self.set(|config| config.connect_timeout = within)
     }
@@ -124,8 +127,10 @@ impl ClientBuilder {
         self.set(|config| config.handshake_timeout = within)
     }
 
-    /// Time for all of that together, from the first step to CONNECTED. 15 s unless set.
-    pub fn total_connect_timeout(self, within: Duration) -> Self {
+    /// Time for all of that together, from the first step to CONNECTED. 15 s unless set, and longer by what
+    /// [`connect_timeout`](Self::connect_timeout) and [`handshake_timeout`](Self::handshake_timeout) were set above 10 s.
+    pub fn total_connect_timeout(mut self, within: Duration) -> Self {
+        self.total_set = true;
         self.set(|config| config.total_connect_timeout = within)
     }
 
@@ -169,6 +174,12 @@ impl ClientBuilder {
     /// What is done for a message beyond writing it once. Nothing unless set.
     pub fn sending(self, policy: SendPolicy) -> Self {
         self.set(|config| config.sending = policy)
+    }
+
+    /// Where messages that are [sent at least once](crate::Guarantee::AtLeastOnce) are kept beside the memory, so that they
+    /// outlive the process; see [`Outbox`]. Nowhere unless set.
+    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        self.set(|config| config.outbox = Some(outbox))
     }
 
     /// Where else the broker can be found, tried after the URL.
@@ -280,8 +291,12 @@ impl ClientBuilder {
         if self.try_loopback {
             hosts::add_loopback(&mut config)?;
         }
+        if !self.total_set {
+            sense::stretch_total(&mut config);
+        }
         // Before any task is started for it.
         config.validate()?;
+        sense::check_times(&config)?;
         let connector = match self.connector {
             Some(_) if !self.wires.told().is_empty() => {
                 let told = self.wires.told().join(", ");
@@ -290,7 +305,7 @@ impl ClientBuilder {
                 )));
             }
             Some(connector) => connector,
-            None => self.wires.connector(config.limits)?,
+            None => self.wires.connector(config.limits, config.connect_timeout)?,
         };
         let runtime = Session::runtime()?;
         let dispatch = Dispatch::start(runtime, self.listeners, self.interceptors);

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_session::protocol::{Connected, History};
-use stompede_session::{Error, SendBuilder, Session, SessionState, Transaction};
+use stompede_session::{
+    Error, SendBuilder, Session, SessionState, Transaction, TransactionError, TransactionPolicy,
+};
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatch;
@@ -44,7 +46,8 @@ impl Client {
     /// Starts a subscription to `destination`: `.await` gives its messages as a stream,
     /// [`listen`](SubscribeBuilder::listen) hands them to the listeners.
     pub fn subscribe(&self, destination: impl Into<String>) -> SubscribeBuilder<'_> {
-        SubscribeBuilder::new(self.session.subscribe(destination), &self.dispatch)
+        let destination = destination.into();
+        SubscribeBuilder::new(self.session.subscribe(destination.as_str()), destination, &self.dispatch)
     }
 
     /// Sends UNSUBSCRIBE for what [`listen`](SubscribeBuilder::listen) gave, for the `id` that was set, or for a
@@ -170,6 +173,61 @@ impl Client {
     /// Dropped, subscriptions that have ended stay ended and the session stays open.
     pub async fn drain(&self, within: Duration) -> Result<(), Error> {
         self.session.drain(within).await
+    }
+
+    /// Runs `work` in a transaction: commits when it gives `Ok`, aborts when it gives an error. What is lost with a
+    /// connection is reported.
+    ///
+    /// ```no_run
+    /// # use stompede::{Client, Message, SendError, TransactionError};
+    /// # async fn run(client: Client, order: Message) -> Result<(), TransactionError<SendError>> {
+    /// client
+    ///     .transaction(|transaction| async move {
+    ///         transaction.send("/queue/bills").text("42 to pay").await?;
+    ///         transaction.send("/queue/parcels").text("42 to pack").await
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TransactionError`] says whether nothing has taken effect, or whether that cannot be known.
+    ///
+    /// # Cancel safety
+    /// Dropped before `work` is done, the transaction is aborted. Dropped later, COMMIT is sent all the same and only the
+    /// outcome is lost.
+    pub async fn transaction<T, E, F>(
+        &self,
+        work: impl FnMut(Arc<Transaction>) -> F,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.session.transaction(work).await
+    }
+
+    /// As [`transaction`](Self::transaction), and runs `work` again as `policy` says when the connection is lost; see
+    /// [`Session::transaction_with`](stompede_session::Session::transaction_with) for what that means.
+    ///
+    /// # Errors
+    /// As [`transaction`](Self::transaction), for the last run.
+    ///
+    /// # Cancel safety
+    /// As [`transaction`](Self::transaction).
+    pub async fn transaction_with<T, E, F>(
+        &self,
+        policy: TransactionPolicy,
+        work: impl FnMut(Arc<Transaction>) -> F,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.session.transaction_with(policy, work).await
+    }
+
+    #[cfg(feature = "blocking")]
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Begins a transaction, which is aborted when it is dropped without a commit.

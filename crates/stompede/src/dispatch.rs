@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -59,7 +59,7 @@ impl Dispatch {
     }
 
     /// Registers a listener; one of the same name hears no more.
-    pub(crate) fn add(&self, name: String, listener: Arc<dyn ErasedListener>) {
+    pub(crate) fn add(self: &Arc<Self>, name: String, listener: Arc<dyn ErasedListener>) {
         let mut room = self.lock();
         room.remove(&name);
         if room.closed {
@@ -69,13 +69,25 @@ impl Dispatch {
         if let Some(broker) = &room.connected {
             mailbox.insist(Notice::Connected(broker.clone()));
         }
-        self.runtime.spawn(serve(name.clone(), listener.clone(), mailbox.clone()));
+        let place = Arc::downgrade(self);
+        self.runtime.spawn(serve(name.clone(), listener.clone(), mailbox.clone(), place));
         room.listeners.push(Registered { name, listener, mailbox });
         room.list();
     }
 
     pub(crate) fn remove(&self, name: &str) -> bool {
         self.lock().remove(name)
+    }
+
+    /// Lets go of a listener that has heard the end: it may have a handle of the client, and each would keep the other.
+    fn retire(&self, mailbox: &Arc<Mailbox>) {
+        let mut room = self.lock();
+        let at = room.listeners.iter().position(|registered| Arc::ptr_eq(&registered.mailbox, mailbox));
+        let gone = at.map(|at| room.listeners.remove(at));
+        room.list();
+        drop(room);
+        // Whatever it holds may come back here when it is dropped.
+        drop(gone);
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn Any + Send + Sync>> {
@@ -89,14 +101,18 @@ impl Dispatch {
     }
 
     /// Carries the messages of `subscription` to every listener, until it ends.
-    pub(crate) fn carry(self: &Arc<Self>, subscription: Subscription) {
+    pub(crate) fn carry(self: &Arc<Self>, subscription: Subscription, destination: String) {
         // Weak: the session must be able to end while this task serves it.
         let mut subscription = subscription.into_weak();
         let dispatch = self.clone();
-        self.spawn(async move {
+        let carrier = self.runtime.spawn(async move {
             let mut batch = Vec::new();
-            // Why it ended is told by on_disconnected.
-            while poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
+            let end = loop {
+                match poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
                 let mailboxes = dispatch.mailboxes();
                 // Who has room is served first, and waits for nobody.
                 let behind: Vec<_> = mailboxes
@@ -108,15 +124,52 @@ impl Dispatch {
                     mailbox.deliver(&batch[pushed..]).await;
                 }
                 batch.clear();
-            }
+            };
+            dispatch.tell_ended(&subscription, destination, end);
+        });
+        let mut room = self.lock();
+        room.carriers.retain(|carrier| !carrier.is_finished());
+        // The end of the session is told after it.
+        room.carriers.push(carrier);
+    }
+
+    /// Gives the messages of `subscription` to a closure, one after the other, until it ends. Nothing waits for the closure.
+    pub(crate) fn handle<F, Fut>(
+        self: &Arc<Self>,
+        subscription: Subscription,
+        destination: String,
+        mut handler: F,
+    ) where
+        F: FnMut(Message) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (mut subscription, dispatch) = (subscription.into_weak(), self.clone());
+        self.runtime.spawn(async move {
+            let end = loop {
+                match subscription.try_next().await {
+                    Ok(Some(message)) => handler(message).await,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            dispatch.tell_ended(&subscription, destination, end);
         });
     }
 
-    /// Starts a task that counts as a carrier: the end of the session is told after it.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut room = self.lock();
-        room.carriers.retain(|carrier| !carrier.is_finished());
-        room.carriers.push(self.runtime.spawn(task));
+    /// Tells that a subscription has ended, if nothing else tells it.
+    fn tell_ended(&self, subscription: &Subscription, destination: String, end: Result<(), Error>) {
+        let Err(cause) = end else { return };
+        if !subscription.ended_alone() {
+            // The end of the session is told by on_disconnected and on_closed.
+            return;
+        }
+        tracing::warn!(destination, %cause, "a subscription has ended");
+        let notice = Notice::SubscriptionEnded {
+            subscription: subscription.id(),
+            destination: destination.into(),
+            cause,
+        };
+        self.tell_all(&notice, Mailbox::insist);
     }
 
     fn mailboxes(&self) -> Arc<[Arc<Mailbox>]> {
@@ -135,8 +188,12 @@ impl Dispatch {
         let was_connected = room.connected.take().is_some();
         room.closed = true;
         let carriers = std::mem::take(&mut room.carriers);
-        let mailboxes = std::mem::take(&mut room.mailboxes);
+        // They stay where they are: carriers may have messages left for them.
+        let mailboxes = room.mailboxes.clone();
         drop(room);
+        for mailbox in &*mailboxes {
+            mailbox.take_the_rest();
+        }
         self.runtime.spawn(async move {
             for carrier in carriers {
                 // A carrier that panicked has nothing more to carry.
@@ -253,21 +310,33 @@ impl fmt::Debug for Dispatch {
     }
 }
 
-/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end.
-fn poll_batch(subscription: &mut Subscription, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Poll<bool> {
+/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end, if it is in order.
+fn poll_batch(
+    subscription: &mut Subscription,
+    cx: &mut Context<'_>,
+    batch: &mut Vec<Message>,
+) -> Poll<Result<bool, Error>> {
     while batch.len() < AT_A_TIME {
         match Pin::new(&mut *subscription).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) => batch.push(message),
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(!batch.is_empty()),
+            // The end is there the next time as well.
+            Poll::Ready(Some(Err(_)) | None) if !batch.is_empty() => break,
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+            Poll::Ready(None) => return Poll::Ready(Ok(false)),
             Poll::Pending if batch.is_empty() => return Poll::Pending,
             Poll::Pending => break,
         }
     }
-    Poll::Ready(true)
+    Poll::Ready(Ok(true))
 }
 
 /// One listener's task.
-async fn serve(name: String, listener: Arc<dyn ErasedListener>, mailbox: Arc<Mailbox>) {
+async fn serve(
+    name: String,
+    listener: Arc<dyn ErasedListener>,
+    mailbox: Arc<Mailbox>,
+    dispatch: Weak<Dispatch>,
+) {
     while let Some(notice) = mailbox.take().await {
         if call(&*listener, &notice).await.is_err() {
             tracing::error!(listener = %name, "a listener panicked; it goes on with the next notice");
@@ -276,6 +345,9 @@ async fn serve(name: String, listener: Arc<dyn ErasedListener>, mailbox: Arc<Mai
         if lost > 0 {
             tracing::warn!(listener = %name, lost, "a listener is too slow: receipts, heart-beats or sent frames were not told");
         }
+    }
+    if let Some(dispatch) = dispatch.upgrade() {
+        dispatch.retire(&mailbox);
     }
 }
 

@@ -29,7 +29,8 @@
 //! | receive in named listeners | [`Listener`], [`SubscribeBuilder::listen`] |
 //! | acknowledge | [`AckMode`], [`Message::ack`], [`Message::nack`], [`Message::ack_confirmed`] |
 //! | work a queue off, with retries | [`process()`] |
-//! | do several things or nothing | [`Client::begin`], [`Transaction`] |
+//! | keep messages beyond the end of the process | [`Outbox`], [`ClientBuilder::outbox`] |
+//! | do several things or nothing | [`Client::transaction`], [`TransactionPolicy`], [`TransactionError`]; [`Client::begin`], [`Transaction`] |
 //! | keep a slow consumer in bounds | [`SubscribeBuilder::window`], [`SubscribeBuilder::when_full`], [`Message::gap`] |
 //! | end without losing work | [`Client::drain`], [`Client::disconnect`] |
 //! | watch, count, print, record | [`listeners`] |
@@ -76,6 +77,7 @@ mod process;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 mod reach;
 mod request;
+mod sense;
 mod subscribe;
 mod wires;
 
@@ -97,9 +99,10 @@ pub use stompede_session::Json;
 pub use stompede_session::protocol::{Attempt, Connected, History, SubscriptionId};
 pub use stompede_session::{
     AckMode, Body, BodyError, BodyErrorKind, BoxError, BrokerProfile, ConfirmFuture, Confirmed, Durable,
-    Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, OutboxLimits, Postponed,
-    ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy, SessionState, Subscription,
-    Transaction, Unsent, WhenFull, WhileOffline,
+    Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, Outbox, OutboxFuture, OutboxId,
+    OutboxLimits, Postponed, ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy,
+    SessionState, Stored, Subscription, Transaction, TransactionError, TransactionPolicy, Unsent, WhenFull,
+    WhileOffline,
 };
 #[cfg(feature = "proxy")]
 pub use stompede_transport::Proxy;
@@ -134,6 +137,7 @@ mod pages {
     #[cfg(feature = "tls")]
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../../../docs/from-stomp-py.md")]
     mod from_stomp_py {}
     #[doc = include_str!("../../../docs/from-stompjs.md")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede_codec::Frame;
-use stompede_session::protocol::Connected;
+use stompede_session::protocol::{Connected, SubscriptionId};
 use stompede_session::{Error, Message};
 use stompede_transport::Endpoint;
 
@@ -34,6 +34,9 @@ use stompede_transport::Endpoint;
 /// - With [`when_full`](crate::SubscribeBuilder::when_full) they are dropped instead, which
 ///   [`Message::gap`](crate::Message::gap) tells.
 ///
+/// When the session ends, what its queues still hold goes to all listeners at once, whatever the bounds: nobody waits for a
+/// stuck one to hear of the end. A listener that has heard it is let go.
+///
 /// # Order
 ///
 /// What one listener hears follows this grammar; `{ }` is any number of times, `[ ]` once or not at all:
@@ -44,13 +47,14 @@ use stompede_transport::Endpoint;
 /// open        := on_connected { life } [ leaving ] [ failure ] on_disconnected
 /// leaving     := on_disconnecting { life }
 /// failure     := ( on_error | on_heartbeat_timeout ) { life }
-/// life        := on_message | on_receipt | on_send | on_heartbeat
+/// life        := on_message | on_receipt | on_send | on_heartbeat | on_subscription_ended
 /// ```
 ///
 /// The first `on_send` is CONNECT; `leaving` is somebody calling `disconnect()`; the `life` after it, and after a failure,
 /// is what was under way. For each [`on_connected`](Self::on_connected) there is exactly one
 /// [`on_disconnected`](Self::on_disconnected), and after it no receipt of that connection; no message either if it is the
-/// last, while messages that were received before a connection was lost may be told after it. `on_receipt` of
+/// last, while messages that were received before a connection was lost, and
+/// subscriptions that ended with it, may be told after it. `on_receipt` of
 /// DISCONNECT comes before the `on_disconnected` of an orderly end. [`on_closed`](Self::on_closed) is the last word. A
 /// listener that is registered while the connection is open begins with `on_connected`.
 ///
@@ -73,6 +77,23 @@ pub trait Listener: Send + Sync + 'static {
     /// A message of a subscription made with [`listen`](crate::SubscribeBuilder::listen).
     fn on_message(&self, message: &Message) -> impl Future<Output = ()> + Send {
         let _ = message;
+        async {}
+    }
+
+    /// A subscription made with [`listen`](crate::SubscribeBuilder::listen) or
+    /// [`handle`](crate::SubscribeBuilder::handle) has ended for a reason of its own, after its last message, and the client
+    /// goes on: the broker will not have it, or its consumer fell behind further than
+    /// [`when_full`](crate::SubscribeBuilder::when_full) allows.
+    ///
+    /// What ends because the client ends, or because it was unsubscribed, is not told here. Nor is a stream: its own error
+    /// says it.
+    fn on_subscription_ended(
+        &self,
+        subscription: SubscriptionId,
+        destination: &str,
+        cause: &Error,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (subscription, destination, cause);
         async {}
     }
 
@@ -158,6 +179,7 @@ pub(crate) enum Notice {
     Connecting(Endpoint),
     Connected(Arc<Connected>),
     Message(Message),
+    SubscriptionEnded { subscription: SubscriptionId, destination: Arc<str>, cause: Error },
     Receipt(Box<str>),
     Error(Frame),
     Send(Frame),
@@ -175,6 +197,9 @@ impl<L: Listener> ErasedListener for L {
             Notice::Connecting(endpoint) => Box::pin(self.on_connecting(endpoint)),
             Notice::Connected(broker) => Box::pin(self.on_connected(broker)),
             Notice::Message(message) => Box::pin(self.on_message(message)),
+            Notice::SubscriptionEnded { subscription, destination, cause } => {
+                Box::pin(self.on_subscription_ended(*subscription, destination, cause))
+            }
             Notice::Receipt(id) => Box::pin(self.on_receipt(id)),
             Notice::Error(frame) => Box::pin(self.on_error(frame)),
             Notice::Send(frame) => Box::pin(self.on_send(frame)),

@@ -31,6 +31,8 @@ struct Inner {
     news_bytes: usize,
     /// News that found the queue full.
     lost: u64,
+    /// Messages are taken whatever there is room for.
+    ending: bool,
     closed: bool,
 }
 
@@ -113,7 +115,8 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// Queues what must be heard: there are at most six such for each attempt to connect. A listener that has been stuck
+    /// Queues what must be heard: there are at most six such for each attempt to connect, and one for a
+    /// subscription. A listener that has been stuck
     /// for hundreds of attempts misses the later ones, but never the end.
     pub(crate) fn insist(&self, notice: Notice) {
         let mut inner = self.lock();
@@ -124,6 +127,13 @@ impl Mailbox {
         }
         drop(inner);
         self.filled.notify_one();
+    }
+
+    /// The session has ended: what its queues hold is taken at once, in memory as it is, so that no listener waits for another
+    /// to hear of the end.
+    pub(crate) fn take_the_rest(&self) {
+        self.lock().ending = true;
+        self.drained.notify_waiters();
     }
 
     /// Nothing comes any more; what is queued can still be taken.
@@ -208,7 +218,7 @@ impl Inner {
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.messages == 0 || (self.messages < MAX_MESSAGES && self.bytes + bytes <= MAX_BYTES)
+        self.ending || self.messages == 0 || (self.messages < MAX_MESSAGES && self.bytes + bytes <= MAX_BYTES)
     }
 }
 

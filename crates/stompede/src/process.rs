@@ -53,7 +53,7 @@ pub fn process<F>(subscription: Subscription, concurrency: usize, handler: F) ->
 /// Work on a subscription; made by [`process`]. `.await` does it.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`] for settings that make no sense: a concurrency or a number of attempts of zero, a
+/// [`ErrorKind::InvalidArgument`] for settings that make no sense: a concurrency, a number of attempts or a delay of zero, a
 /// subscription in ack mode auto, or in mode client with a concurrency above 1, where an ACK would cover messages that are
 /// still worked on. Otherwise the reason for which the subscription ended; what had been begun is finished first.
 ///
@@ -114,6 +114,9 @@ impl<F> Process<F> {
         }
         if self.attempts == 0 {
             return Err(Error::invalid("attempts: each message needs at least one"));
+        }
+        if self.first_delay.is_zero() {
+            return Err(Error::invalid("delay: without one a message that fails turns a hot loop"));
         }
         match self.subscription.ack_mode() {
             AckMode::ClientIndividual => Ok(()),

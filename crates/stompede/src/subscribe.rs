@@ -17,6 +17,7 @@ use crate::dispatch::Dispatch;
 #[must_use = "nothing is subscribed until it is awaited"]
 pub struct SubscribeBuilder<'a> {
     inner: stompede_session::SubscribeBuilder<'a>,
+    destination: String,
     dispatch: &'a Arc<Dispatch>,
 }
 
@@ -43,8 +44,12 @@ impl From<&str> for Subscribed {
 }
 
 impl<'a> SubscribeBuilder<'a> {
-    pub(crate) fn new(inner: stompede_session::SubscribeBuilder<'a>, dispatch: &'a Arc<Dispatch>) -> Self {
-        Self { inner, dispatch }
+    pub(crate) fn new(
+        inner: stompede_session::SubscribeBuilder<'a>,
+        destination: String,
+        dispatch: &'a Arc<Dispatch>,
+    ) -> Self {
+        Self { inner, destination, dispatch }
     }
 
     /// Sets the `id` header, which is made up otherwise. It must be unique among the client's subscriptions.
@@ -122,7 +127,8 @@ impl<'a> SubscribeBuilder<'a> {
 
     /// Subscribes and hands every message to [`on_message`](crate::Listener::on_message) of every listener.
     ///
-    /// It goes on until [`Client::unsubscribe`](crate::Client::unsubscribe) or the end of the session.
+    /// It goes on until [`Client::unsubscribe`](crate::Client::unsubscribe) or the end of the session. If it ends before, for a
+    /// reason of its own, that is told to [`on_subscription_ended`](crate::Listener::on_subscription_ended) and to the log.
     ///
     /// # Errors
     /// The subscription could not be made; see [`ErrorKind`](crate::ErrorKind).
@@ -132,29 +138,26 @@ impl<'a> SubscribeBuilder<'a> {
     pub async fn listen(self) -> Result<SubscriptionId, Error> {
         let subscription = self.inner.await?;
         let id = subscription.id();
-        self.dispatch.carry(subscription);
+        self.dispatch.carry(subscription, self.destination);
         Ok(id)
     }
 
-    /// Subscribes and calls `handler` with one message after the other, in a task of its own.
+    /// Subscribes and calls `handler` with one message after the other, in a task of its own. How it ends, and who is told,
+    /// is as with [`listen`](Self::listen).
     ///
     /// # Errors
     /// As [`listen`](Self::listen).
     ///
     /// # Cancel safety
     /// As [`listen`](Self::listen).
-    pub async fn handle<F, Fut>(self, mut handler: F) -> Result<SubscriptionId, Error>
+    pub async fn handle<F, Fut>(self, handler: F) -> Result<SubscriptionId, Error>
     where
         F: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut subscription = self.inner.await?.into_weak();
+        let subscription = self.inner.await?;
         let id = subscription.id();
-        self.dispatch.spawn(async move {
-            while let Ok(Some(message)) = subscription.try_next().await {
-                handler(message).await;
-            }
-        });
+        self.dispatch.handle(subscription, self.destination, handler);
         Ok(id)
     }
 }

@@ -5,13 +5,16 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use stompede::blocking::Client;
-use stompede::{AckMode, ErrorKind, ReplyTo, RequestError, SendError};
+use stompede::{
+    AckMode, ErrorKind, Postponed, ReconnectPolicy, ReplyTo, RequestError, SendError, TransactionError,
+    TransactionPolicy,
+};
 use stompede_broker::TestBroker;
 
 /// Far more than anything here takes: a hang fails instead of hanging.
 const HANG: Duration = Duration::from_secs(20);
 
-/// A broker in a thread of its own; it lives until the sender is dropped.
+/// A broker in a thread of its own; it hangs up when it is sent something, and lives until the sender is dropped.
 #[allow(clippy::disallowed_methods, reason = "one message each way")]
 fn broker() -> (String, Sender<()>) {
     let (tell_url, url) = channel();
@@ -21,7 +24,9 @@ fn broker() -> (String, Sender<()>) {
         let runtime = runtime.expect("a runtime");
         let broker = runtime.block_on(TestBroker::start());
         tell_url.send(broker.ws_url().to_owned()).expect("the test waits");
-        let _ = ended.recv();
+        while ended.recv().is_ok() {
+            broker.hang_up();
+        }
     });
     (url.recv().expect("started"), alive)
 }
@@ -53,6 +58,58 @@ fn messages_go_and_come_without_async() {
     assert!(jobs.next().is_none(), "it ended in order");
     let unsent = client.send("/queue/jobs", |send| send.text("late")).expect_err("closed");
     assert!(matches!(unsent, SendError::NotSent(_)));
+}
+
+/// Settings are the same builder's, so those for coming back hold here as well.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "one number for each attempt")]
+fn the_client_comes_back_and_asks_before_each_attempt() {
+    let (url, broker) = broker();
+    let (asked, numbers) = channel();
+    let mut policy = ReconnectPolicy::default();
+    (policy.initial, policy.max) = (Duration::from_millis(5), Duration::from_millis(20));
+    let builder = stompede::Client::builder(url).reconnect(policy).before_connect(move |attempt| {
+        let told = asked.send(attempt.number);
+        async move { told.map(|()| attempt).map_err(Postponed::stop) }
+    });
+    let client = Client::connect(builder).expect("connected");
+    assert_eq!(numbers.recv_timeout(HANG), Ok(0));
+    let mut inbox = client.subscribe("/topic/a", |subscribe| subscribe.confirm()).expect("subscribed");
+    broker.send(()).expect("the broker lives");
+    assert_eq!(numbers.recv_timeout(HANG), Ok(1));
+    // Refused until it is back.
+    while client.confirm("/topic/a", |send| send.text("again")).is_err() {
+        std::thread::yield_now();
+    }
+    let message = inbox.next_within(HANG).expect("the stream goes on").expect("a message");
+    assert_eq!(message.text(), Ok("again"));
+    assert!(message.gap().is_some(), "what was sent in between is missing");
+    client.disconnect().expect("in order");
+}
+
+#[test]
+fn work_in_a_transaction_is_committed_or_aborted_without_async() {
+    let (url, _broker) = broker();
+    let client = connect(&url);
+    let mut jobs = client.subscribe("/queue/jobs", |subscribe| subscribe.confirm()).expect("subscribed");
+    let failed = client.transaction(|transaction| {
+        transaction.send("/queue/jobs", |send| send.text("never")).expect("sent");
+        Err::<(), _>("no such order")
+    });
+    assert!(matches!(failed, Err(TransactionError::Failed("no such order"))), "{failed:?}");
+    let mut runs = 0;
+    let done = client.transaction_with(TransactionPolicy::run_again(2), |transaction| {
+        runs += 1;
+        transaction.send("/queue/jobs", |send| send.text("one"))?;
+        transaction.send("/queue/jobs", |send| send.text("two")).map(|()| "done")
+    });
+    assert_eq!((done.expect("committed"), runs), ("done", 1));
+    for text in ["one", "two"] {
+        assert_eq!(jobs.try_next().expect("open").expect("a message").text(), Ok(text));
+    }
+    client.disconnect().expect("in order");
+    let late = client.transaction(|transaction| transaction.send("/queue/jobs", |send| send.text("late")));
+    assert_eq!(late.expect_err("closed").cause().map(stompede::Error::kind), Some(ErrorKind::Closed));
 }
 
 #[test]
@@ -121,6 +178,8 @@ fn inside_a_runtime_each_call_is_an_error_and_no_panic() {
         kind(&client.disconnect().expect_err("inside"));
         kind(&client.drain(HANG).expect_err("inside"));
         kind(&client.begin().expect_err("inside"));
+        let not_run = client.transaction(|_| -> Result<(), ()> { unreachable!("inside a runtime") });
+        kind(not_run.expect_err("inside").cause().expect("a cause"));
         kind(&client.requester(ReplyTo::Temporary).expect_err("inside"));
         let RequestError::Send(unasked) =
             requests.request("/topic/a", HANG, |send| send).expect_err("inside")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stompede::{AckMode, Client, ErrorKind, Frame, Interceptor, SendError, Verdict};
+use stompede::{AckMode, Client, ErrorKind, Frame, Interceptor, SendError, Verdict, WhenFull};
 use stompede_broker::TestBroker;
 
 /// Stamps what is sent and what comes, and lets nothing through that says "secret".
@@ -81,6 +81,34 @@ async fn a_message_that_is_dropped_is_not_delivered_again() {
     }
     client.disconnect().await.expect("in order");
     assert!(broker.messages("/queue/a").is_empty(), "the broker has forgotten all three");
+}
+
+/// Drops what this says.
+struct Censor(&'static str);
+
+impl Interceptor for Censor {
+    fn before_message(&self, frame: &mut Frame) -> Verdict {
+        if frame.body_text() == Ok(self.0) { Verdict::Drop } else { Verdict::Pass }
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_before_a_dropped_message_is_told_with_the_next() {
+    let broker = TestBroker::start().await;
+    let builder = Client::builder(broker.tcp_url()).interceptor(Censor("98"));
+    let client = builder.connect().await.expect("connected");
+    let news = client.subscribe("/topic/a").window(2).when_full(WhenFull::DropOldest);
+    let mut news = news.await.expect("subscribed");
+    let mut marks = client.subscribe("/topic/marks").await.expect("subscribed");
+    for n in 0..100 {
+        client.send("/topic/a").text(n.to_string()).await.expect("sent");
+    }
+    client.send("/topic/marks").await.expect("sent");
+    marks.try_next().await.expect("open").expect("all has come that was sent before");
+    // 98 messages had no room; the first that had is dropped.
+    let message = news.try_next().await.expect("open").expect("a message");
+    assert_eq!(message.text(), Ok("99"));
+    assert_eq!(message.gap().expect("told").messages, Some(98));
 }
 
 struct Panics;

@@ -1,16 +1,21 @@
 //! Outages by the hundred, under load in both directions: what was confirmed arrives, whatever the broker does meanwhile.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stompede::{
     AckMode, Client, ClientBuilder, ErrorKind, Guarantee, ReconnectPolicy, SendError, SendPolicy,
-    WhileOffline,
+    SessionState,
 };
-use stompede_broker::{Broker, Faults, Queues};
+use stompede_broker::{Broker, BrokerEvent, Events, Faults, Queues};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use self::support::Checker;
 
 /// Outages, in each way in.
 const OUTAGES: usize = 150;
@@ -39,7 +44,7 @@ struct Published {
 }
 
 struct Publisher {
-    done: Arc<AtomicUsize>,
+    done: watch::Receiver<usize>,
     enough: Arc<AtomicBool>,
     task: JoinHandle<Published>,
 }
@@ -48,12 +53,12 @@ impl Publisher {
     async fn start(url: &str, guarantee: Guarantee) -> Self {
         let mut policy = SendPolicy::default();
         policy.guarantee = guarantee;
-        if guarantee == Guarantee::AtLeastOnce {
-            policy.while_offline = WhileOffline::Queue;
-        }
-        let client = client(url).sending(policy).connect().await.expect("connected");
-        let (done, enough) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let (counter, flag) = (done.clone(), enough.clone());
+        let checker = Arc::new(Checker::default());
+        let builder = client(url).sending(policy).listener("checker", checker.clone());
+        let client = builder.connect().await.expect("connected");
+        let (counter, done) = watch::channel(0);
+        let enough = Arc::<AtomicBool>::default();
+        let (flag, mut states) = (enough.clone(), client.state_changes());
         let task = tokio::spawn(async move {
             let mut published = Published::default();
             for n in 0.. {
@@ -62,13 +67,14 @@ impl Publisher {
                 }
                 let set = match client.send("/queue/work").text(n.to_string()).confirm().await {
                     Ok(_) => {
-                        counter.fetch_add(1, Ordering::AcqRel);
+                        counter.send_modify(|done| *done += 1);
                         &mut published.confirmed
                     }
                     Err(SendError::Unknown(_)) => &mut published.unknown,
                     Err(SendError::NotSent(_)) => {
                         // It fails at once while there is no connection.
-                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        let is_there = |state: &SessionState| matches!(state, SessionState::Connected(_));
+                        states.wait_for(is_there).await.expect("it comes back");
                         &mut published.unsent
                     }
                     Err(SendError::Rejected(error)) => unreachable!("nobody rejects it: {error}"),
@@ -76,6 +82,8 @@ impl Publisher {
                 set.insert(n);
             }
             client.disconnect().await.expect("in order");
+            // Whatever happened: one end for each beginning, in order.
+            checker.check().await;
             published
         });
         Self { done, enough, task }
@@ -83,10 +91,18 @@ impl Publisher {
 
     /// Waits until this many more are confirmed.
     async fn confirm(&self, more: usize) {
-        let wanted = self.done.load(Ordering::Acquire) + more;
-        while self.done.load(Ordering::Acquire) < wanted {
-            assert!(!self.task.is_finished(), "the publisher has given up");
-            tokio::time::sleep(Duration::from_micros(200)).await;
+        let mut done = self.done.clone();
+        let wanted = *done.borrow() + more;
+        done.wait_for(|done| *done >= wanted).await.expect("the publisher goes on");
+    }
+}
+
+/// Waits until a connection has ended whose number is greater than this.
+async fn ended(events: &mut Events, above: u64) {
+    loop {
+        match events.next().await.expect("the broker is there") {
+            BrokerEvent::Disconnected { connection } if connection > above => return,
+            _ => {}
         }
     }
 }
@@ -97,22 +113,30 @@ async fn outage(broker: &Broker, nth: usize) {
         0 => broker.restart(Queues::Keep).await.expect("up again"),
         1 => broker.hang_up(),
         // In the middle of what it has to say.
-        2 => broker.inject(Faults::new().hang_up_within(3, 10)),
+        2 => {
+            let mut events = broker.events();
+            broker.inject(Faults::new().hang_up_within(3, 10));
+            ended(&mut events, 0).await;
+        }
         // It has the message and never says so.
         3 => {
             broker.inject(Faults::new().lose_receipts());
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            let before = broker.stats().received;
+            broker
+                .wait_until(LIMIT, |broker| broker.stats().received > before)
+                .await
+                .expect("it has one more");
             broker.heal();
             broker.hang_up();
         }
         _ => {
+            let mut events = broker.events();
             broker.inject(Faults::new().refuse());
+            let last = broker.connections().last().map_or(0, |connection| connection.id);
             broker.hang_up();
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Somebody has tried to come back, in vain.
+            ended(&mut events, last).await;
         }
-    }
-    if nth % 5 == 2 {
-        tokio::time::sleep(Duration::from_millis(3)).await;
     }
     broker.heal();
 }

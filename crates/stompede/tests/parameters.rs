@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stompede::transport::Transport;
-use stompede::{Client, ClientBuilder, Endpoint, ErrorKind};
+use stompede::{Client, ClientBuilder, Endpoint, ErrorKind, HeartBeat, Limits, TransportErrorKind};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 async fn refused(builder: ClientBuilder, name: &str) {
@@ -43,7 +43,7 @@ async fn keepalive_and_the_local_address_reach_the_socket_over_both_transports()
     let broker = TestBroker::start().await;
     let mut clients = Vec::new();
     for url in [broker.ws_url(), broker.tcp_url()] {
-        let builder = Client::builder(url).heart_beat(stompede::HeartBeat::OFF);
+        let builder = Client::builder(url).heart_beat(HeartBeat::OFF);
         let kept = builder
             .keepalive(Duration::from_secs(60))
             .keepalive_interval(Duration::from_secs(5))
@@ -121,6 +121,53 @@ async fn an_open_connection_is_taken_as_it_is() {
     assert_eq!(broker.messages("/queue/a").len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_is_not_cut_short_by_another_that_nobody_set() {
+    #[allow(clippy::disallowed_methods, reason = "virtual time")]
+    let now = tokio::time::Instant::now;
+    let builder = || {
+        Client::builder("tcp://a").connector(|_: Endpoint| {
+            std::future::pending::<Result<Box<dyn Transport + Send>, stompede::TransportError>>()
+        })
+    };
+    let seconds = Duration::from_secs;
+    for (settings, expected) in [
+        (builder(), 10),
+        (builder().connect_timeout(seconds(40)), 40),
+        (builder().connect_timeout(seconds(40)).total_connect_timeout(seconds(20)), 20),
+        (builder().total_connect_timeout(seconds(20)).connect_timeout(seconds(40)), 20),
+    ] {
+        let started = now();
+        let error = settings.connect().await.expect_err("nobody answers");
+        assert_eq!(error.kind(), ErrorKind::ConnectTimedOut);
+        assert_eq!(started.elapsed().as_secs(), expected);
+    }
+}
+
+/// The system accepts for this listener, and nobody answers the upgrade.
+#[tokio::test(start_paused = true)]
+async fn the_time_to_connect_is_that_of_its_steps_too() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}", silent.local_addr().expect("bound"));
+    #[allow(clippy::disallowed_methods, reason = "virtual time")]
+    let now = tokio::time::Instant::now;
+    for (limit, expected) in [(None, 8), (Some(100), 80)] {
+        let builder = Client::builder(&url);
+        let builder = match limit {
+            Some(seconds) => builder.connect_timeout(Duration::from_secs(seconds)),
+            None => builder,
+        };
+        let started = now();
+        let error = builder.connect().await.expect_err("no upgrade");
+        assert_eq!(
+            error.transport().map(|error| error.kind()),
+            Some(&TransportErrorKind::TimedOut),
+            "{error}"
+        );
+        assert_eq!(started.elapsed().as_secs(), expected, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     let url = "ws://localhost:1/ws";
@@ -132,6 +179,41 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     refused(Client::builder(url).keepalive(Duration::from_millis(10)), "keepalive").await;
     refused(Client::builder(url).keepalive_interval(Duration::ZERO), "keepalive_interval").await;
     refused(Client::builder(url).keepalive_count(0), "keepalive_count").await;
+    let years = Duration::from_secs(3 * 366 * 24 * 3600);
+    type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
+    let limits: [(&str, Setter); 8] = [
+        ("connect_timeout", ClientBuilder::connect_timeout),
+        ("handshake_timeout", ClientBuilder::handshake_timeout),
+        ("total_connect_timeout", ClientBuilder::total_connect_timeout),
+        ("write_timeout", ClientBuilder::write_timeout),
+        ("idle_timeout", |builder, within| builder.idle_timeout(Some(within))),
+        ("stall_timeout", ClientBuilder::stall_timeout),
+        ("receipt_timeout", ClientBuilder::receipt_timeout),
+        ("disconnect_timeout", ClientBuilder::disconnect_timeout),
+    ];
+    for (name, set) in limits {
+        for absurd in [Duration::ZERO, years, Duration::MAX] {
+            refused(set(Client::builder(url), absurd), name).await;
+        }
+    }
+    refused(Client::builder(url).heart_beat_tolerance(1.5, Duration::MAX), "heart_beat_tolerance").await;
+    refused(Client::builder(url).heart_beat(HeartBeat::every(years)), "heart_beat").await;
+    refused(Client::builder(url).reconnect_sleep_initial(years), "reconnect_sleep_initial").await;
+    refused(Client::builder(url).reconnect_sleep_max(Duration::MAX), "reconnect_sleep_max").await;
+    refused(Client::builder(url).keepalive(years), "keepalive").await;
+    refused(Client::builder(url).keepalive_interval(years), "keepalive_interval").await;
+    refused(Client::builder(url).keepalive_count(1000), "keepalive_count").await;
+    refused(Client::builder(url).limits(Limits::default().with_max_head(0)), "limits").await;
+    for made in ["accept-version", "host", "login", "passcode"] {
+        refused(Client::builder(url).header(made, "s3cret"), made).await;
+    }
+    for reserved in ["Upgrade", "connection", "Sec-WebSocket-Key", "sec-websocket-protocol", "Content-Length"]
+    {
+        refused(Client::builder(url).upgrade_header(reserved, "s3cret"), "upgrade_header").await;
+        refused(Client::builder(url).upgrade_header(reserved, "s3cret"), reserved).await;
+    }
+    refused(Client::builder(url).upgrade_header("X", "s3cret\0"), "upgrade_header").await;
+    refused(Client::builder(url).upgrade_header("X\r\nY", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("X", "s3cret\r\nY: z"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("", "s3cret"), "upgrade_header").await;
     refused(Client::builder(url).upgrade_header("Origin", "s3cret\n"), "upgrade_header").await;
@@ -147,17 +229,4 @@ async fn nonsense_is_reported_with_the_name_of_the_parameter() {
     };
     refused(Client::builder(url).binary_mode(true).connector(own), "binary_mode").await;
     refused(Client::builder(url).bind([127, 0, 0, 1].into()).connector(own), "bind").await;
-    type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
-    let limits: [(&str, Setter); 7] = [
-        ("connect_timeout", ClientBuilder::connect_timeout),
-        ("handshake_timeout", ClientBuilder::handshake_timeout),
-        ("total_connect_timeout", ClientBuilder::total_connect_timeout),
-        ("write_timeout", ClientBuilder::write_timeout),
-        ("idle_timeout", |builder, within| builder.idle_timeout(Some(within))),
-        ("receipt_timeout", ClientBuilder::receipt_timeout),
-        ("disconnect_timeout", ClientBuilder::disconnect_timeout),
-    ];
-    for (name, set) in limits {
-        refused(set(Client::builder(url), Duration::ZERO), name).await;
-    }
 }

@@ -246,4 +246,9 @@ async fn nonsense_is_named() {
         assert!(error.to_string().starts_with(name), "{error}");
         client.disconnect().await.expect("in order");
     }
+    let (client, jobs) = worker(&broker, AckMode::ClientIndividual).await;
+    let work = process(jobs, 1, |_| async { Ok::<(), &str>(()) }).delay(Duration::ZERO, Duration::ZERO);
+    let error = work.await.expect_err("a hot loop");
+    assert!(error.to_string().starts_with("delay: "), "{error}");
+    client.disconnect().await.expect("in order");
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stompede::listeners::{Heard, RecordingListener};
-use stompede::{AckMode, Client, Command, ErrorKind, SendError, SessionState, Version};
+use stompede::{
+    AckMode, Client, Command, ErrorKind, SendError, SessionState, TransactionError, TransactionPolicy,
+    Version,
+};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 /// Far more than anything here takes.
@@ -92,6 +95,37 @@ async fn a_transaction_dies_with_its_connection_and_says_so() {
     again.send("/queue/a").text("kept").await.expect("sent");
     again.commit().await.expect("committed");
     assert_eq!(broker.messages("/queue/a").len(), 1);
+}
+
+#[tokio::test]
+async fn work_that_loses_its_connection_is_run_again_and_takes_effect_once() {
+    let broker = TestBroker::start().await;
+    let client = Client::builder(broker.ws_url()).connect().await.expect("connected");
+    let (broker, mut runs) = (&broker, 0);
+    let work = |transaction: Arc<stompede::Transaction>| {
+        runs += 1;
+        let first = runs == 1;
+        async move {
+            transaction.send("/queue/a").text("one").await?;
+            if first {
+                broker.hang_up();
+            }
+            // Seen by the broker, or told that the connection is gone.
+            transaction.send("/queue/a").text("two").confirm().await.map(|_| "done")
+        }
+    };
+    let done = client.transaction_with(TransactionPolicy::run_again(3), work).await;
+    assert_eq!((done.expect("committed"), runs), ("done", 2));
+    assert_eq!(broker.messages("/queue/a").len(), 2, "of one run");
+    let failed = client
+        .transaction(|transaction| async move {
+            transaction.send("/queue/a").text("never").await.expect("sent");
+            Err::<(), _>("no such order")
+        })
+        .await;
+    assert!(matches!(failed, Err(TransactionError::Failed("no such order"))), "{failed:?}");
+    client.disconnect().await.expect("in order");
+    assert_eq!(broker.messages("/queue/a").len(), 2);
 }
 
 #[tokio::test]

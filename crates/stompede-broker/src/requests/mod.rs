@@ -11,7 +11,7 @@ use crate::broker::Shared;
 use crate::personality::{Personality, ReceiptOrder, Replies};
 use crate::place::Entry;
 use crate::refusal::Refusal;
-use crate::router::{Ack, ConnectionId, Destination, Name, Named, Operation, Router, Stored, Wish};
+use crate::router::{Ack, ConnectionId, Destination, MAX_NAME, Name, Named, Operation, Router, Stored, Wish};
 
 /// One client that has said CONNECT.
 pub(crate) struct Requests {
@@ -191,11 +191,15 @@ impl Requests {
             let text = "a control character in an id cannot be written back in every version";
             return Err(Refusal::new("bad subscription id", text));
         }
+        if let Some(id) = &id {
+            check_length(id)?;
+        }
         Ok(id.map(|id| Name::Id(id.into())))
     }
 
     fn begin(&mut self, frame: &Frame) -> Result<(), Refusal> {
         let id = required(frame, "transaction")?;
+        check_length(&id)?;
         self.transactions.begin(&id, &self.shared.settings.limits)
     }
 
@@ -232,6 +236,15 @@ fn prefetch(frame: &Frame) -> Result<Option<usize>, Refusal> {
         }
     }
     Ok(None)
+}
+
+/// Ids are kept, and nothing else counts what they take.
+fn check_length(id: &str) -> Result<(), Refusal> {
+    if id.len() <= MAX_NAME {
+        return Ok(());
+    }
+    let text = format!("an id may have {MAX_NAME} bytes, and this has {}", id.len());
+    Err(Refusal::new("id is too long", text))
 }
 
 fn required(frame: &Frame, name: &'static str) -> Result<String, Refusal> {

@@ -56,7 +56,7 @@ impl Router {
     /// a turn's worth, because everybody waits for the lock. The rest follows when the subscribers' tasks ask for it.
     pub(super) fn serve(&mut self, name: &Arc<str>) {
         let mut left = SERVED;
-        while let Some(id) = self.queues.get(name).and_then(Queue::in_turn) {
+        while let Some(id) = self.queues.get_mut(name).and_then(Queue::in_turn) {
             if left == 0 {
                 self.outbox_of(id).into_iter().for_each(|outbox| outbox.feed_again());
             }

@@ -19,8 +19,8 @@ pub(crate) enum Destination {
 impl Destination {
     /// What a client means by a destination: `/temp-queue/NAME` is another queue for each of them.
     pub(crate) fn parse(text: &str, client: ConnectionId, habits: &Personality) -> Result<Self, Refusal> {
-        if text.len() > MAX_LEN {
-            let text = format!("a destination may have {MAX_LEN} bytes, and this has {}", text.len());
+        if text.len() > MAX_NAME {
+            let text = format!("a destination may have {MAX_NAME} bytes, and this has {}", text.len());
             return Err(Refusal::new("destination is too long", text));
         }
         // Not every version of STOMP could write it to a subscriber.
@@ -28,7 +28,12 @@ impl Destination {
             return Err(Refusal::new("bad destination", format!("{text:?} has a control character")));
         }
         let named = |prefix| text.strip_prefix(prefix).filter(|name| !name.is_empty());
-        if named(TOPIC).is_some() {
+        if let Some(name) = named(TOPIC) {
+            let words = name.split('.').count();
+            if words > MAX_WORDS {
+                let text = format!("a topic may have {MAX_WORDS} words, and this has {words}");
+                return Err(Refusal::new("destination is too long", text));
+            }
             return Ok(Self::Topic(text.into()));
         }
         if named("/queue/").is_some() {
@@ -84,5 +89,8 @@ const TEMP_QUEUE: &str = "/temp-queue/";
 /// How others call it.
 const REPLY_QUEUE: &str = "/reply-queue/";
 
-/// The longest destination in bytes. RabbitMQ takes 255 for a name; nobody writes a thousand by hand.
-const MAX_LEN: usize = 1024;
+/// The longest name of anything in bytes. RabbitMQ takes 255 for a name; nobody writes a thousand by hand.
+pub(crate) const MAX_NAME: usize = 1024;
+
+/// Words in a topic: as many as RabbitMQ's 255 bytes can hold. With each one all places in all patterns may be looked at.
+const MAX_WORDS: usize = 128;

@@ -79,10 +79,8 @@ impl Ledger {
         self.open.insert(key, entry);
     }
 
-    /// The keys that an ACK or NACK of this name covers, leaving out those that are `taken`.
-    ///
-    /// In ack mode client, from STOMP 1.1 on, those are all of the subscription up to the named one.
-    pub(super) fn covered(&self, named: &Named, taken: &BTreeSet<u64>) -> Result<Vec<u64>, Refusal> {
+    /// The key of the open message that an ACK or NACK names, unless it is one of those that are `taken`.
+    pub(super) fn named(&self, named: &Named, taken: &BTreeSet<u64>) -> Result<u64, Refusal> {
         let is_open = |key: &u64| self.open.contains_key(key) && !taken.contains(key);
         let key = match named {
             Named::Key(key) => key.filter(is_open),
@@ -94,15 +92,25 @@ impl Ledger {
                 same.filter(fits).find(is_open)
             }),
         };
-        let Some(key) = key else {
+        key.ok_or_else(|| {
             let text = "no message of that name is waiting to be settled on this connection";
-            return Err(Refusal::new("nothing to acknowledge", text));
-        };
+            Refusal::new("nothing to acknowledge", text)
+        })
+    }
+
+    /// The keys that an ACK or NACK of this one covers, in order, leaving out those that are `taken`.
+    ///
+    /// In ack mode client, from STOMP 1.1 on, those are all of the subscription up to this one.
+    pub(super) fn covered(&self, key: u64, taken: &BTreeSet<u64>) -> Vec<u64> {
         match self.group_of(key) {
             Some(group) if group.ack == Ack::Client && self.version > Version::V1_0 => {
-                Ok(group.open.range(..=key).copied().filter(|key| !taken.contains(key)).collect())
+                // Whatever took one of the subscription took all before it as well: only what is new is looked at.
+                let new = group.open.range(..=key).rev().take_while(|key| !taken.contains(key));
+                let mut keys: Vec<u64> = new.copied().collect();
+                keys.reverse();
+                keys
             }
-            _ => Ok(vec![key]),
+            _ => vec![key],
         }
     }
 

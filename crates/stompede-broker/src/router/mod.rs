@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 
 use stompede_codec::Version;
 
-pub(crate) use self::destination::Destination;
+pub(crate) use self::destination::{Destination, MAX_NAME};
 pub(crate) use self::ledger::Named;
 pub(crate) use self::message::Stored;
 use self::queue::{Queue, Queued};
@@ -89,7 +89,7 @@ impl Router {
     /// Takes in a message and hands it on.
     pub(crate) fn send(&mut self, message: Stored) -> Result<(), Refusal> {
         if let Some(name) = message.destination.queue() {
-            self.check_destinations(usize::from(self.is_new(&message.destination)))?;
+            self.check_destinations(self.growth(&message.destination))?;
             self.check_depth(name, 1, message.len())?;
         }
         if let Some(queue) = self.take_in(message) {
@@ -126,7 +126,7 @@ impl Router {
                 self.end_implied(id, name);
             }
         }
-        self.check_destinations(usize::from(self.is_new(&wish.destination)))?;
+        self.check_destinations(self.growth(&wish.destination))?;
         self.enter(id, wish);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One queue: messages in the order in which they were sent, and whose turn it is.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Stored, SubscriberId};
@@ -18,6 +18,8 @@ pub(super) struct Queue {
     bytes: usize,
     /// Those that take messages, the next one in front. Who cannot take one is parked elsewhere.
     turn: VecDeque<SubscriberId>,
+    /// Those among them that have left. Taken out many at a time: a crowd that leaves must not be searched for each.
+    left: HashSet<SubscriberId>,
     /// All subscribers, the parked ones included.
     consumers: usize,
     /// It belongs to a connection, and stays when it is empty.
@@ -57,13 +59,23 @@ impl Queue {
     pub(super) fn leave(&mut self, id: SubscriberId, parked: bool) {
         self.consumers -= 1;
         if !parked {
-            self.turn.retain(|other| *other != id);
+            self.left.insert(id);
+        }
+        if self.left.len() > self.turn.len() / 2 {
+            self.turn.retain(|other| !self.left.contains(other));
+            self.left = HashSet::new();
         }
     }
 
     /// Whose turn it is, if there is something to take.
-    pub(super) fn in_turn(&self) -> Option<SubscriberId> {
-        if self.messages.is_empty() { None } else { self.turn.front().copied() }
+    pub(super) fn in_turn(&mut self) -> Option<SubscriberId> {
+        if self.messages.is_empty() {
+            return None;
+        }
+        while !self.left.is_empty() && self.turn.front().is_some_and(|front| self.left.remove(front)) {
+            self.turn.pop_front();
+        }
+        self.turn.front().copied()
     }
 
     /// Takes the next message for the one in turn, who then comes last.

@@ -5,13 +5,13 @@ use crate::Limit;
 use crate::refusal::Refusal;
 
 impl Router {
-    /// Whether using a destination makes it one more in use.
-    pub(super) fn is_new(&self, destination: &Destination) -> bool {
+    /// How many more are in use with this destination.
+    pub(super) fn growth(&self, destination: &Destination) -> usize {
         match destination {
-            Destination::Topic(name) => !self.topics.contains(name),
-            Destination::Queue(name) => !self.queues.contains_key(name),
+            Destination::Topic(name) => self.topics.growth(name),
+            Destination::Queue(name) => usize::from(!self.queues.contains_key(name)),
             // Its owner has opened it, or it will not be opened.
-            Destination::Reply(..) => false,
+            Destination::Reply(..) => 0,
         }
     }
 

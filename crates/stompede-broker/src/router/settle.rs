@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ledger::{Named, Unsettled};
 use super::queue::Queued;
+use super::subscriber::Connection;
 use super::{ConnectionId, Router, Stored};
 use crate::event::BrokerEvent;
 use crate::refusal::Refusal;
@@ -37,7 +38,8 @@ impl Router {
 
     /// Whether there is something of that name to settle now.
     pub(crate) fn check_settle(&self, id: ConnectionId, named: &Named) -> Result<(), Refusal> {
-        self.covered(id, named, &BTreeSet::new()).map(drop)
+        let Some(connection) = self.connections.get(&id) else { return Ok(()) };
+        connection.ledger.named(named, &BTreeSet::new()).map(drop)
     }
 
     /// Does all of it or, if anything in it cannot be done, nothing.
@@ -72,7 +74,7 @@ impl Router {
                 Operation::Send(message) => {
                     if let Some(name) = message.destination.queue() {
                         let grown = growth.entry(name).or_default();
-                        new += usize::from(grown.0 == 0 && self.is_new(&message.destination));
+                        new += if grown.0 == 0 { self.growth(&message.destination) } else { 0 };
                         grown.0 += 1;
                         grown.1 += message.len();
                     }
@@ -88,9 +90,8 @@ impl Router {
 
     fn covered(&self, id: ConnectionId, named: &Named, taken: &BTreeSet<u64>) -> Result<Vec<u64>, Refusal> {
         // Only a connection that is being taken down is not there; nobody will see the answer.
-        self.connections
-            .get(&id)
-            .map_or_else(|| Ok(Vec::new()), |connection| connection.ledger.covered(named, taken))
+        let Some(Connection { ledger, .. }) = self.connections.get(&id) else { return Ok(Vec::new()) };
+        Ok(ledger.covered(ledger.named(named, taken)?, taken))
     }
 
     /// Takes these out of the ledger. What was not accepted goes back into its queue or, from a topic, to its subscriber

@@ -12,7 +12,8 @@ use crate::outbox::Outbox;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ConnectionId(pub(crate) u64);
 
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// Later ones are larger.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct SubscriberId(pub(super) u64);
 
 /// The ack mode of a subscription.

@@ -1,6 +1,6 @@
 //! Who listens to which topics, patterns included.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::SubscriberId;
@@ -9,11 +9,18 @@ use super::destination::TOPIC;
 /// Topics are words with dots between them. In a pattern `*` stands for one word and `#` for any number, none included.
 #[derive(Debug)]
 pub(super) struct Topics {
-    exact: HashMap<Arc<str>, Vec<SubscriberId>>,
+    exact: HashMap<Arc<str>, BTreeSet<SubscriberId>>,
     /// The tree of the patterns: one step for each word. The root is 0.
     nodes: Vec<Node>,
     free: Vec<usize>,
-    patterns: HashMap<Arc<str>, usize>,
+    patterns: HashMap<Arc<str>, Pattern>,
+}
+
+/// A pattern as it was written. Others may mean the same: `#.#` is `#`.
+#[derive(Debug)]
+struct Pattern {
+    at: usize,
+    listeners: usize,
 }
 
 #[derive(Debug, Default)]
@@ -22,7 +29,7 @@ struct Node {
     /// The word that led here.
     word: Box<str>,
     steps: HashMap<Box<str>, usize>,
-    listeners: Vec<SubscriberId>,
+    listeners: BTreeSet<SubscriberId>,
 }
 
 impl Topics {
@@ -33,29 +40,31 @@ impl Topics {
 
     pub(super) fn join(&mut self, topic: &Arc<str>, id: SubscriberId) {
         if !is_pattern(topic) {
-            return self.exact.entry(topic.clone()).or_default().push(id);
+            self.exact.entry(topic.clone()).or_default().insert(id);
+            return;
         }
         let mut at = 0;
-        for word in words(topic) {
+        for word in steps(topic) {
             at = match self.nodes[at].steps.get(word) {
                 Some(next) => *next,
                 None => self.grow(at, word),
             };
         }
-        self.patterns.insert(topic.clone(), at);
-        self.nodes[at].listeners.push(id);
+        self.patterns.entry(topic.clone()).or_insert(Pattern { at, listeners: 0 }).listeners += 1;
+        self.nodes[at].listeners.insert(id);
     }
 
     pub(super) fn leave(&mut self, topic: &Arc<str>, id: SubscriberId) {
         if let Some(listeners) = self.exact.get_mut(topic) {
-            listeners.retain(|other| *other != id);
+            listeners.remove(&id);
             if listeners.is_empty() {
                 self.exact.remove(topic);
             }
         }
-        if let Some(&at) = self.patterns.get(topic) {
-            self.nodes[at].listeners.retain(|other| *other != id);
-            if self.nodes[at].listeners.is_empty() {
+        if let Some(Pattern { at, listeners }) = self.patterns.get_mut(topic) {
+            let at = *at;
+            *listeners -= usize::from(self.nodes[at].listeners.remove(&id));
+            if *listeners == 0 {
                 self.patterns.remove(topic);
                 self.prune(at);
             }
@@ -94,28 +103,33 @@ impl Topics {
 
     /// How many listen to a topic or pattern of this very text.
     pub(super) fn count(&self, topic: &str) -> usize {
-        let pattern = self.patterns.get(topic).map(|at| &self.nodes[*at].listeners);
-        self.exact.get(topic).or(pattern).map_or(0, Vec::len)
+        let exact = self.exact.get(topic).map(BTreeSet::len);
+        exact.or_else(|| self.patterns.get(topic).map(|pattern| pattern.listeners)).unwrap_or(0)
     }
 
-    pub(super) fn contains(&self, topic: &str) -> bool {
-        self.exact.contains_key(topic) || self.patterns.contains_key(topic)
-    }
-
-    /// How many topics and patterns there are listeners for.
+    /// How many topics there are listeners for, and words in patterns: those that several begin with count once. It is
+    /// the words that cost memory, and time with each message.
     pub(super) fn len(&self) -> usize {
-        self.exact.len() + self.patterns.len()
+        self.exact.len() + self.nodes.len() - 1 - self.free.len()
     }
 
-    /// At this place, and behind every `#` that stands for no word.
-    fn arrive(&self, mut at: usize, places: &mut Vec<usize>) {
-        loop {
-            places.push(at);
-            match self.nodes[at].steps.get("#") {
-                Some(next) => at = *next,
-                None => return,
-            }
+    /// How many more it would be with this one.
+    pub(super) fn growth(&self, topic: &str) -> usize {
+        if !is_pattern(topic) {
+            return usize::from(!self.exact.contains_key(topic));
         }
+        let mut at = Some(0);
+        let is_new = |word| {
+            at = at.and_then(|at: usize| self.nodes[at].steps.get(word).copied());
+            at.is_none()
+        };
+        steps(topic).map(is_new).filter(|is_new| *is_new).count()
+    }
+
+    /// At this place, and behind a `#` that stands for no word. No other `#` follows it.
+    fn arrive(&self, at: usize, places: &mut Vec<usize>) {
+        places.push(at);
+        places.extend(self.nodes[at].steps.get("#"));
     }
 
     fn grow(&mut self, parent: usize, word: &str) -> usize {
@@ -147,6 +161,12 @@ impl Topics {
 
 fn is_pattern(topic: &str) -> bool {
     topic.contains(['*', '#']) && words(topic).any(is_wild)
+}
+
+/// The words of a pattern; several `#` in a row are one.
+fn steps(pattern: &str) -> impl Iterator<Item = &str> {
+    let mut before = "";
+    words(pattern).filter(move |word| std::mem::replace(&mut before, word) != "#" || *word != "#")
 }
 
 fn words(topic: &str) -> impl Iterator<Item = &str> {

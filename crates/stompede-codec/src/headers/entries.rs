@@ -38,6 +38,8 @@ pub(crate) struct Entries<'t> {
     pub(crate) text: Text<'t>,
     /// Where the first entry begins.
     pub(crate) first: usize,
+    /// Where they have ended: what stands from there on is something else.
+    pub(crate) end: usize,
     /// How many there are.
     pub(crate) len: usize,
     /// Whether a backslash may begin an escape.
@@ -46,15 +48,16 @@ pub(crate) struct Entries<'t> {
 
 impl<'t> Entries<'t> {
     /// The value of the first entry of that name.
+    #[inline]
     pub(crate) fn get(self, name: &str) -> Option<Cow<'t, str>> {
         self.find(name).map(|line| self.value(&line))
     }
 
     /// The values of all entries of that name.
     pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, '_> {
-        let is_plain = escape::is_plain(name);
+        let to_the_letter = self.stands_to_the_letter(name);
         self.lines()
-            .filter(move |line| self.is_named(line, name, is_plain))
+            .filter(move |line| self.is_named(line, name, to_the_letter))
             .map(move |line| self.value(&line))
     }
 
@@ -70,19 +73,29 @@ impl<'t> Entries<'t> {
         })
     }
 
+    #[inline(always)]
     fn find(self, name: &str) -> Option<Line> {
-        if escape::is_plain(name) {
+        if self.stands_to_the_letter(name) {
             self.lines().find(name.as_bytes())
         } else {
-            Iterator::find(&mut self.lines(), |line| self.is_named(line, name, false))
+            self.find_special(name)
         }
     }
 
-    /// Whether a line has this name.
-    ///
-    /// What escapes stand for is never plain: a name that `is_plain` is there to the letter or not at all.
-    fn is_named(self, line: &Line, name: &str, is_plain: bool) -> bool {
-        if is_plain {
+    #[cold]
+    #[inline(never)]
+    fn find_special(self, name: &str) -> Option<Line> {
+        Iterator::find(&mut self.lines(), |line| self.name(line) == name)
+    }
+
+    /// Whether this name is there to the letter or not at all. What escapes stand for is never plain.
+    #[inline(always)]
+    fn stands_to_the_letter(self, name: &str) -> bool {
+        !self.escaped || escape::is_plain(name)
+    }
+
+    fn is_named(self, line: &Line, name: &str, to_the_letter: bool) -> bool {
+        if to_the_letter {
             self.text.octets()[line.start..line.colon] == *name.as_bytes()
         } else {
             self.name(line) == name
@@ -90,7 +103,7 @@ impl<'t> Entries<'t> {
     }
 
     fn lines(self) -> Lines<'t> {
-        Lines::new(self.text.octets(), self.first, self.len)
+        Lines::new(self.text.octets(), self.first, self.end, self.len)
     }
 
     fn name(self, line: &Line) -> Cow<'t, str> {

@@ -60,7 +60,7 @@ impl Rules {
     /// Appends a name or a value, escaped.
     pub(crate) fn write(self, part: Part, text: &str, out: &mut BytesMut) -> Result<(), Unwritable> {
         let mut rest = text.as_bytes();
-        if !are_plain(rest) {
+        if !is_plain(text) {
             while let Some(at) = rest.iter().position(|&octet| is_special(octet)) {
                 out.put_slice(&rest[..at]);
                 self.write_special(part, rest[at], out)?;
@@ -102,14 +102,35 @@ pub(crate) enum Part {
     Value,
 }
 
-/// Whether there is nothing in a text that any version escapes or refuses.
+/// Whether there is nothing in a text that any version escapes or refuses; `false` for other control characters as well.
+#[inline]
 pub(crate) fn is_plain(text: &str) -> bool {
-    are_plain(text.as_bytes())
+    let octets = text.as_bytes();
+    // Names and values are short: looking at some octets twice is cheaper than at the last ones each on its own.
+    let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) else {
+        return match (octets.first_chunk(), octets.last_chunk()) {
+            (Some(&[a, b, c, d]), Some(&[e, f, g, h])) => specials([a, b, c, d, e, f, g, h]) == 0,
+            _ => !octets.iter().any(|&octet| is_special(octet)),
+        };
+    };
+    let mut special = specials(*first) | specials(*last);
+    if octets.len() > 16 {
+        special = octets.as_chunks().0.iter().fold(special, |special, word| special | specials(*word));
+    }
+    special == 0
 }
 
-fn are_plain(octets: &[u8]) -> bool {
-    // No early end: names and values are short, and without it the compiler looks at many octets at a time.
-    !octets.iter().fold(false, |special, &octet| special | is_special(octet))
+/// Not zero if there is a colon, a backslash or a control character up to the carriage return among these octets.
+#[inline(always)]
+fn specials(octets: [u8; 8]) -> u64 {
+    let each = |octet| u64::from_le_bytes([octet; 8]);
+    let word = u64::from_le_bytes(octets);
+    // What is less than the octet that is subtracted borrows from its highest bit. The octet behind it may borrow as well,
+    // but then there was one.
+    let less = |word: u64, than| word.wrapping_sub(each(than));
+    let special = less(word, b'\r' + 1) | less(word ^ each(b':'), 1) | less(word ^ each(b'\\'), 1);
+    // What is beyond ASCII has that bit to begin with.
+    special & !word & each(0x80)
 }
 
 /// Appends a text escaped as 1.2 does it, NUL as it is; whether there was anything to escape.
@@ -170,4 +191,25 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_plain, is_special};
+
+    #[test]
+    fn what_is_special_is_found_wherever_it_stands() {
+        for len in 0..40 {
+            let plain = "ä~ /;[\u{e}]\u{7f}".chars().cycle().take(len).collect::<String>();
+            assert!(is_plain(&plain), "{plain:?}");
+            for at in 0..=plain.len() {
+                for octet in (0..0x80_u8).filter(|_| plain.is_char_boundary(at)) {
+                    let mut text = plain.clone();
+                    text.insert(at, char::from(octet));
+                    let other_control = octet < b'\r' && text.len() >= 4;
+                    assert_eq!(is_plain(&text), !(is_special(octet) || other_control), "{text:?}");
+                }
+            }
+        }
+    }
 }

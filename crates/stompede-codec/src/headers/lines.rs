@@ -5,7 +5,7 @@
 
 use memchr::memchr;
 
-use crate::block::{Block, WIDTH};
+use crate::block::{View, WIDTH};
 
 /// Where one header line stands: `name:value`, without the line end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,40 +21,68 @@ pub(super) struct Lines<'t> {
     text: &'t [u8],
     /// Where the next line begins.
     start: usize,
+    /// What stands from there on is no header line.
+    end: usize,
     left: usize,
 }
 
 impl<'t> Lines<'t> {
-    /// The `count` lines from `start` on.
-    pub(super) fn new(text: &'t [u8], start: usize, count: usize) -> Self {
-        Self { text, start, left: count }
+    /// The `count` lines from `start` on, all of them before `end`.
+    #[inline(always)]
+    pub(super) fn new(text: &'t [u8], start: usize, end: usize, count: usize) -> Self {
+        Self { text, start, end, left: count }
     }
 
     /// The first line from the next one on whose name stands there to the letter.
+    ///
+    /// Not one line after the other: of all lines in a block, those are looked at whose colon is in the right place.
+    #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<Line> {
-        let mut start = self.start;
-        let mut at = start;
-        let mut left = self.left;
-        let mut line_feeds = 0;
-        while left > 0 {
-            let line = self.text.get(start..)?;
-            if line.get(name.len()) == Some(&b':') && line.starts_with(name) {
-                let len = memchr(b'\n', line)?;
-                return Some(self.line(start, start + name.len(), start + len));
+        if name.len() >= WIDTH {
+            return self.find_long(name);
+        }
+        // What the block before says of this one: whether a line begins with it, and which octets are as far behind the
+        // beginning of a line as the name is long. Its own colons and line feeds.
+        let (mut start, mut behind_name, mut marks_before) = (1, 0, 0);
+        let mut at = self.start;
+        while at < self.end {
+            let view = View::at(self.text, at);
+            let (ends, colons) = (view.equal_to(b'\n'), view.equal_to(b':'));
+            let marks = ends | colons;
+            let starts = ends << 1 | start;
+            let mut named = colons & (starts << name.len() | behind_name);
+            while named != 0 {
+                let place = named.trailing_zeros() as usize;
+                let colon = at + place;
+                if colon < self.end && self.text[colon - name.len()..colon] == *name {
+                    // What has a colon or a line feed in it may stand at the beginning of a line, but is no name.
+                    let around = u128::from(marks) << WIDTH | u128::from(marks_before);
+                    if (around >> (WIDTH + place - name.len())) as u64 & !(u64::MAX << name.len()) != 0 {
+                        return None;
+                    }
+                    let len = match ends >> place {
+                        0 => memchr(b'\n', &self.text[colon..])?,
+                        ends => ends.trailing_zeros() as usize,
+                    };
+                    return Some(self.line(colon - name.len(), colon, colon + len));
+                }
+                named &= named - 1;
             }
-            // Behind the next line feed, in this block or a later one.
-            while line_feeds == 0 {
-                line_feeds =
-                    Block::first_of(self.text.get(at..).filter(|rest| !rest.is_empty())?).equal_to(b'\n');
-                at += WIDTH;
-            }
-            start = at - WIDTH + line_feeds.trailing_zeros() as usize + 1;
-            line_feeds &= line_feeds - 1;
-            left -= 1;
+            start = ends >> (WIDTH - 1);
+            behind_name = starts >> (WIDTH - 1 - name.len()) >> 1;
+            marks_before = marks;
+            at += WIDTH;
         }
         None
     }
 
+    #[cold]
+    #[inline(never)]
+    fn find_long(&self, name: &[u8]) -> Option<Line> {
+        Iterator::find(&mut self.clone(), |line| self.text[line.start..line.colon] == *name)
+    }
+
+    #[inline(always)]
     fn line(&self, start: usize, colon: usize, line_feed: usize) -> Line {
         let ends_in_cr = self.text.get(line_feed - 1) == Some(&b'\r');
         Line { start, colon, end: line_feed - usize::from(ends_in_cr) }
@@ -68,8 +96,8 @@ impl Iterator for Lines<'_> {
         self.left = self.left.checked_sub(1)?;
         let start = self.start;
         let rest = self.text.get(start..)?;
-        let block = Block::first_of(rest);
-        let place = |octet| match block.equal_to(octet) {
+        let view = View::at(self.text, start);
+        let place = |octet| match view.equal_to(octet) {
             0 => memchr(octet, rest),
             bits => Some(bits.trailing_zeros() as usize),
         };
@@ -98,7 +126,8 @@ mod tests {
     fn lines_are_found_wherever_a_block_ends() {
         for len in 1..3 * WIDTH {
             let text = text(len);
-            let lines = Lines::new(&text, 5, 4);
+            let end = text.len() - "\n:x\nno:header\n".len();
+            let lines = Lines::new(&text, 5, end, 4);
             let found: Vec<(&[u8], &[u8])> = lines
                 .clone()
                 .map(|line| (&text[line.start..line.colon], &text[line.colon + 1..line.end]))
@@ -114,7 +143,7 @@ mod tests {
             assert_eq!(value("ab"), Some(b"1".to_vec()));
             assert_eq!(value("abc"), Some(long.clone().into_bytes()));
             assert_eq!(value(&name), Some(Vec::new()));
-            for absent in ["a", "b", "", "abcd", "no", "header", "1"] {
+            for absent in ["a", "b", "", "abcd", "no", "header", "1", "ab:2", "ab:1\r\nabc"] {
                 assert_eq!(value(absent), None, "{absent:?}");
             }
         }

@@ -71,7 +71,8 @@ pub(crate) enum GivenLength {
 }
 
 impl GivenLength {
-    fn read(value: &str) -> Self {
+    #[cold] // The encoder adds the length; hardly anybody sets it.
+    pub(crate) fn read(value: &str) -> Self {
         // `parse` alone would take a sign, which no peer has to understand.
         let digits = value.bytes().all(|octet| octet.is_ascii_digit());
         value.parse().ok().filter(|_| digits).map_or(Self::Nonsense, Self::Octets)
@@ -131,6 +132,7 @@ impl Headers {
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
+    #[inline]
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
         if !matches!(self.0, Storage::Owned(_)) {
             *self = self.copied();
@@ -216,8 +218,8 @@ impl Headers {
 
     /// About how many octets the entries take on the wire.
     pub(crate) fn text_len(&self) -> usize {
-        let Entries { text, first, .. } = self.entries();
-        text.octets().len() - first
+        let Entries { first, end, .. } = self.entries();
+        end - first
     }
 
     /// All entries as the wire has them, if 1.2 can carry them, and whether any of them has an escape.
@@ -241,14 +243,15 @@ impl Headers {
     pub(crate) fn entries(&self) -> Entries<'_> {
         match &self.0 {
             Storage::Shared { head, first, len, escaped } => {
-                Entries { text: Text::Octets(head), first: usize::from(*first), len: *len, escaped: *escaped }
+                let (text, end) = (Text::Octets(head), head.len());
+                Entries { text, first: usize::from(*first), end, len: *len, escaped: *escaped }
             }
             Storage::Small { text, text_len, len, escaped } => {
-                let text = Text::Octets(&text.0[..usize::from(*text_len)]);
-                Entries { text, first: 0, len: usize::from(*len), escaped: *escaped }
+                let (text, end) = (Text::Octets(&text.0), usize::from(*text_len));
+                Entries { text, first: 0, end, len: usize::from(*len), escaped: *escaped }
             }
             Storage::Owned(Own { text, len, escaped, .. }) => {
-                Entries { text: Text::Str(text), first: 0, len: *len, escaped: *escaped }
+                Entries { text: Text::Str(text), first: 0, end: text.len(), len: *len, escaped: *escaped }
             }
         }
     }
@@ -260,20 +263,29 @@ impl Own {
             self.length = GivenLength::read(value);
         }
         self.odd |= name.is_empty();
+        let len = name.len() + value.len() + 2;
         if self.text.capacity() == 0 {
-            self.text.reserve(FIRST);
+            self.text = String::with_capacity(len.max(FIRST));
+        } else {
+            self.text.reserve(len);
         }
-        self.text.reserve(name.len() + value.len() + 2);
-        for (part, end) in [(name, ':'), (value, '\n')] {
-            if escape::is_plain(part) {
-                self.text.push_str(part);
-            } else {
-                self.odd |= part.contains('\0');
-                self.escaped |= escape::push(part, &mut self.text);
-            }
-            self.text.push(end);
+        if escape::is_plain(name) && escape::is_plain(value) {
+            self.text.push_str(name);
+            self.text.push(':');
+            self.text.push_str(value);
+        } else {
+            self.push_escaped(name, value);
         }
+        self.text.push('\n');
         self.len += 1;
+    }
+
+    #[cold]
+    fn push_escaped(&mut self, name: &str, value: &str) {
+        self.odd |= name.contains('\0') || value.contains('\0');
+        self.escaped |= escape::push(name, &mut self.text);
+        self.text.push(':');
+        self.escaped |= escape::push(value, &mut self.text);
     }
 }
 

@@ -69,23 +69,40 @@ pub(crate) struct Outcome {
 
 impl From<&Frame> for Seen {
     fn from(frame: &Frame) -> Self {
-        seen(frame.command(), frame.headers(), frame.body())
+        seen(frame.command(), frame.headers(), |name| frame.header(name), frame.body())
     }
 }
 
 impl From<&FrameRef<'_>> for Seen {
     fn from(frame: &FrameRef<'_>) -> Self {
         assert_eq!(frame.detach(), frame.to_frame(&Bytes::new()), "both copies are the same");
-        seen(frame.command(), frame.headers(), frame.body())
+        seen(frame.command(), frame.headers(), |name| frame.header(name), frame.body())
     }
 }
 
+/// # Panics
+/// If looking for a name finds something else than going through all headers does.
 fn seen<'a>(
     command: Command,
     headers: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    header: impl Fn(&str) -> Option<Cow<'a, str>>,
     body: &[u8],
 ) -> Seen {
-    let headers = headers.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+    let headers: Vec<(String, String)> =
+        headers.into_iter().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+    let check = |name: &str| {
+        let first = headers.iter().find(|(other, _)| other == name);
+        assert_eq!(header(name).as_deref(), first.map(|(_, value)| &**value), "{name:?}");
+    };
+    let mut before = "";
+    for (name, value) in &headers {
+        check(name);
+        // Names that are none: parts of lines, and several lines.
+        check(&format!("{name}:{value}"));
+        check(&format!("{before}:{value}\n{name}"));
+        check(&name[..name.chars().next_back().map_or(0, |last| name.len() - last.len_utf8())]);
+        before = name;
+    }
     Seen::Frame { command: command.to_string(), headers, body: body.to_vec() }
 }
 

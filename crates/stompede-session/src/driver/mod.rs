@@ -1,6 +1,8 @@
 //! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
 
 mod activity;
+mod outbox;
+mod race;
 mod room;
 mod shared;
 
@@ -11,15 +13,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use stompede_codec::Frame;
-use stompede_transport::{
-    BoxTransport, Connecting, Connector, Endpoint, Transport, TransportError, TransportErrorKind,
-};
+use stompede_transport::{BoxTransport, Connector, Transport, TransportError, TransportErrorKind};
 
+use self::outbox::Storing;
+pub(crate) use self::outbox::load;
+use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
-use crate::before_connect::Answer as Preparing;
-use crate::protocol::{Attempt, Event, Input, Machine, Output};
-use crate::{BeforeConnect, Config, Error, Postponed, SessionState, rt};
+use crate::protocol::{Event, Input, Machine, Output};
+use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -52,20 +54,24 @@ pub trait Observer: Send + Sync {
 /// Starts the task that drives one session. It ends when the session ends.
 pub(crate) fn start(
     config: Config,
+    left_over: Vec<Stored>,
     connector: Arc<dyn Connector>,
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Arc<Shared>, Error> {
     let span = tracing::debug_span!("session", endpoint = %config.endpoint);
     let receipt_timeout = config.receipt_timeout;
     let before_connect = config.before_connect.clone();
+    let storing = config.outbox.clone().map(|outbox| Storing::new(outbox, receipt_timeout));
     let mut machine = Machine::with_seed(config, rt::seed())?;
+    machine.replay(rt::now(), left_over);
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.tell_traffic(observer.is_some());
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
     let link = Link::Down;
     let (timer, turn) = (None, Turn::default());
-    let driver = Driver { shared: shared.clone(), connector, before_connect, span, link, timer, turn };
+    let driver =
+        Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, turn };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -74,6 +80,7 @@ struct Driver {
     shared: Arc<Shared>,
     connector: Arc<dyn Connector>,
     before_connect: Option<BeforeConnect>,
+    storing: Option<Storing>,
     /// What happens in a turn is told inside it.
     span: tracing::Span,
     link: Link,
@@ -84,14 +91,8 @@ struct Driver {
 
 enum Link {
     Down,
-    /// Somebody is asked before the dial.
-    Preparing(Preparing),
-    Dialing(Connecting),
-    Up {
-        transport: BoxTransport,
-        closing: bool,
-        unflushed: bool,
-    },
+    Dialing(Dials),
+    Up { transport: BoxTransport, closing: bool, unflushed: bool },
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -126,7 +127,9 @@ impl Future for Driver {
         // Writing moves deadlines, and a timer that was set must be polled once to be heard.
         this.drain();
         busy |= this.poll_timer(cx);
-        if let (Link::Down, Some(cause)) = (&this.link, this.shared.lock().machine.closed()) {
+        busy |= this.poll_outbox(cx);
+        let storing = this.storing.as_ref().is_some_and(Storing::is_busy);
+        if let (Link::Down, false, Some(cause)) = (&this.link, storing, this.shared.lock().machine.closed()) {
             let cause = cause.cloned();
             tracing::debug!(?cause, "session ended");
             return Poll::Ready(());
@@ -144,58 +147,47 @@ impl Driver {
     /// to write.
     fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ended = false;
-        loop {
-            match &mut self.link {
-                Link::Preparing(asked) => {
-                    let Poll::Ready(answer) = asked.as_mut().poll(cx) else { return ended };
-                    self.on_prepared(answer);
-                }
-                Link::Dialing(attempt) => {
-                    let Poll::Ready(outcome) = attempt.as_mut().poll(cx) else { return ended };
-                    ended = true;
-                    self.on_dialed(outcome);
-                }
-                Link::Down | Link::Up { .. } => return ended,
-            }
+        while let Link::Dialing(dials) = &mut self.link {
+            let Poll::Ready(news) = dials.poll(cx, &*self.connector, self.before_connect.as_ref()) else {
+                break;
+            };
+            let is_last = dials.is_over();
+            ended |= !matches!(news.what, What::Dialing);
+            self.on_dial_news(news, is_last);
         }
+        ended
     }
 
-    /// What `before_connect` says goes into the attempt, and the dial begins.
-    fn on_prepared(&mut self, answer: Result<Attempt, Postponed>) {
-        self.link = Link::Down;
-        match answer {
-            Ok(attempt) => {
-                let endpoint = attempt.endpoint.clone();
-                self.shared.lock().machine.set_attempt(attempt);
-                self.dial(endpoint);
-            }
-            Err(Postponed { error, for_good }) => {
-                let machine = &mut self.shared.lock().machine;
-                if for_good { machine.give_up(error) } else { machine.fail_attempt(error) }
-            }
-        }
-        self.drain();
-    }
-
-    fn on_dialed(&mut self, outcome: Result<BoxTransport, TransportError>) {
+    fn on_dial_news(&mut self, News { host, attempt, what }: News, is_last: bool) {
         let now = rt::now();
-        let input = match outcome {
-            Ok(transport) => {
+        let mut core = self.shared.lock();
+        let machine = &mut core.machine;
+        let mut input = None;
+        match what {
+            What::Dialing => {
+                let endpoint = attempt.endpoint.clone();
+                machine.set_attempt(attempt);
+                drop(core);
+                tracing::debug!(%endpoint, "connecting");
+                return self.announce(&Event::Connecting(endpoint));
+            }
+            What::Open(transport) => {
+                machine.win_race(&host, attempt);
                 self.link = Link::Up { transport, closing: false, unflushed: false };
-                Input::Opened { now }
+                input = Some(Input::Opened { now });
             }
-            Err(error) => {
+            What::Failed(error) if is_last => {
+                machine.set_attempt(attempt);
                 self.link = Link::Down;
-                Input::DialFailed { now, error }
+                input = Some(Input::DialFailed { now, error });
             }
-        };
-        self.feed(input);
-    }
-
-    fn dial(&mut self, endpoint: Endpoint) {
-        tracing::debug!(%endpoint, "connecting");
-        self.announce(&Event::Connecting(endpoint.clone()));
-        self.link = Link::Dialing(self.connector.connect(endpoint));
+            What::Failed(error) => machine.leave_race(&host, attempt, error),
+            What::Postponed(Postponed { error, for_good: true }) => machine.give_up(error),
+            What::Postponed(Postponed { error, .. }) if is_last => machine.fail_attempt(error),
+            What::Postponed(Postponed { error, .. }) => machine.withdraw_from_race(&host, error),
+        }
+        drop(core);
+        self.run(input);
     }
 
     /// Reads what there is, up to a budget; `true` if the budget was what ended it.
@@ -320,13 +312,10 @@ impl Driver {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Dial(endpoint) => match &self.before_connect {
-                Some(before_connect) => {
-                    let attempt = self.shared.lock().machine.attempt().clone();
-                    self.link = Link::Preparing(before_connect.ask(attempt));
-                }
-                None => self.dial(endpoint),
-            },
+            Output::Dial(_) => {
+                let race = self.shared.lock().machine.race();
+                self.link = Link::Dialing(Dials::new(race));
+            }
             Output::Close => {
                 if let Link::Up { closing, .. } = &mut self.link {
                     *closing = true;

@@ -9,6 +9,7 @@
 pub(crate) mod accept;
 mod ahead;
 mod config;
+mod frame;
 mod gather;
 mod opcode;
 mod outgoing;

@@ -212,6 +212,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         }
     }
 
+    /// All bytes that were ever written, modulo 2⁶⁴.
+    pub(super) fn written(&self) -> u64 {
+        self.outgoing.total()
+    }
+
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.write_error.is_some() {
             return Poll::Ready(());

@@ -24,6 +24,9 @@ use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind
 /// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
 const CONTROL_BUFFER: usize = 1024;
 
+/// What tungstenite answers to a close frame with a code such as 1006, and hands on in its place.
+const BAD_CODE: (u16, &str) = (1002, "Protocol violation");
+
 /// What a close frame holds besides its code, in bytes.
 pub(super) const MAX_REASON: usize = 123;
 
@@ -223,10 +226,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             return End::Orderly;
         };
         let code = u16::from(frame.code);
+        if self.closing != Closing::Sent && (code, frame.reason.as_str()) == BAD_CODE {
+            let context = "the peer closed the WebSocket with a code that a close frame may not carry";
+            return End::Failed(TransportError::new(Kind::Protocol, context));
+        }
         let mut reason = CloseReason::new(code, frame.reason.as_str());
         reason.requested = self.closing == Closing::Sent;
         self.close_reason = Some(reason.clone());
-        if reason.requested || matches!(code, 1000 | 1001 | 1005) {
+        if reason.requested || matches!(code, 1000 | 1001) {
             return End::Orderly;
         }
         let context =
@@ -372,6 +379,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
             ready!(self.pipe.poll_discard(cx));
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn written(&self) -> Option<u64> {
+        Some(self.pipe.written())
     }
 
     fn close_reason(&self) -> Option<&CloseReason> {

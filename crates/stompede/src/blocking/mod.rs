@@ -4,6 +4,10 @@
 //! async runtime, also in a task that may block and in a listener's callback, they return an error instead: a thread that
 //! waits there holds up what it waits for. Use the async [`Client`](crate::Client) there.
 //!
+//! Settings are those of [`ClientBuilder`], reconnection included. What it calls
+//! ([`before_connect`](ClientBuilder::before_connect), listeners, interceptors) runs on that one thread and must not block it:
+//! heart-beats would wait.
+//!
 //! ```no_run
 //! use stompede::blocking::Client;
 //!

@@ -1,8 +1,47 @@
+use stompede_session::TransactionRuns;
 use stompede_session::protocol::TransactionId;
 
 use super::Client;
 use super::thread::refuse_runtime;
-use crate::{Command, Confirmed, Error, Frame, Message, SendBuilder, SendError};
+use crate::{
+    Command, Confirmed, Error, Frame, Message, SendBuilder, SendError, TransactionError, TransactionPolicy,
+};
+
+impl Client {
+    /// Runs `work` in a transaction: commits when it gives `Ok`, aborts when it gives an error; see
+    /// [`crate::Client::transaction`].
+    ///
+    /// # Errors
+    /// As [`crate::Client::transaction`]; [`TransactionError::NotCommitted`] inside an async runtime, without having run
+    /// anything.
+    pub fn transaction<T, E>(
+        &self,
+        work: impl FnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, TransactionError<E>> {
+        self.transaction_with(TransactionPolicy::report(), work)
+    }
+
+    /// As [`transaction`](Self::transaction), and runs `work` again as `policy` says when the connection is lost; see
+    /// [`crate::Client::transaction_with`].
+    ///
+    /// # Errors
+    /// As [`transaction`](Self::transaction), for the last run.
+    pub fn transaction_with<T, E>(
+        &self,
+        policy: TransactionPolicy,
+        mut work: impl FnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, TransactionError<E>> {
+        refuse_runtime().map_err(|cause| TransactionError::NotCommitted { cause, error: None })?;
+        let mut runs = TransactionRuns::new(self.client.session().clone(), policy);
+        loop {
+            let transaction = Transaction::new(self.thread.scoped(runs.begin())?, self.clone());
+            let done = work(&transaction);
+            if let Some(outcome) = self.thread.scoped(runs.end(&transaction.inner, done)) {
+                return outcome;
+            }
+        }
+    }
+}
 
 /// What is sent and acknowledged in it takes effect together, with [`commit`](Self::commit), or not at all; see
 /// [`crate::Transaction`]. Dropping it aborts it.

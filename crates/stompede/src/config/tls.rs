@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, named};
 use crate::{Error, TlsConfig, TransportError};
 
 /// Whom to trust over TLS, and who we are, in PEM; each is the text itself or where it stands, such as
@@ -12,16 +12,16 @@ use crate::{Error, TlsConfig, TransportError};
 #[non_exhaustive]
 pub struct TlsSettings {
     /// See [`TlsConfig::ca_pem`].
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::ca")]
     pub ca: Option<Secret>,
     /// See [`TlsConfig::client_cert_pem`]; together with `key`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::cert")]
     pub cert: Option<Secret>,
     /// The key of `cert`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::key")]
     pub key: Option<Secret>,
     /// See [`TlsConfig::server_name`].
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::server_name")]
     pub server_name: Option<String>,
 }
 

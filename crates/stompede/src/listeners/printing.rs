@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Connected, Endpoint, Error, Frame, Listener, Message};
+use crate::{Connected, Endpoint, Error, Frame, Listener, Message, SubscriptionId};
 
 /// Writes a line for everything that happens. Frames are shown as [`Frame`]'s `Display` shows them: long values and bodies
 /// abbreviated, passcodes and tokens masked.
@@ -49,6 +49,10 @@ impl Listener for PrintingListener {
 
     async fn on_message(&self, message: &Message) {
         self.line(format_args!("< {}", message.frame()));
+    }
+
+    async fn on_subscription_ended(&self, _: SubscriptionId, destination: &str, cause: &Error) {
+        self.line(format_args!("the subscription to {destination} has ended: {cause}"));
     }
 
     async fn on_receipt(&self, receipt_id: &str) {

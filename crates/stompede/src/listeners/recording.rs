@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::{Connected, Endpoint, Error, Frame, Listener, Message};
+use crate::{Connected, Endpoint, Error, Frame, Listener, Message, SubscriptionId};
 
 /// Writes down everything that it hears, and lets a test wait for it.
 ///
@@ -35,6 +35,15 @@ pub enum Heard {
     Connected(Arc<Connected>),
     /// [`Listener::on_message`].
     Message(Message),
+    /// [`Listener::on_subscription_ended`].
+    SubscriptionEnded {
+        /// Which one.
+        subscription: SubscriptionId,
+        /// What it was to.
+        destination: String,
+        /// Why.
+        cause: Error,
+    },
     /// [`Listener::on_receipt`].
     Receipt(String),
     /// [`Listener::on_error`].
@@ -181,6 +190,7 @@ impl Heard {
             Self::Connecting(_) => "connecting",
             Self::Connected(_) => "connected",
             Self::Message(_) => "message",
+            Self::SubscriptionEnded { .. } => "subscription ended",
             Self::Receipt(_) => "receipt",
             Self::Error(_) => "error",
             Self::Send(_) => "send",
@@ -205,6 +215,11 @@ impl Listener for RecordingListener {
 
     async fn on_message(&self, message: &Message) {
         self.note(Heard::Message(message.clone()));
+    }
+
+    async fn on_subscription_ended(&self, subscription: SubscriptionId, destination: &str, cause: &Error) {
+        let (destination, cause) = (destination.to_owned(), cause.clone());
+        self.note(Heard::SubscriptionEnded { subscription, destination, cause });
     }
 
     async fn on_receipt(&self, receipt_id: &str) {

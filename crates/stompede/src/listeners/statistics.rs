@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{Connected, Endpoint, Error, Frame, Listener, Message};
+use crate::{Connected, Endpoint, Error, Frame, Listener, Message, SubscriptionId};
 
 /// Counts what happens.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Statistics {
     pub messages: u64,
     /// Bytes of their bodies.
     pub message_bytes: u64,
+    /// Subscriptions made with `listen()` or `handle()` that ended for a reason of their own.
+    pub subscriptions_ended: u64,
     /// Frames sent of any kind: CONNECT, SUBSCRIBE, ACK and DISCONNECT too, heart-beats not.
     pub sent: u64,
     /// SEND frames among them.
@@ -73,6 +75,10 @@ impl Listener for StatisticsListener {
         numbers.message_bytes += message.body().len() as u64;
     }
 
+    async fn on_subscription_ended(&self, _: SubscriptionId, _: &str, _: &Error) {
+        self.lock().subscriptions_ended += 1;
+    }
+
     async fn on_receipt(&self, _: &str) {
         self.lock().receipts += 1;
     }
@@ -112,11 +118,12 @@ impl fmt::Display for Statistics {
         let Self { attempts, connections, disconnects, failures, messages, message_bytes, .. } = self;
         let Self { retries, sent, messages_sent, receipts, errors, heartbeats, heartbeat_timeouts, .. } =
             self;
+        let ended = self.subscriptions_ended;
         write!(
             f,
             "attempts {attempts}, connections {connections}, disconnects {disconnects} (failures {failures}), \
              retries {retries}, \
-             messages {messages} ({message_bytes} B), sent {sent} (messages {messages_sent}), receipts {receipts}, \
+             messages {messages} ({message_bytes} B), subscriptions ended {ended}, sent {sent} (messages {messages_sent}), receipts {receipts}, \
              errors {errors}, heart-beats {heartbeats} (time-outs {heartbeat_timeouts})"
         )
     }

@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use stompede::{Connected, Endpoint, Error, Frame, Listener, Message};
+use stompede::{Connected, Endpoint, Error, Frame, Listener, Message, SubscriptionId};
 use tokio::sync::Notify;
 
 /// Far more than anything here takes: a hang fails instead of hanging.
@@ -16,6 +16,7 @@ pub(crate) enum Word {
     Connecting,
     Connected,
     Message,
+    Ended,
     Receipt,
     Send,
     HeartBeat,
@@ -38,7 +39,7 @@ enum Place {
     Leaving,
     Failed,
     Disconnected,
-    /// After it, messages that were received before: there must be another attempt.
+    /// After it, messages that were received before, or a subscription that ended: there must be another attempt.
     Lost,
     Waiting,
     Closed,
@@ -47,7 +48,7 @@ enum Place {
 /// The place after `word`, if the word may be said there; `again` if there was a connection before.
 fn next(place: Place, word: Word, again: bool) -> Option<Place> {
     use Word as W;
-    let life = matches!(word, W::Message | W::Receipt | W::Send | W::HeartBeat);
+    let life = matches!(word, W::Message | W::Ended | W::Receipt | W::Send | W::HeartBeat);
     Some(match (place, word) {
         (Place::Start | Place::Waiting, W::Connecting) => Place::Connecting,
         // A listener that comes while the connection is open.
@@ -65,12 +66,11 @@ fn next(place: Place, word: Word, again: bool) -> Option<Place> {
             Place::Connecting | Place::Greeted | Place::Refused | Place::Disconnected | Place::Waiting,
             W::Closed,
         ) => Place::Closed,
-        (Place::Disconnected, W::Message) => Place::Lost,
-        (Place::Lost | Place::Waiting | Place::Connecting | Place::Greeted | Place::Refused, W::Message)
-            if again =>
-        {
-            place
-        }
+        (Place::Disconnected, W::Message | W::Ended) => Place::Lost,
+        (
+            Place::Lost | Place::Waiting | Place::Connecting | Place::Greeted | Place::Refused,
+            W::Message | W::Ended,
+        ) if again => place,
         (Place::Open | Place::Leaving | Place::Failed, _) if life => place,
         (Place::Open, W::Disconnecting) => Place::Leaving,
         (Place::Open | Place::Leaving, W::Error | W::Timeout) => Place::Failed,
@@ -135,6 +135,10 @@ impl Listener for Checker {
 
     async fn on_message(&self, _: &Message) {
         self.say(Word::Message);
+    }
+
+    async fn on_subscription_ended(&self, _: SubscriptionId, _: &str, _: &Error) {
+        self.say(Word::Ended);
     }
 
     async fn on_receipt(&self, _: &str) {

@@ -80,14 +80,17 @@ impl Machine {
         let Some(entry) = self.subscriptions.get(ticket.subscription) else {
             return Err(stale("the subscription that delivered this message is gone"));
         };
-        let cumulative = entry.request.ack == AckMode::Client && version > Version::V1_0;
-        if cumulative && ticket.number <= entry.covered {
+        let mode =
+            if planted!(self, CoverIndividually) { AckMode::ClientIndividual } else { AckMode::Client };
+        let earliest = if planted!(self, CoverInVersion1_0) { Version::V1_0 } else { Version::V1_1 };
+        let cumulative = entry.request.ack == mode && version >= earliest;
+        if cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)) {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
             return Err(Error::new(ErrorKind::AlreadySettled, text));
         }
         let mut frame = settling_frame(version, message, how.accept)?;
-        if let Some(transaction) = how.transaction {
+        if let Some(transaction) = how.transaction.filter(|_| !planted!(self, AckOutsideTransaction)) {
             frame
                 .headers_mut()
                 .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
@@ -105,7 +108,8 @@ impl Machine {
             self.coalesce(ticket, frame);
             return Ok(None);
         }
-        if cumulative && how.accept && how.transaction.is_none() {
+        let covers_joined = how.accept || planted!(self, NackSwallowsJoinedAck);
+        if cumulative && covers_joined && how.transaction.is_none() {
             // It covers what waits, and more.
             self.subscriptions.take_pending(ticket.subscription);
         }
@@ -120,6 +124,7 @@ impl Machine {
         }
         match how.transaction {
             // What it covers is settled only by COMMIT.
+            Some(_) if planted!(self, CoverBeforeCommit) => self.cover(ticket),
             Some(transaction) if cumulative => self.transactions.note_cover(transaction, ticket),
             Some(_) => {}
             None => self.cover(ticket),
@@ -145,6 +150,7 @@ impl Machine {
     pub(super) fn cover(&mut self, ticket: &Ticket) {
         if let Some(entry) = self.subscriptions.get_mut(ticket.subscription)
             && ticket.epoch == self.epoch
+            && !planted!(self, ForgetCover)
         {
             entry.covered = entry.covered.max(ticket.number);
         }

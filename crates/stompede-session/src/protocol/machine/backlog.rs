@@ -7,11 +7,14 @@ use stompede_codec::Frame;
 
 use super::ReceiptId;
 use super::receipts::Until;
-use crate::{Error, ErrorKind, OutboxLimits};
+use super::storage::{Keeping, Ledger};
+use crate::{Error, ErrorKind, OutboxId, OutboxLimits};
 
 #[derive(Debug)]
 pub(super) struct Backlog {
     limits: OutboxLimits,
+    /// Names the messages of this session.
+    session: u64,
     next: u64,
     entries: BTreeMap<u64, Kept>,
     by_receipt: HashMap<ReceiptId, u64>,
@@ -20,24 +23,39 @@ pub(super) struct Backlog {
     sent_before: u64,
     /// Those before this number were on their way when the broker answered with ERROR: one of them may be why.
     suspect_before: u64,
+    /// What stands in the outbox behind this.
+    pub(super) ledger: Ledger,
 }
 
 #[derive(Debug)]
 pub(super) struct Kept {
+    pub(super) id: OutboxId,
     pub(super) frame: Frame,
     pub(super) receipt: Option<ReceiptId>,
     /// Stays until its RECEIPT, instead of until it is written.
     pub(super) replayed: bool,
+    pub(super) keeping: Keeping,
     /// How often the connection ended while this one alone was on its way.
     pub(super) strikes: u8,
     expires: Option<Instant>,
     bytes: usize,
 }
 
+/// A message for the connection.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) id: OutboxId,
+    pub(super) frame: Frame,
+    pub(super) receipt: Option<ReceiptId>,
+    pub(super) replayed: bool,
+}
+
 impl Backlog {
-    pub(super) fn new(limits: OutboxLimits) -> Self {
+    pub(super) fn new(limits: OutboxLimits, session: u64, ledger: Ledger) -> Self {
         Self {
             limits,
+            session,
+            ledger,
             next: 0,
             entries: BTreeMap::new(),
             by_receipt: HashMap::new(),
@@ -50,7 +68,9 @@ impl Backlog {
     /// Whether there is room for this frame.
     pub(super) fn admit(&self, frame: &Frame) -> Result<(), Error> {
         let OutboxLimits { messages, bytes, .. } = self.limits;
-        if self.entries.len() >= messages || self.bytes.saturating_add(cost(frame)) > bytes {
+        if self.entries.len() + self.ledger.leaving() >= messages
+            || self.bytes.saturating_add(cost(frame)) > bytes
+        {
             let text = format!("the outbox holds at most {messages} messages and {bytes} bytes, and is full");
             return Err(Error::new(ErrorKind::OutboxFull, text));
         }
@@ -82,20 +102,44 @@ impl Backlog {
         replayed: bool,
         now: Option<Instant>,
     ) {
+        let keeping = self.ledger.keeping(replayed);
+        let id = OutboxId { session: self.session, number: self.next };
+        self.take_in(id, frame, receipt, replayed, keeping, now);
+    }
+
+    /// Takes a message in that stands in the outbox already.
+    pub(super) fn push_stored(&mut self, id: OutboxId, frame: Frame, receipt: ReceiptId, now: Instant) {
+        self.take_in(id, frame, Some(receipt), true, Keeping::Stored, Some(now));
+    }
+
+    fn take_in(
+        &mut self,
+        id: OutboxId,
+        frame: Frame,
+        receipt: Option<ReceiptId>,
+        replayed: bool,
+        keeping: Keeping,
+        now: Option<Instant>,
+    ) {
         let (number, bytes, expires) = (self.next, cost(&frame), self.expiry(now));
         self.next += 1;
         self.bytes += bytes;
         if let Some(receipt) = receipt {
             self.by_receipt.insert(receipt, number);
         }
-        self.entries.insert(number, Kept { frame, receipt, replayed, strikes: 0, expires, bytes });
+        let kept = Kept { id, frame, receipt, replayed, keeping, strikes: 0, expires, bytes };
+        self.entries.insert(number, kept);
     }
 
-    /// The next message for the connection. One that is not replayed leaves with it.
-    pub(super) fn next_to_send(&mut self) -> Option<(Frame, Option<ReceiptId>, bool)> {
+    /// The next message for the connection. One that is not replayed leaves with it; one that has yet to be kept in the
+    /// outbox holds up those behind it.
+    pub(super) fn next_to_send(&mut self, kept_or_not: bool) -> Option<Next> {
         let (number, kept) = self.entries.range(self.sent_before..).next()?;
+        if !(kept_or_not || kept.keeping.may_be_sent()) {
+            return None;
+        }
         let (number, replayed) = (*number, kept.replayed);
-        let next = (kept.frame.clone(), kept.receipt, replayed);
+        let next = Next { id: kept.id, frame: kept.frame.clone(), receipt: kept.receipt, replayed };
         self.sent_before = number + 1;
         if !replayed {
             self.remove_number(number);
@@ -134,7 +178,28 @@ impl Backlog {
     }
 
     pub(super) fn holds(&self, receipt: ReceiptId) -> bool {
-        self.by_receipt.contains_key(&receipt)
+        self.by_receipt.contains_key(&receipt) || self.ledger.awaits(receipt)
+    }
+
+    /// Those from this number on, in order.
+    pub(super) fn from(&mut self, number: u64) -> impl Iterator<Item = (u64, &mut Kept)> {
+        self.entries.range_mut(number..).map(|(number, kept)| (*number, kept))
+    }
+
+    pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Kept> {
+        self.entries.get_mut(&number)
+    }
+
+    /// The number of the message with this receipt, if it has yet to be kept in the outbox.
+    pub(super) fn unstored_number(&self, receipt: ReceiptId) -> Option<u64> {
+        let number = self.by_receipt.get(&receipt).copied()?;
+        self.entries.get(&number).filter(|kept| !kept.keeping.may_be_sent()).map(|_| number)
+    }
+
+    /// The receipts of what stays in the outbox when the session ends.
+    pub(super) fn stored_receipts(&self) -> Vec<ReceiptId> {
+        let stored = self.entries.values().filter(|kept| matches!(kept.keeping, Keeping::Stored));
+        stored.filter_map(|kept| kept.receipt).collect()
     }
 
     /// Takes out what has waited for too long.
@@ -165,15 +230,18 @@ impl Backlog {
         self.bytes
     }
 
+    /// Forgets everything. What stands in the outbox stays there.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.by_receipt.clear();
+        self.ledger.clear();
         self.bytes = 0;
     }
 
-    fn remove_number(&mut self, number: u64) -> Option<Kept> {
+    pub(super) fn remove_number(&mut self, number: u64) -> Option<Kept> {
         let kept = self.entries.remove(&number)?;
         self.bytes -= kept.bytes;
+        self.ledger.leave(&kept);
         if let Some(receipt) = kept.receipt {
             self.by_receipt.remove(&receipt);
         }
@@ -203,15 +271,15 @@ mod tests {
     }
 
     fn bodies(backlog: &mut Backlog) -> Vec<String> {
-        std::iter::from_fn(|| backlog.next_to_send())
-            .map(|(frame, ..)| frame.body_text_lossy().into_owned())
+        std::iter::from_fn(|| backlog.next_to_send(false))
+            .map(|next| next.frame.body_text_lossy().into_owned())
             .collect()
     }
 
     #[test]
     fn it_is_bounded_by_count_and_by_bytes() {
         let limits = OutboxLimits { messages: 2, bytes: 10_000, expiry: None };
-        let mut backlog = Backlog::new(limits);
+        let mut backlog = Backlog::new(limits, 0, Ledger::default());
         for body in ["a", "b"] {
             backlog.admit(&send(body)).expect("room");
             backlog.push(send(body), None, false, None);
@@ -225,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_is_replayed_stays_in_order_and_the_rest_leaves() {
-        let mut backlog = Backlog::new(OutboxLimits::default());
+        let mut backlog = Backlog::new(OutboxLimits::default(), 0, Ledger::default());
         backlog.push(send("once"), None, false, None);
         backlog.push(send("again"), None, true, None);
         assert_eq!(bodies(&mut backlog), ["once", "again"]);
@@ -243,7 +311,7 @@ mod tests {
     fn what_has_waited_too_long_comes_out() {
         let second = Duration::from_secs(1);
         let limits = OutboxLimits { expiry: Some(10 * second), ..OutboxLimits::default() };
-        let (mut backlog, start) = (Backlog::new(limits), Instant::now());
+        let (mut backlog, start) = (Backlog::new(limits, 0, Ledger::default()), Instant::now());
         backlog.push(send("a"), None, true, Some(start));
         backlog.push(send("b"), None, true, Some(start + second));
         assert_eq!(backlog.next_deadline(), Some(start + 10 * second));

@@ -51,6 +51,8 @@ impl Backoff {
 pub(super) struct Hosts {
     /// Those that this attempt has still to try, the next one last.
     left: Vec<Endpoint>,
+    /// All of those are being dialled, and what ends that ends it for all.
+    racing: bool,
 }
 
 impl Hosts {
@@ -62,6 +64,7 @@ impl Hosts {
         prefer_localhost: bool,
         random: &mut Random,
     ) {
+        self.racing = false;
         self.left = hosts.collect();
         if order == HostOrder::Shuffled {
             random.shuffle(&mut self.left);
@@ -75,7 +78,30 @@ impl Hosts {
 
     /// The next host of this attempt; `None` once all have been tried.
     pub(super) fn next(&mut self) -> Option<Endpoint> {
+        if std::mem::take(&mut self.racing) {
+            self.left.clear();
+        }
         self.left.pop()
+    }
+
+    /// All that are left are dialled together with this one, the first of them.
+    pub(super) fn race(&mut self, first: Endpoint) -> impl Iterator<Item = &Endpoint> {
+        self.racing = true;
+        self.left.push(first);
+        self.left.iter().rev()
+    }
+
+    /// This one is out of the race.
+    pub(super) fn lose(&mut self, host: &Endpoint) {
+        if let (true, Some(at)) = (self.racing, self.left.iter().rposition(|left| left == host)) {
+            self.left.remove(at);
+        }
+    }
+
+    /// This one has won the race. The others are for when it fails later.
+    pub(super) fn win(&mut self, host: &Endpoint) {
+        self.lose(host);
+        self.racing = false;
     }
 }
 

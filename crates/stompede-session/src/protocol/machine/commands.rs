@@ -8,10 +8,9 @@ use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 use super::planted::planted;
 use super::receipts::Until;
 use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
-use crate::outbox::OutboxKey;
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
+use crate::{AckMode, Error, ErrorKind, Guarantee};
 
 impl Machine {
     /// Queues a SEND or any other frame as it is.
@@ -113,7 +112,7 @@ impl Machine {
 
     fn push(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
         self.transmit.push(self.encoder(version, frame), frame, receipt)?;
-        if self.config.sending.while_offline == WhileOffline::Queue && is_message(frame) {
+        if self.config.sending.queues_offline() && is_message(frame) {
             self.transmit.keep_last(frame.clone());
         }
         Ok(())
@@ -138,7 +137,7 @@ impl Machine {
         }
         // What waited longer goes first, also while things are being brought back one at a time.
         let too_early = self.is_offline() || (open.is_ok() && !self.restore.lets_sends_through());
-        let may_wait = policy.while_offline == WhileOffline::Queue && too_early;
+        let may_wait = policy.queues_offline() && too_early;
         match policy.guarantee {
             Guarantee::AtLeastOnce if open.is_ok() || may_wait => Ok(Way::Backlog { replayed: true }),
             Guarantee::AtMostOnce if may_wait => Ok(Way::Backlog { replayed: false }),
@@ -153,13 +152,6 @@ impl Machine {
         replayed: bool,
     ) -> Result<ReceiptId, Error> {
         let until = self.backlog.until(until, self.now);
-        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
-        if let (Some(header), true) = (header, replayed)
-            && !frame.headers().contains(header)
-        {
-            let key = OutboxKey { session: self.seed, number: self.backlog.next_number() };
-            frame.headers_mut().push(header, key.to_string());
-        }
         self.with_receipt(frame, until, |machine, frame, id| machine.keep(frame.clone(), Some(id), replayed))
     }
 
@@ -183,10 +175,11 @@ impl Machine {
         self.receipts.poll(id, cx)
     }
 
-    /// Nobody awaits this receipt any more. The frame is sent all the same.
+    /// Nobody awaits this receipt any more. The frame is sent all the same, unless it has yet to be appended to an outbox.
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
         self.subscriptions.end_receipt(id);
+        self.cancel_unstored(id);
         self.continue_goodbye();
     }
 
@@ -234,7 +227,8 @@ impl Machine {
         if self.subscriptions.get(id).is_none() || (planted!(self, KeepUnsubscribed) && self.is_offline()) {
             return Ok(());
         }
-        let acks = self.push_pending_acks();
+        let acks =
+            if planted!(self, UnsubscribeForgetsJoinedAck) { Ok(()) } else { self.push_pending_acks() };
         let Some(entry) = self.subscriptions.remove(id) else { return Ok(()) };
         self.transactions.forget_subscription(id);
         self.wakers.extend(entry.inbox.end(End::Clean));

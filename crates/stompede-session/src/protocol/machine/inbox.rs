@@ -43,8 +43,11 @@ pub struct Gap {
 pub enum End {
     /// Unsubscribed, or the session ended in order.
     Clean,
-    /// The subscription or the session failed.
+    /// The session failed.
     Failed(Error),
+    /// The subscription ended for a reason of its own, while the session went on: the broker will not have it, or its
+    /// queue was full.
+    Alone(Error),
 }
 
 /// What a full queue does with the next message.
@@ -350,7 +353,7 @@ impl Inbox {
                     inner.count, inner.bytes
                 );
                 let error = Error::new(ErrorKind::Overflowed, text);
-                inner.end = Some(End::Failed(error.clone()));
+                inner.end = Some(End::Alone(error.clone()));
                 pushed.overflowed = Some(error);
             }
             WhenFull::DropNewest | WhenFull::End => inner.push_ready(arrival, cost, chunk, self.bounds),

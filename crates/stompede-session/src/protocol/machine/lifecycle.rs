@@ -31,8 +31,9 @@ impl Machine {
             now,
             until,
         ));
+        let encoder = Encoder::new(self.config.highest_version());
         let connect = self.config.connect_frame(&self.attempt);
-        if let Err(error) = self.transmit.push_first(Encoder::new(self.config.highest_version()), &connect) {
+        if let Err(error) = connect.and_then(|connect| self.transmit.push_first(encoder, &connect)) {
             self.fail(error);
         }
     }
@@ -81,6 +82,7 @@ impl Machine {
         }
         while let Some(expired) = self.backlog.pop_expired(now) {
             // With somebody waiting, the receipt's own deadline came first: nobody waits.
+            tracing::warn!(id = %expired.id, "a message had waited too long for its RECEIPT and was given up");
             expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
         }
         self.judge_flow(now);
@@ -150,6 +152,9 @@ impl Machine {
     fn on_receipt_expired(&mut self, id: ReceiptId, written: bool) {
         let error = match &self.stall {
             Some(_) => stalled(),
+            None if self.backlog.ledger.awaits(id) => {
+                Error::new(ErrorKind::OutboxFailed, "the outbox did not take the message in time")
+            }
             None => Error::new(ErrorKind::ReceiptTimedOut, "no RECEIPT came in time"),
         };
         self.give_up_receipt(id, written, error);
@@ -158,14 +163,20 @@ impl Machine {
 
     /// Ends the wait for a receipt: its frame is taken back if it can be.
     pub(super) fn give_up_receipt(&mut self, id: ReceiptId, written: bool, error: Error) {
-        let outcome = if written {
+        // An acknowledgement stays in the queue: later ones rely on those before them.
+        let stays = self.transmit.has_ack(id) && !planted!(self, TakeAckBack);
+        let outcome = if written || stays {
             Outcome::Unknown(error)
         } else {
             self.transmit.withdraw(id);
             self.subscriptions.take_back(id);
+            if !planted!(self, ForgetUncommitted) {
+                self.abort_unwritten(id);
+            }
             Outcome::NotSent(error)
         };
         self.backlog.remove(id);
+        self.cancel_unstored(id);
         self.subscriptions.end_receipt(id);
         self.receipts.resolve(id, outcome);
     }
@@ -176,7 +187,7 @@ impl Machine {
             &self.phase,
             Phase::Connected(Connection { state: State::Open { goodbye: Goodbye::Waiting { .. }, .. }, .. })
         );
-        if !waiting || self.receipts.awaited() > 0 || self.backlog.len() > 0 {
+        if !waiting || self.receipts.awaited() > 0 || self.backlog.len() > 0 || !self.is_outbox_settled() {
             return;
         }
         if let Err(error) = self.push_pending_acks() {
@@ -202,11 +213,15 @@ impl Machine {
 
     pub(super) fn end(&mut self, cause: Option<Error>) {
         let for_waiters = cause.clone().unwrap_or_else(Error::closed);
+        for receipt in self.backlog.stored_receipts() {
+            // The next session sends it, so nobody can promise that it was not sent.
+            self.receipts.mark_written(receipt);
+        }
         self.receipts.resolve_all(&for_waiters, |_| false);
         self.transmit.clear();
         self.backlog.clear();
         self.restore = Restore::default();
-        self.transactions.clear();
+        self.transactions.clear(&for_waiters);
         self.stage.clear();
         self.read_on();
         let end = cause.clone().map_or(End::Clean, End::Failed);
@@ -234,7 +249,8 @@ impl Machine {
         let hold = self.hold_until.filter(|_| self.flow.is_held());
         let restore = self.restore_deadline();
         let (receipt, message) = (self.receipts.next_deadline(), self.backlog.next_deadline());
-        let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message];
+        let outbox = self.outbox_deadline();
+        let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message, outbox];
         all.into_iter().flatten().min()
     }
 }

@@ -14,6 +14,7 @@ mod random;
 mod receipts;
 mod reconnect;
 mod restore;
+mod storage;
 mod subscriptions;
 mod transactions;
 mod transmit;
@@ -37,7 +38,10 @@ pub use self::planted::Planted;
 use self::planted::planted;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
+pub use self::reconnect::Race;
 use self::restore::Restore;
+use self::storage::Ledger;
+pub use self::storage::OutboxJob;
 use self::subscriptions::Subscriptions;
 pub use self::subscriptions::{RenewHeaders, SubscribeRequest, SubscriptionId};
 use self::transactions::Transactions;
@@ -85,11 +89,13 @@ pub struct Machine {
     poisoned: bool,
     /// Certificates, and nothing else, have ended the attempt under way so far.
     no_host_trusted: bool,
+    /// Settings that cannot work, and nothing else, have.
+    no_host_usable: bool,
+    /// They ended an attempt, and no connection has been made since.
+    unusable: bool,
     /// Certificates ended an attempt, and no connection has been made since.
     distrusted: bool,
     profile: BrokerProfile,
-    /// Tells this session's messages from those of all others.
-    seed: u64,
     #[cfg(feature = "__planted")]
     planted: Option<Planted>,
     transactions: Transactions,
@@ -146,7 +152,7 @@ impl Machine {
         let flow = Arc::new(Flow::new(config.overflow_bytes));
         Ok(Self {
             attempt: config.attempt(config.endpoint.clone(), 0, None),
-            backlog: Backlog::new(config.sending.outbox),
+            backlog: Backlog::new(config.sending.outbox, seed, Ledger::new(config.outbox.is_some())),
             profile: config.profile.unwrap_or_default(),
             restore: Restore::default(),
             backoff: Backoff::new(seed),
@@ -156,8 +162,9 @@ impl Machine {
             connected_at: None,
             poisoned: false,
             no_host_trusted: true,
+            no_host_usable: true,
+            unusable: false,
             distrusted: false,
-            seed,
             #[cfg(feature = "__planted")]
             planted: None,
             config,
@@ -209,8 +216,7 @@ impl Machine {
             Input::DialFailed { now, error } => {
                 self.now = Some(now);
                 if matches!(self.phase, Phase::Dialing { .. }) {
-                    let context = format!("cannot connect to {}", self.attempt.endpoint);
-                    self.fail(Error::with_transport(ErrorKind::DialFailed, context, error));
+                    self.fail(self.dial_error(error));
                 }
             }
             Input::Received { now, bytes } => self.on_received(now, bytes),
@@ -276,20 +282,22 @@ impl Machine {
             && !planted!(self, UnknownBecomesNotSent)
         {
             self.receipts.mark_written(receipt);
+            self.on_commit_certain(receipt);
         }
         Some(item)
     }
 
     /// The connection refused the frame that was taken last, whole, and goes on: it was not sent after all.
     pub fn transmit_refused(&mut self, error: TransportError) {
+        let text = "the connection cannot carry this frame";
+        let error = Error::with_transport(ErrorKind::Unencodable, text, error);
+        self.spoil_transaction(&error);
         if let Some(receipt) = self.last_taken.take() {
-            let text = "the connection cannot carry this frame";
-            let error = Error::with_transport(ErrorKind::Unencodable, text, error);
             self.backlog.remove(receipt);
             self.subscriptions.take_back(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
-            self.continue_goodbye();
         }
+        self.continue_goodbye();
     }
 
     /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.

@@ -1,6 +1,7 @@
 //! Whether, when and where to connect again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
@@ -9,7 +10,7 @@ use super::planted::planted;
 use super::{Machine, Phase};
 use crate::protocol::connection::{Connected, Connection, Goodbye, State};
 use crate::protocol::{Attempt, Event, Output};
-use crate::{BrokerProfile, Error, ErrorKind};
+use crate::{BrokerProfile, Error, ErrorKind, HostOrder};
 
 impl Machine {
     /// What the attempt under way says of itself; before the first one, what it would say.
@@ -31,6 +32,63 @@ impl Machine {
         }
     }
 
+    /// Whom to dial for the attempt under way: one host, or with [`HostOrder::Raced`] all that it has still to try. Ask for
+    /// it when [`Output::Dial`] has come.
+    ///
+    /// Who dials several says who has [won](Self::win_race) before it reports
+    /// [`Input::Opened`](crate::protocol::Input::Opened), and who is [out](Self::leave_race), except for the last one, for
+    /// whom it reports [`Input::DialFailed`](crate::protocol::Input::DialFailed). Who does not ask dials one after the other.
+    pub fn race(&mut self) -> Race {
+        if self.config.host_order != HostOrder::Raced || !matches!(self.phase, Phase::Dialing { .. }) {
+            return Race { runners: vec![self.attempt.clone()], head_start: Duration::ZERO };
+        }
+        let Attempt { endpoint, number, last_error, .. } = self.attempt.clone();
+        let runners: Vec<_> = self
+            .hosts
+            .race(endpoint)
+            .map(|host| self.config.attempt(host.clone(), number, last_error.clone()))
+            .collect();
+        // With many hosts less, so that each has half of the time at least.
+        let most =
+            u32::try_from(2 * runners.len()).ok().and_then(|n| self.config.connect_timeout.checked_div(n));
+        Race { runners, head_start: HEAD_START.min(most.unwrap_or_default()) }
+    }
+
+    /// The connection to this host is the one that is open; with what its attempt says now.
+    pub fn win_race(&mut self, host: &Endpoint, attempt: Attempt) {
+        self.hosts.win(host);
+        self.set_attempt(attempt);
+    }
+
+    /// This host could not be dialled, and others are still in the race. May end the session, if no host could do better.
+    pub fn leave_race(&mut self, host: &Endpoint, attempt: Attempt, error: TransportError) {
+        self.set_attempt(attempt);
+        let error = self.dial_error(error);
+        self.note_leaving(host, error);
+    }
+
+    /// The same where somebody who was asked does not let this one begin.
+    pub fn withdraw_from_race(&mut self, host: &Endpoint, cause: Error) {
+        self.note_leaving(host, cause);
+    }
+
+    fn note_leaving(&mut self, host: &Endpoint, error: Error) {
+        if !matches!(self.phase, Phase::Dialing { .. }) {
+            return;
+        }
+        if self.is_fatal(&error) {
+            return self.give_up(error);
+        }
+        self.hosts.lose(host);
+        self.note_failure(&error);
+        self.last_error = Some(error);
+    }
+
+    pub(super) fn dial_error(&self, error: TransportError) -> Error {
+        let context = format!("cannot connect to {}", self.attempt.endpoint);
+        Error::with_transport(ErrorKind::DialFailed, context, error)
+    }
+
     /// Ends the session for this reason: somebody who was asked does not want to go on.
     pub fn give_up(&mut self, cause: Error) {
         if !matches!(self.phase, Phase::Closed(_)) {
@@ -45,7 +103,7 @@ impl Machine {
         self.profile = self.config.profile.unwrap_or_else(|| BrokerProfile::detect(peer.server().as_deref()));
         self.hosts = Hosts::default();
         self.ever_connected = true;
-        self.distrusted = false;
+        (self.distrusted, self.unusable) = (false, false);
         self.connected_at = self.now;
         self.outputs.push_back(Output::Event(Event::Connected(peer)));
         self.restore(version);
@@ -67,7 +125,7 @@ impl Machine {
         let config = &self.config;
         let random = &mut self.backoff.random;
         self.hosts.begin(config.hosts(), config.host_order, config.prefer_localhost, random);
-        self.no_host_trusted = true;
+        (self.no_host_trusted, self.no_host_usable) = (true, true);
         if let Some(endpoint) = self.hosts.next() {
             self.dial(endpoint);
         }
@@ -101,8 +159,8 @@ impl Machine {
             return self.end(Some(error));
         }
         let next_host = self.hosts.next();
-        self.no_host_trusted &= is_about_certificates(&error);
-        if next_host.is_none() && self.no_host_trusted && self.is_distrust_final() {
+        self.note_failure(&error);
+        if next_host.is_none() && self.is_attempt_final() {
             return self.end(Some(error));
         }
         let may_wait = self.ever_connected || self.config.reconnect.retry_initial_connect;
@@ -115,7 +173,7 @@ impl Machine {
         }
         if was_open {
             self.lose_connection(&error);
-        } else {
+        } else if !planted!(self, ConnectOutlivesConnection) {
             // CONNECT may not have been written; the next connection has its own. Nothing else can be there yet.
             self.transmit.clear();
         }
@@ -153,15 +211,11 @@ impl Machine {
             ErrorKind::DialFailed => match error.transport().map(TransportError::kind) {
                 // The same in HTTP.
                 Some(TransportErrorKind::Unauthorized | TransportErrorKind::Forbidden) => refused_login,
-                // No host and no time makes a setting right.
-                Some(
-                    TransportErrorKind::InvalidSetting
-                    | TransportErrorKind::InvalidEndpoint
-                    | TransportErrorKind::UnsupportedScheme,
-                ) => true,
                 _ => false,
             },
             ErrorKind::ConnectTimedOut
+            // CONNECT cannot say what is set for this host; for another one it may be something else.
+            | ErrorKind::Unencodable
             | ErrorKind::NotPrepared
             | ErrorKind::HandshakeTimedOut
             | ErrorKind::BrokerError
@@ -170,12 +224,12 @@ impl Machine {
             | ErrorKind::WriteStuck
             | ErrorKind::IdleTimedOut => false,
             ErrorKind::InvalidArgument
-            | ErrorKind::Unencodable
             | ErrorKind::VersionMismatch
             | ErrorKind::DisconnectTimedOut
             | ErrorKind::WriteTimedOut
             | ErrorKind::ReceiptTimedOut
             | ErrorKind::OutboxFull
+            | ErrorKind::OutboxFailed
             | ErrorKind::DrainTimedOut
             | ErrorKind::Stalled
             | ErrorKind::Overflowed
@@ -187,10 +241,28 @@ impl Machine {
         }
     }
 
+    /// Whether no further attempt can do better than this one, in which every host has failed.
+    fn is_attempt_final(&mut self) -> bool {
+        let distrusted = self.no_host_trusted && self.is_distrust_final();
+        let useless = self.no_host_usable && self.is_uselessness_final();
+        distrusted || useless
+    }
+
     /// Whether an attempt in which certificates were refused at every host was the last one. The first connection shows
     /// how things are set up; later a certificate may be about to be replaced, so once may be chance.
     fn is_distrust_final(&mut self) -> bool {
         std::mem::replace(&mut self.distrusted, true) || !self.ever_connected
+    }
+
+    /// Whether an attempt in which no host had settings that can work was the last one. No time makes them right, but
+    /// whoever is asked before each attempt may; twice in a row is enough to see that it does not.
+    fn is_uselessness_final(&mut self) -> bool {
+        std::mem::replace(&mut self.unusable, true) || self.config.before_connect.is_none()
+    }
+
+    fn note_failure(&mut self, error: &Error) {
+        self.no_host_trusted &= is_about_certificates(error);
+        self.no_host_usable &= is_about_settings(error);
     }
 
     /// What was on its way on this connection has an outcome now, or waits for the next one.
@@ -208,7 +280,7 @@ impl Machine {
             }
         }
         self.stage.clear();
-        self.transactions.clear();
+        self.transactions.clear(cause);
         self.subscriptions.lose_connection();
         if !planted!(self, StallOutlivesConnection) {
             self.read_on();
@@ -219,6 +291,34 @@ impl Machine {
             self.outputs.push_back(Output::Event(Event::Disconnected(cause.clone())));
         }
     }
+}
+
+/// Whom to dial beside each other; see [`Machine::race`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Race {
+    /// The first one first.
+    pub runners: Vec<Attempt>,
+    /// How long each may take before the next one begins as well. Once it has failed, the next one begins at once.
+    pub head_start: Duration,
+}
+
+/// As long as RFC 8305 recommends for the addresses of one host: more than most dials take, less than anybody notices.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// What was set for this host cannot work, whatever the host does.
+fn is_about_settings(error: &Error) -> bool {
+    let kind = error.transport().map(TransportError::kind);
+    error.kind() == ErrorKind::Unencodable
+        || error.kind() == ErrorKind::DialFailed
+            && matches!(
+                kind,
+                Some(
+                    TransportErrorKind::InvalidSetting
+                        | TransportErrorKind::InvalidEndpoint
+                        | TransportErrorKind::UnsupportedScheme
+                )
+            )
 }
 
 /// The peer's certificate was refused here, or ours there. Whatever the kind of the error: under TLS 1.3 the latter shows

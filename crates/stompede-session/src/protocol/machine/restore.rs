@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use stompede_codec::{Encoder, Frame, Version};
 
+use super::backlog::Next;
 use super::planted::planted;
 use super::{End, Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::protocol::{Event, Output};
@@ -123,7 +124,7 @@ impl Machine {
                     (What::Subscription(key), receipt.map_or(name, |id| id.to_string()), frame)
                 }
                 None if self.backlog.next_is_suspect() => {
-                    let Some((frame, Some(id), _)) = self.backlog.next_to_send() else { continue };
+                    let Some(Next { frame, receipt: Some(id), .. }) = self.next_to_send() else { continue };
                     (What::Message(id), id.to_string(), frame)
                 }
                 None => break,
@@ -169,7 +170,7 @@ impl Machine {
             return;
         }
         let Some(version) = self.version_before_goodbye() else { return };
-        while let Some((frame, receipt, replayed)) = self.backlog.next_to_send() {
+        while let Some(Next { frame, receipt, replayed, .. }) = self.next_to_send() {
             let queued = self.transmit.push(self.encoder(version, &frame), &frame, receipt);
             match (queued, receipt) {
                 (Ok(()), _) if !replayed => self.transmit.keep_last(frame),
@@ -179,6 +180,18 @@ impl Machine {
                 (Err(error), None) => tracing::warn!(%error, "a message that waited cannot be sent"),
             }
         }
+    }
+
+    /// The next message that waits, with its stable id for a broker that looks for one.
+    fn next_to_send(&mut self) -> Option<Next> {
+        let mut next = self.backlog.next_to_send(planted!(self, SendBeforeKept))?;
+        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
+        if let (Some(header), true) = (header, next.replayed)
+            && !next.frame.headers().contains(header)
+        {
+            next.frame.headers_mut().push(header, next.id.to_string());
+        }
+        Some(next)
     }
 
     /// A RECEIPT has come: does it move the restoring on?
@@ -291,7 +304,7 @@ impl Machine {
     pub(super) fn end_subscription(&mut self, key: SubscriptionId, cause: Error) {
         let Some(entry) = self.subscriptions.remove(key) else { return };
         self.transactions.forget_subscription(key);
-        self.wakers.extend(entry.inbox.end(End::Failed(cause.clone())));
+        self.wakers.extend(entry.inbox.end(End::Alone(cause.clone())));
         if let Some(receipt) = entry.receipt {
             self.receipts.resolve(receipt, Outcome::Rejected(cause.clone()));
         }

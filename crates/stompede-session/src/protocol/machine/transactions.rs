@@ -1,6 +1,6 @@
 //! Transactions of a connection. They die with it: what was sent in one is then as if it had not been.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use stompede_codec::Frame;
 
-use super::{Machine, ReceiptId, SubscriptionId, Ticket};
+use super::planted::planted;
+use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
 /// Names one transaction of one session; never used twice.
@@ -20,6 +21,10 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Those up to this one that were open have ended with their connection, which ended for this reason.
+    lost: Option<(TransactionId, Error)>,
+    /// Those whose COMMIT has not been written, by its receipt: it may still be taken back.
+    committing: HashMap<ReceiptId, (TransactionId, Open)>,
 }
 
 #[derive(Debug)]
@@ -28,6 +33,28 @@ struct Open {
     /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
     covers: Vec<Ticket>,
     fate: Fate,
+    frames: Unwritten,
+    /// The connection has refused a frame of it: without that it must not take effect.
+    spoilt: Option<Error>,
+}
+
+/// The numbers of the frames of a transaction that have not been written, in order.
+#[derive(Debug, Default)]
+struct Unwritten(VecDeque<u64>);
+
+impl Unwritten {
+    /// Forgets those before this number: they have been written.
+    fn begin_at(&mut self, number: u64) {
+        while self.0.front().is_some_and(|first| *first < number) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Whether this is one of them. Nothing refuses those before it any more.
+    fn holds(&mut self, number: u64) -> bool {
+        self.begin_at(number);
+        self.0.front() == Some(&number)
+    }
 }
 
 /// Whether a transaction has been aborted, for whoever acknowledged something in it.
@@ -39,21 +66,38 @@ impl Fate {
     pub fn is_aborted(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+
+    fn abort(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Transactions {
     fn add(&mut self, epoch: u64) -> TransactionId {
         self.last += 1;
         let id = TransactionId(self.last);
-        self.open.insert(id, Open { epoch, covers: Vec::new(), fate: Fate::default() });
+        let (fate, frames) = (Fate::default(), Unwritten::default());
+        self.open.insert(id, Open { epoch, covers: Vec::new(), fate, frames, spoilt: None });
         id
     }
 
     /// The text of an open transaction, or an error that says that it has ended.
     pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
         match self.open.get(&id) {
+            Some(Open { spoilt: Some(error), .. }) => Err(error.clone()),
             Some(open) if open.epoch == epoch => Ok(id.to_string()),
-            _ => Err(ended()),
+            _ => Err(self.ended(id)),
+        }
+    }
+
+    fn ended(&self, id: TransactionId) -> Error {
+        match &self.lost {
+            Some((last, cause)) if id <= *last => Error::with_other(
+                ErrorKind::TransactionEnded,
+                "the transaction has ended with its connection",
+                Box::new(cause.clone()),
+            ),
+            _ => Error::new(ErrorKind::TransactionEnded, "the transaction has been committed or aborted"),
         }
     }
 
@@ -66,13 +110,24 @@ impl Transactions {
         }
     }
 
+    /// Whether a COMMIT that waits to be written will settle this message.
+    pub(super) fn will_cover(&self, ticket: &Ticket) -> bool {
+        let mut covers = self.committing.values().flat_map(|(_, open)| &open.covers);
+        covers.any(|cover| cover.subscription == ticket.subscription && cover.number >= ticket.number)
+    }
+
     /// The connection is gone, and with it every transaction: the broker aborts them.
-    pub(super) fn clear(&mut self) {
-        self.open.drain().for_each(|(_, open)| open.fate.0.store(true, Ordering::Release));
+    pub(super) fn clear(&mut self, cause: &Error) {
+        if !self.open.is_empty() {
+            self.lost = Some((TransactionId(self.last), cause.clone()));
+        }
+        self.open.drain().for_each(|(_, open)| open.fate.abort());
+        self.committing.drain().for_each(|(_, (_, open))| open.fate.abort());
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
-        for open in self.open.values_mut() {
+        let committing = self.committing.values_mut().map(|(_, open)| open);
+        for open in self.open.values_mut().chain(committing) {
             open.covers.retain(|cover| cover.subscription != subscription);
         }
     }
@@ -100,13 +155,42 @@ impl Machine {
     /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
     ///
     /// # Errors
-    /// [`ErrorKind::TransactionEnded`] if it is not; the end of the session, if it has ended.
+    /// [`ErrorKind::TransactionEnded`] if it is not; [`ErrorKind::Unencodable`] if the connection has refused a frame of it;
+    /// the end of the session, if it has ended.
     pub fn check_transaction(&self, id: TransactionId) -> Result<(), Error> {
         let open = self.open_version();
         if !self.is_offline() {
             open?;
         }
         self.transactions.check(id, self.epoch).map(|_| ())
+    }
+
+    /// What was queued last is part of this transaction: should the connection [refuse](Self::transmit_refused) it, the
+    /// transaction cannot be committed any more.
+    pub fn join_transaction(&mut self, id: TransactionId) {
+        if let Some(open) = self.transactions.open.get_mut(&id) {
+            // Only what is in the queue is remembered, and the queue is bounded.
+            open.frames.begin_at(self.transmit.last_taken());
+            open.frames.0.push_back(self.transmit.queued());
+        }
+    }
+
+    /// The connection has refused the frame that was taken last: what it was part of must not take effect without it.
+    pub(super) fn spoil_transaction(&mut self, error: &Error) {
+        let refused = self.transmit.last_taken();
+        for open in self.transactions.open.values_mut().filter(|open| open.spoilt.is_none()) {
+            open.spoilt = open.frames.holds(refused).then(|| error.clone());
+        }
+        let mut committing = self.transactions.committing.iter_mut();
+        let Some(receipt) =
+            committing.find_map(|(receipt, (_, open))| open.frames.holds(refused).then_some(*receipt))
+        else {
+            return;
+        };
+        // It stands behind the refused frame, so it cannot have been written.
+        self.transmit.withdraw(receipt);
+        self.receipts.resolve(receipt, Outcome::NotSent(error.clone()));
+        self.abort_unwritten(receipt);
     }
 
     /// What becomes of an open transaction; `None` if it is not open.
@@ -116,27 +200,60 @@ impl Machine {
 
     /// Queues a COMMIT and asks for a RECEIPT, awaited until `deadline`. The transaction has ended for us with that.
     ///
+    /// A COMMIT that cannot be written until then is taken back, and ABORT goes out in its place.
+    ///
     /// # Errors
     /// [`ErrorKind::TransactionEnded`] if it is not open; else as [`send`](Self::send).
     pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
-        let text = self.transactions.check(id, self.epoch)?;
-        self.push_pending_acks()?;
+        let text = match self.transactions.check(id, self.epoch) {
+            Err(_) if planted!(self, CommitOldTransaction) => id.to_string(),
+            checked => checked?,
+        };
+        if !planted!(self, CommitOvertakesJoinedAck) {
+            self.push_pending_acks()?;
+        }
         let mut frame = Frame::commit(&text).map_err(|error| Error::invalid_because("transaction", error))?;
         let receipt = self.send_with_receipt(&mut frame, deadline)?;
-        let covers = self.transactions.open.remove(&id).map_or_else(Vec::new, |open| open.covers);
-        covers.iter().for_each(|ticket| self.cover(ticket));
+        if let Some(open) = self.transactions.open.remove(&id)
+            && !planted!(self, CommitForgetsCover)
+        {
+            self.transactions.committing.insert(receipt, (id, open));
+        }
         Ok(receipt)
     }
 
     /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
     pub fn abort_transaction(&mut self, id: TransactionId) {
-        let text = self.transactions.check(id, self.epoch);
-        if let Some(open) = self.transactions.open.remove(&id) {
-            open.fate.0.store(true, Ordering::Release);
+        let Some(open) = self.transactions.open.remove(&id) else { return };
+        open.fate.abort();
+        if planted!(self, CoverAfterAbort) {
+            open.covers.iter().for_each(|ticket| self.cover(ticket));
         }
-        if let (Ok(text), Some(version)) = (text, self.version_before_goodbye())
-            && let Ok(frame) = Frame::abort(&text)
+        if open.epoch == self.epoch {
+            self.push_abort(id);
+        }
+    }
+
+    /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
+    pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
+        if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+            open.fate.abort();
+            self.push_abort(id);
+        }
+    }
+
+    /// This frame will not be taken back: if it is a COMMIT, what it covers is settled.
+    pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
+        // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
+        if !self.transactions.committing.is_empty()
+            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
         {
+            open.covers.iter().for_each(|ticket| self.cover(ticket));
+        }
+    }
+
+    fn push_abort(&mut self, id: TransactionId) {
+        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(&id.to_string())) {
             // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }
@@ -148,11 +265,4 @@ impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tx-{}", self.0)
     }
-}
-
-fn ended() -> Error {
-    Error::new(
-        ErrorKind::TransactionEnded,
-        "the transaction has ended: committed, aborted, or gone with its connection",
-    )
 }

@@ -21,6 +21,8 @@ pub(super) struct Transmit {
     ack_bytes: usize,
     /// Frames that were ever queued; the number of the last one.
     queued: u64,
+    /// The number of the frame that was taken last.
+    last_taken: u64,
     /// Whether frames are kept beside their encoded form, to be told of when they are taken.
     pub(super) keep_frames: bool,
     /// Frames are written into this block one after the other and split off: one allocation serves many.
@@ -140,6 +142,7 @@ impl Transmit {
         }
         let entry = self.queue.pop_front()?;
         self.uncount(&entry);
+        self.last_taken = entry.number;
         let Entry { item, receipt, frame, ack, .. } = entry;
         let frame = frame.filter(|_| self.keep_frames);
         Some(Taken { item, receipt, frame, ack })
@@ -156,6 +159,11 @@ impl Transmit {
         if let Some(entry) = at.and_then(|at| self.queue.remove(at)) {
             self.uncount(&entry);
         }
+    }
+
+    /// Whether an acknowledgement with this receipt waits.
+    pub(super) fn has_ack(&self, receipt: ReceiptId) -> bool {
+        self.ack_bytes > 0 && self.queue.iter().any(|entry| entry.ack && entry.receipt == Some(receipt))
     }
 
     /// Takes everything out. Gives the frames that are to wait for another connection.
@@ -224,6 +232,11 @@ impl Transmit {
 
     pub(super) fn queued(&self) -> u64 {
         self.queued
+    }
+
+    /// The number of the frame that [`pop`](Self::pop) gave last, of those that are not first.
+    pub(super) fn last_taken(&self) -> u64 {
+        self.last_taken
     }
 
     /// All frames up to this number have left the queue.
