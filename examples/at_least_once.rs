@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stompede::{AckMode, Client, Guarantee, SendPolicy, WhileOffline};
+use stompede::{AckMode, Client, Guarantee, SendPolicy};
 use stompede_broker::Broker;
 
 const MESSAGES: usize = 200;
@@ -18,7 +18,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut policy = SendPolicy::default();
     policy.guarantee = Guarantee::AtLeastOnce;
-    policy.while_offline = WhileOffline::Queue;
     let publisher = Client::builder(&url).sending(policy).connect().await?;
     let publishing = tokio::spawn(async move {
         for n in 0..MESSAGES {

@@ -1,48 +1,59 @@
-//! What kept a connection from being had: refused, unauthorised, or something else; and whether to come back later.
+//! An error handler that tells refused from unauthorised from everything else, while the client backs off between attempts.
 //!
-//! `cargo run --example errors`
+//! `cargo run --example errors`, or `-- --url URL --login … --passcode … --host …` for a broker of yours.
 
+mod common;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use stompede::{Client, Error, ErrorKind, Recovery, TransportError, TransportErrorKind};
+use stompede::{Client, ClientBuilder, Error, ErrorKind, Frame, Listener};
+use stompede::{ReconnectPolicy, TransportError, TransportErrorKind};
 use stompede_broker::Broker;
+
+struct ErrorHandler;
 
 fn explain(error: &Error) -> &'static str {
     match (error.kind(), error.transport().map(TransportError::kind)) {
         (ErrorKind::LoginRefused, _) | (_, Some(TransportErrorKind::Unauthorized)) => "unauthorised",
         (_, Some(TransportErrorKind::Refused)) => "refused: is the broker running?",
-        (_, Some(TransportErrorKind::NameNotFound)) => "no such host",
         _ => "something else",
     }
 }
 
-/// Tries up to three times, waiting twice as long each time, as long as that can help.
-async fn connect(url: &str, passcode: &str) -> Result<Client, Error> {
-    let mut wait = Duration::from_millis(50);
-    for attempt in 1.. {
-        let error = match Client::builder(url).credentials("me", passcode).connect().await {
-            Ok(client) => return Ok(client),
-            Err(error) => error,
-        };
-        println!("attempt {attempt}: {}: {error}", explain(&error));
-        if attempt == 3 || error.recovery() == Recovery::Fatal {
-            return Err(error);
-        }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
+impl Listener for ErrorHandler {
+    async fn on_error(&self, frame: &Frame) {
+        println!("the broker says: {}", frame.header("message").unwrap_or_default());
     }
-    unreachable!("it has returned")
+
+    async fn on_reconnecting(&self, cause: &Error, attempt: u32, delay: Duration) {
+        println!("{}: {cause}; attempt {attempt} in {delay:.0?}", explain(cause));
+    }
+
+    async fn on_closed(&self, cause: Option<&Error>) {
+        println!("{}", cause.map_or("closed in order", explain));
+    }
+}
+
+/// The first connection is tried again as well, three times at most, twice as long after each.
+async fn connect(settings: ClientBuilder) -> Result<Client, Error> {
+    let mut policy = ReconnectPolicy::default();
+    (policy.initial, policy.attempts, policy.retry_initial_connect) =
+        (Duration::from_millis(50), Some(3), true);
+    settings.reconnect(policy).listener("errors", Arc::new(ErrorHandler)).connect().await
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let broker = Broker::builder().login("me", "right").start().await?;
-    let url = broker.tcp_url().ok_or("it listens")?.to_owned();
-    connect(&url, "right").await?.disconnect().await?;
-    let refused = connect(&url, "wrong").await.err().ok_or("a wrong passcode must not do")?;
-    assert_eq!(refused.kind(), ErrorKind::LoginRefused);
-    broker.stop().await;
-    let gone = connect(&url, "right").await.err().ok_or("nobody is there")?;
-    assert_eq!(gone.kind(), ErrorKind::DialFailed);
+    let place = common::Place::find_with(Broker::builder().login("guest", "guest")).await?;
+    let unauthorised = connect(place.builder().passcode("wrong")).await.err().ok_or("it must not do")?;
+    assert_eq!((explain(&unauthorised), unauthorised.kind()), ("unauthorised", ErrorKind::LoginRefused));
+    // The broker answers what it cannot do with ERROR, and hangs up; the client comes back.
+    let client = connect(place.builder()).await?;
+    let generic = client.send("/no/such/place").confirm().await.err().ok_or("there is no such place")?;
+    assert_eq!(explain(generic.cause()), "something else");
+    client.disconnect().await?;
+    let refused = connect(Client::builder("tcp://127.0.0.1:9")).await.err().ok_or("nobody listens there")?;
+    assert_eq!(explain(&refused), "refused: is the broker running?");
     Ok(())
 }

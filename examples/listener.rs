@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stompede::listeners::{MessageQueue, PrintingListener};
@@ -45,10 +46,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     client.send("/topic/events").json(&Event::Price { value: 3.2 }).confirm().await?;
     client.send("/topic/events").json(&Event::Alert { text: "no more milk".into() }).confirm().await?;
     client.send("/topic/events").text("just so").confirm().await?;
-    while queue.len() < 3 {
-        tokio::task::yield_now().await;
+    // A program that polls takes what has come since the last time.
+    let mut polled = 0;
+    while polled < 3 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for message in queue.drain() {
+            println!("polled: {} bytes", message.body().len());
+            polled += 1;
+        }
     }
-    println!("{} messages were kept for polling", queue.drain().len());
     client.disconnect().await?;
     Ok(())
 }

@@ -27,12 +27,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::builder().wss("127.0.0.1:0", identity).start().await?;
     let url = broker.wss_url().ok_or("it listens")?;
 
-    // What an application does: whom it trusts, and who it is.
+    // What an application does: whom it trusts, who it is, and how patient it is.
     let tls = TlsConfig::new().ca_pem(&ca_pem)?;
     let settings = Client::builder(url)
         .heart_beat(HeartBeat::every(Duration::from_secs(10)))
         .connect_timeout(Duration::from_secs(30))
-        .total_connect_timeout(Duration::from_secs(30))
+        .reconnect_attempts_max(5)
         .tls(tls.clone().client_cert_pem(client_pem, client_key)?);
     let client = settings.connect().await?;
     println!("connected to {url}");

@@ -4,7 +4,7 @@
 
 use clap::Parser;
 use stompede::{Client, ClientBuilder};
-use stompede_broker::Broker;
+use stompede_broker::{Broker, BrokerBuilder};
 
 #[derive(Parser)]
 struct Options {
@@ -29,11 +29,16 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn find() -> Result<Self, Box<dyn std::error::Error>> {
+        Self::find_with(Broker::builder()).await
+    }
+
+    /// With settings for the broker in this process.
+    pub(crate) async fn find_with(settings: BrokerBuilder) -> Result<Self, Box<dyn std::error::Error>> {
         let options = Options::parse();
         if let Some(url) = options.url.clone() {
             return Ok(Self { broker: None, url, options });
         }
-        let broker = Broker::start().await?;
+        let broker = settings.start().await?;
         let url = broker.ws_url().ok_or("it listens for no WebSocket")?.to_owned();
         Ok(Self { broker: Some(broker), url, options })
     }

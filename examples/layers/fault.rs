@@ -68,6 +68,10 @@ impl<T: Transport> Transport for Fault<T> {
         self.inner()?.poll_close(cx)
     }
 
+    fn written(&self) -> Option<u64> {
+        self.inner.as_ref().and_then(Transport::written)
+    }
+
     fn close_reason(&self) -> Option<&CloseReason> {
         self.inner.as_ref().and_then(Transport::close_reason)
     }

@@ -62,6 +62,10 @@ impl<T: Transport> Transport for Record<T> {
         self.inner.poll_close(cx)
     }
 
+    fn written(&self) -> Option<u64> {
+        self.inner.written()
+    }
+
     fn close_reason(&self) -> Option<&CloseReason> {
         self.inner.close_reason()
     }

@@ -56,6 +56,10 @@ impl<T: Transport> Transport for Throttle<T> {
         self.inner.poll_close(cx)
     }
 
+    fn written(&self) -> Option<u64> {
+        self.inner.written()
+    }
+
     fn close_reason(&self) -> Option<&CloseReason> {
         self.inner.close_reason()
     }

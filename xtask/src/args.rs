@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Usage: cargo xtask test [--full] [--install]
+Usage: cargo xtask test [--full] [--install] [--only STEP]
        cargo xtask fuzz [--minutes N] [--install]
        cargo xtask simulate [--seeds N | --seed S]
 
@@ -15,6 +15,7 @@ test            formatting, lints, feature and dependency checks, every test and
                 and fail if RabbitMQ, cargo-fuzz or these clients are not installed, instead of leaving them out
     --install   install what is missing: RabbitMQ, Python and Node with apt-get (as root, or by sudo without
                 a password), cargo-fuzz with cargo, stomp.py and stompjs into the target directory
+    --only STEP run this step alone, by the name that a run prints behind ==
 fuzz            fuzz each target of the codec in turn, and print how far it came; ends at a finding
     --minutes N for so long each, 1 if not given
     --install   install cargo-fuzz if it is missing
@@ -32,10 +33,14 @@ Environment:
 ";
 
 /// One call of xtask.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Task {
     Help,
-    Test(Options),
+    Test {
+        options: Options,
+        /// The one step to run, instead of all.
+        only: Option<String>,
+    },
     Fuzz(FuzzOptions),
     Simulate(Lives),
 }
@@ -84,6 +89,7 @@ pub(crate) enum UsageError {
     UnknownArgument { task: &'static str, argument: String },
     NotMinutes(Option<String>),
     NotNumber { flag: &'static str, given: Option<String> },
+    MissingStep,
 }
 
 impl fmt::Display for UsageError {
@@ -92,6 +98,7 @@ impl fmt::Display for UsageError {
             Self::MissingTask => write!(f, "no task given"),
             Self::UnknownTask(task) => write!(f, "there is no task {task:?}"),
             Self::UnknownArgument { task, argument } => write!(f, "`{task}` knows no argument {argument:?}"),
+            Self::MissingStep => write!(f, "--only needs the name of a step"),
             Self::NotMinutes(None) => write!(f, "--minutes needs a number"),
             Self::NotMinutes(Some(text)) => {
                 write!(f, "--minutes needs a whole number from 1 to {MAX_MINUTES}, not {text:?}")
@@ -116,17 +123,18 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Task, Usag
     }
 }
 
-fn parse_test(args: impl Iterator<Item = String>) -> Result<Task, UsageError> {
-    let mut options = Options::default();
-    for arg in args {
+fn parse_test(mut args: impl Iterator<Item = String>) -> Result<Task, UsageError> {
+    let (mut options, mut only) = (Options::default(), None);
+    while let Some(arg) = args.next() {
         match arg.as_str() {
             "--full" => options.full = true,
             "--install" => options.install = true,
+            "--only" => only = Some(args.next().ok_or(UsageError::MissingStep)?),
             "-h" | "--help" => return Ok(Task::Help),
             _ => return Err(UsageError::UnknownArgument { task: "test", argument: arg }),
         }
     }
-    Ok(Task::Test(options))
+    Ok(Task::Test { options, only })
 }
 
 fn parse_fuzz(mut args: impl Iterator<Item = String>) -> Result<Task, UsageError> {
@@ -190,11 +198,20 @@ mod tests {
 
     #[test]
     fn flags_are_taken_in_any_order() {
-        let both = Options { full: true, install: true };
-        assert_eq!(parse_line("test"), Ok(Task::Test(Options::default())));
-        assert_eq!(parse_line("test --full"), Ok(Task::Test(Options { full: true, install: false })));
-        assert_eq!(parse_line("test --full --install"), Ok(Task::Test(both)));
-        assert_eq!(parse_line("test --install --full"), Ok(Task::Test(both)));
+        let all = |full, install| Ok(Task::Test { options: Options { full, install }, only: None });
+        assert_eq!(parse_line("test"), all(false, false));
+        assert_eq!(parse_line("test --full"), all(true, false));
+        assert_eq!(parse_line("test --full --install"), all(true, true));
+        assert_eq!(parse_line("test --install --full"), all(true, true));
+    }
+
+    #[test]
+    fn one_step_alone_is_taken_by_its_name() {
+        let options = Options { full: true, install: false };
+        let docs = Task::Test { options, only: Some("docs".to_owned()) };
+        assert_eq!(parse_line("test --only docs --full"), Ok(docs.clone()));
+        assert_eq!(parse_line("test --full --only docs"), Ok(docs));
+        assert_eq!(parse_line("test --only"), Err(UsageError::MissingStep));
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             print!("{}", args::HELP);
             ExitCode::SUCCESS
         }
-        Ok(Task::Test(options)) => test::run(options),
+        Ok(Task::Test { options, only }) => test::run(options, only.as_deref()),
         Ok(Task::Fuzz(options)) => fuzz::run(options),
         Ok(Task::Simulate(lives)) => simulate::run(lives),
         Err(error) => {

@@ -166,23 +166,40 @@ impl Group {
         Ok(self.ended)
     }
 
-    /// Asks for an end, waits for it, kills what is left. An interrupt does not cut this short.
-    pub(crate) fn stop(&mut self) {
-        if matches!(self.exited(), Ok(Some(_))) {
-            return;
-        }
-        signal(&self.child, "TERM", self.ask);
-        let started = clock::now();
-        while matches!(self.exited(), Ok(None)) && started.elapsed() < self.grace {
-            thread::sleep(POLL);
-        }
-        // Also when the first process has ended: one of its own may have ignored the request.
+    /// Ends the whole group without asking (SIGKILL), and waits for the end of the first process.
+    pub(crate) fn kill(&mut self) {
         signal(&self.child, "KILL", Ask::Group);
         if self.ended.is_none() {
             // Without a process group only this reaches the child. An error means that it has just ended.
             let _ = self.child.kill();
             self.ended = self.child.wait().ok();
         }
+    }
+
+    /// Keeps the whole group from running (SIGSTOP) until it is [thawed](Self::thaw). Its sockets stay open.
+    pub(crate) fn freeze(&self) {
+        signal(&self.child, "STOP", Ask::Group);
+    }
+
+    /// Lets a frozen group run again (SIGCONT).
+    pub(crate) fn thaw(&self) {
+        signal(&self.child, "CONT", Ask::Group);
+    }
+
+    /// Asks for an end, waits for it, kills what is left. An interrupt does not cut this short.
+    pub(crate) fn stop(&mut self) {
+        if matches!(self.exited(), Ok(Some(_))) {
+            return;
+        }
+        signal(&self.child, "TERM", self.ask);
+        // Frozen, it would not hear that.
+        self.thaw();
+        let started = clock::now();
+        while matches!(self.exited(), Ok(None)) && started.elapsed() < self.grace {
+            thread::sleep(POLL);
+        }
+        // Also when the first process has ended: one of its own may have ignored the request.
+        self.kill();
     }
 }
 
@@ -294,5 +311,40 @@ mod tests {
         drop(group);
 
         assert_eq!(pipe.read(&mut up).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_killed_group_is_not_asked() {
+        let mut command = sh("trap 'echo asked' TERM; echo up; while :; do sleep 60; done");
+        let mut group = Group::spawn(command.stdout(Stdio::piped())).unwrap();
+        let mut pipe = group.child.stdout.take().unwrap();
+        pipe.read_exact(&mut [0; 3]).unwrap();
+
+        group.kill();
+
+        assert!(!group.exited().unwrap().unwrap().success());
+        let mut rest = String::new();
+        pipe.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_frozen_group_is_stopped_in_order_all_the_same() {
+        let mut command = sh("trap 'echo asked; exit' TERM; echo up; while :; do sleep 60; done");
+        let mut group = Group::spawn(command.stdout(Stdio::piped())).unwrap();
+        let mut pipe = group.child.stdout.take().unwrap();
+        pipe.read_exact(&mut [0; 3]).unwrap();
+
+        group.freeze();
+        let stat = format!("/proc/{}/stat", group.child.id());
+        // `T` is what the system calls a process that a signal has stopped.
+        let frozen = || Ok(std::fs::read_to_string(&stat).unwrap().contains(") T ").then_some(()));
+        assert_eq!(poll_until(LONG, frozen).unwrap(), Some(()));
+        group.stop();
+
+        let mut rest = String::new();
+        pipe.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "asked\n");
     }
 }

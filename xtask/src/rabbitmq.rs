@@ -1,6 +1,7 @@
 //! A RabbitMQ of our own: started as a plain process on free loopback ports, always stopped again.
 
 mod config;
+mod control;
 mod probe;
 mod tls;
 
@@ -13,6 +14,7 @@ use crate::failure::Failure;
 use crate::process::{self, Group};
 pub(crate) use config::Setting;
 use config::{Ports, Scratch};
+pub(crate) use control::controlled;
 pub(crate) use tls::TlsFiles;
 
 /// Names the server script to use instead of an installed one.
@@ -44,6 +46,7 @@ pub(crate) struct RabbitMq {
     epmd: Group,
     scratch: Scratch,
     ports: Ports,
+    script: PathBuf,
     version: String,
 }
 
@@ -106,6 +109,32 @@ impl RabbitMq {
         &self.version
     }
 
+    /// Kills the broker at once, as a power failure would, except that what it wrote stays written. Its files stay.
+    pub(crate) fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts a killed broker again, with the same files on the same ports, and waits until it lets us in.
+    pub(crate) fn start_again(&mut self) -> Result<(), Failure> {
+        let up = launch(&self.script, &self.scratch, self.ports)?;
+        let (server, _) = up.map_err(|log| {
+            println!("{log}");
+            Failure::Check("RabbitMQ did not come back; its log's end stands above".to_owned())
+        })?;
+        self.server = server;
+        Ok(())
+    }
+
+    /// Keeps the broker from running, with all its sockets open.
+    pub(crate) fn freeze(&self) {
+        self.server.freeze();
+    }
+
+    /// Lets a frozen broker run again.
+    pub(crate) fn thaw(&self) {
+        self.server.thaw();
+    }
+
     /// Stops the broker and removes its files, as a drop does.
     pub(crate) fn stop(self) {
         let Self { server, epmd, scratch, .. } = self;
@@ -137,24 +166,39 @@ impl RabbitMq {
             return Ok(Err(NotUp { port_taken: true, log: log_tails(scratch.path()) }));
         }
 
-        let mut server = logged(server, &scratch, ports, "stdout.log")?;
-        let mut server = Group::spawn(&mut server)?.stopping_in_order(STOP_GRACE);
-        let version = process::poll_until(START_LIMIT, || {
-            if server.exited()?.is_some() {
-                return Ok(Some(None));
+        Ok(match launch(server, &scratch, ports)? {
+            Ok((running, version)) => {
+                let script = server.to_path_buf();
+                Ok(Self { server: running, epmd, scratch, ports, script, version })
             }
-            let others = [ports.web_stomp, ports.stomp_tls, ports.web_stomp_tls];
-            let others = others.into_iter().try_for_each(|port| probe::tcp(port).map(drop));
-            Ok(others.and_then(|()| probe::stomp(ports.stomp)).ok().map(Some))
-        })?;
-        if let Some(version) = version.flatten() {
-            return Ok(Ok(Self { server, epmd, scratch, ports, version }));
-        }
-        // Stopped first: it writes the end of its log while it stops.
-        drop(server);
-        let log = log_tails(scratch.path());
-        Ok(Err(NotUp { port_taken: tells_of_a_taken_port(&log), log }))
+            Err(log) => Err(NotUp { port_taken: tells_of_a_taken_port(&log), log }),
+        })
     }
+}
+
+/// Starts the server in a directory that is ready, and waits until it lets us in; gives it with its version. The inner
+/// error is the end of the logs of one that did not come up, and has been stopped.
+fn launch(
+    script: &Path,
+    scratch: &Scratch,
+    ports: Ports,
+) -> Result<Result<(Group, String), String>, Failure> {
+    let mut command = logged(script, scratch, ports, "stdout.log")?;
+    let mut server = Group::spawn(&mut command)?.stopping_in_order(STOP_GRACE);
+    let version = process::poll_until(START_LIMIT, || {
+        if server.exited()?.is_some() {
+            return Ok(Some(None));
+        }
+        let others = [ports.web_stomp, ports.stomp_tls, ports.web_stomp_tls];
+        let others = others.into_iter().try_for_each(|port| probe::tcp(port).map(drop));
+        Ok(others.and_then(|()| probe::stomp(ports.stomp)).ok().map(Some))
+    })?;
+    if let Some(version) = version.flatten() {
+        return Ok(Ok((server, version)));
+    }
+    // Stopped first: it writes the end of its log while it stops.
+    drop(server);
+    Ok(Err(log_tails(scratch.path())))
 }
 
 /// A broker that did not come up.

@@ -27,19 +27,20 @@ const REAL_BROKERS: &str = "stompede-real-brokers";
 /// A program of somebody else, outside the workspace, with our broker alone among its dev-dependencies.
 const BROKER_CONSUMER: &str = "--manifest-path tests/consumers/broker/Cargo.toml";
 
-/// The example that is also run against a real broker.
-const QUICKSTART: &str = "quickstart";
+/// The examples that are also run against a real broker, as `--url` allows; a name that is gone is an error of cargo's.
+const WITH_URL: &[&str] =
+    &["blocking", "errors", "listener", "quickstart", "request_reply", "streams", "transactions", "workers"];
 
 /// One step: its name, and what it does. It notes itself in the report.
 type Step<'a> = (&'static str, &'a dyn Fn(&mut Report) -> Result<(), Failure>);
 
-/// Runs every step and prints the last line.
-pub(crate) fn run(options: Options) -> ExitCode {
+/// Runs every step, or the one of this name, and prints the last line.
+pub(crate) fn run(options: Options, only: Option<&str>) -> ExitCode {
     let started = clock::now();
     let mut report = Report::default();
     let cargo = Cargo::find();
     let steps: &[Step<'_>] = &[
-        ("start", &|_| start(&cargo, options)),
+        ("start", &|_| start(&cargo, options, only)),
         ("fmt", &|report| noted(report, "fmt", fmt(&cargo))),
         ("clippy", &|report| noted(report, "clippy", clippy(&cargo))),
         ("features", &|report| noted(report, "features", features(&cargo))),
@@ -53,7 +54,14 @@ pub(crate) fn run(options: Options) -> ExitCode {
         ("foreign", &|report| foreign::run(&cargo, options, report)),
         ("rabbitmq", &|report| real_broker(&cargo, options, report)),
     ];
-    for (name, step) in steps {
+    let (start, rest) = steps.split_at(1);
+    let wanted: Vec<_> = rest.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
+    if wanted.is_empty() {
+        let names: Vec<_> = rest.iter().map(|(name, _)| *name).collect();
+        let failure = Failure::Check(format!("--only needs one of {}", names.join(", ")));
+        return failed("start", &failure, &report, started);
+    }
+    for (name, step) in start.iter().chain(wanted) {
         if let Err(failure) = timed(name, || step(&mut report)) {
             return failed(name, &failure, &report, started);
         }
@@ -81,8 +89,12 @@ fn noted(report: &mut Report, name: &str, result: Result<(), Failure>) -> Result
 }
 
 /// Finds out at once what would otherwise be found out after ten minutes.
-fn start(cargo: &Cargo, options: Options) -> Result<(), Failure> {
+fn start(cargo: &Cargo, options: Options, only: Option<&str>) -> Result<(), Failure> {
     process::catch_signals()?;
+    if only.is_some() {
+        // The step itself looks for what it needs, and does so first.
+        return Ok(());
+    }
     match install::plan(rabbitmq::find(), options) {
         Plan::Missing => return Err(missing()),
         Plan::Use(server) => println!("   RabbitMQ: {}", server.display()),
@@ -149,13 +161,17 @@ fn examples(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
         report.left_out("examples", "there are none");
         return Ok(());
     }
-    // Built beforehand: the limit of an example is not for the compiler.
-    cargo.run(&format!("build -p {EXAMPLES} --examples"), &[])?;
+    build_examples(cargo)?;
     for name in &names {
         cargo.run_within(&format!("run -q -p {EXAMPLES} --example {name}"), &[], EXAMPLE_LIMIT)?;
     }
     report.ran(format!("examples ({})", names.len()));
     Ok(())
+}
+
+/// Before they are run: the limit of an example is not for the compiler.
+fn build_examples(cargo: &Cargo) -> Result<(), Failure> {
+    cargo.run(&format!("build -p {EXAMPLES} --examples"), &[])
 }
 
 fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
@@ -167,7 +183,7 @@ fn cargo_deny(cargo: &Cargo, report: &mut Report) -> Result<(), Failure> {
     noted(report, "cargo-deny", cargo.run("deny --offline check bans licenses sources", &[]))
 }
 
-/// The suite and the quickstart against a broker of our own.
+/// The suite, examples and the outages, against brokers of our own.
 fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(), Failure> {
     let server = match install::plan(rabbitmq::find(), options) {
         Plan::Use(server) => server,
@@ -186,10 +202,26 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
     let settings = [Setting::Default, Setting::Binary, Setting::HttpAuth];
     let files = TlsFiles::create().map_err(Failure::io("making certificates for RabbitMQ"))?;
     let brokers = RabbitMq::start_each(&server, settings, &files)?;
-    let [broker, binary, http_auth] = &brokers;
+    suite(cargo, &brokers, &files)?;
+    let [mut broker, others @ ..] = brokers;
+    examples_with_url(cargo, &broker, options.full)?;
+    // They would only take time from the outages, which are those of one broker.
+    others.into_iter().for_each(RabbitMq::stop);
+    outages(cargo, &mut broker)?;
+    report.ran(format!(
+        "rabbitmq {} (suite, {} examples ws+tcp, outages ws+tcp)",
+        broker.version(),
+        WITH_URL.len()
+    ));
+    println!("   stopping RabbitMQ");
+    broker.stop();
+    Ok(())
+}
+
+fn suite(cargo: &Cargo, brokers: &[RabbitMq; 3], files: &TlsFiles) -> Result<(), Failure> {
+    let [broker, binary, http_auth] = brokers;
     let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
     println!("   RabbitMQ {} listens on {tcp} and {ws}; two more with other settings", broker.version());
-
     let [ca, cert, key] =
         [files.ca(), files.client_cert(), files.client_key()].map(|path| path.display().to_string());
     let env = [
@@ -205,22 +237,37 @@ fn real_broker(cargo: &Cargo, options: Options, report: &mut Report) -> Result<(
         ("STOMPEDE_RABBITMQ_CLIENT_CERT", &cert),
         ("STOMPEDE_RABBITMQ_CLIENT_KEY", &key),
     ];
-    cargo.run(&format!("test -p {REAL_BROKERS}"), &env)?;
-    let what = if Metadata::read(cargo)?.examples(EXAMPLES)?.iter().any(|name| name == QUICKSTART) {
+    cargo.run(&format!("test -p {REAL_BROKERS}"), &env)
+}
+
+/// The examples that can do without the embedded broker, and in a full run the client outside of the workspace.
+fn examples_with_url(cargo: &Cargo, broker: &RabbitMq, full: bool) -> Result<(), Failure> {
+    build_examples(cargo)?;
+    let (ws, tcp) = (broker.ws_url(), broker.tcp_url());
+    for name in WITH_URL {
         for url in [&ws, &tcp] {
             let line = format!(
-                "run -q -p {EXAMPLES} --example {QUICKSTART} -- \
+                "run -q -p {EXAMPLES} --example {name} -- \
                  --url {url} --login guest --passcode guest --host /"
             );
             cargo.run_within(&line, &[], EXAMPLE_LIMIT)?;
         }
-        "suite, quickstart ws+tcp"
-    } else {
-        report.left_out("quickstart on rabbitmq", "no such example");
-        "suite"
-    };
-    report.ran(format!("rabbitmq {} ({what})", broker.version()));
-    println!("   stopping RabbitMQ");
-    brokers.into_iter().for_each(RabbitMq::stop);
+    }
+    if full {
+        consumers::run_client(cargo, &ws)?;
+    }
     Ok(())
+}
+
+/// A program that has the broker killed, frozen and cut off under load.
+fn outages(cargo: &Cargo, broker: &mut RabbitMq) -> Result<(), Failure> {
+    let (tcp, ws) = (broker.tcp_url(), broker.ws_url());
+    rabbitmq::controlled(broker, |control| {
+        let env = [
+            ("STOMPEDE_RABBITMQ_TCP", tcp.as_str()),
+            ("STOMPEDE_RABBITMQ_WS", ws.as_str()),
+            ("STOMPEDE_RABBITMQ_CONTROL", &control.to_string()),
+        ];
+        cargo.run(&format!("test -p {REAL_BROKERS} --features outages --test outages"), &env)
+    })
 }

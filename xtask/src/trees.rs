@@ -1,5 +1,7 @@
 //! Which crates a package may pull in: the layers of the workspace, kept by `cargo tree`.
 
+mod costs;
+
 use std::collections::BTreeSet;
 
 use crate::cargo::Cargo;
@@ -59,7 +61,7 @@ pub(crate) fn check(cargo: &Cargo) -> Result<(), Failure> {
         apply(*rule, &crates)
             .map_err(|broken| Failure::Check(format!("cargo tree {selection}: {broken}")))?;
     }
-    Ok(())
+    costs::check(cargo)
 }
 
 /// The distinct crates of a tree printed without prefixes, as name and version.

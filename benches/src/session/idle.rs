@@ -91,7 +91,7 @@ pub fn session_idle(args: impl Iterator<Item = String>) -> ExitCode {
         eprintln!("transport or session, which port, how many, and for how many milliseconds?");
         return ExitCode::FAILURE;
     };
-    let place = Place { wire: Wire::Tcp, port };
+    let place = Place { wire: Wire::Tcp, tls: false, port };
     let connections = wanted.min(memory::files());
     let idle = Duration::from_millis(idle as u64);
     let found = Flavor::CurrentThread.runtime().block_on(async {

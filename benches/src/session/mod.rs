@@ -6,7 +6,7 @@ mod facade;
 mod idle;
 mod ours;
 mod peers;
-mod raw;
+pub(crate) mod raw;
 mod server;
 pub(crate) mod throughput;
 mod work;
@@ -44,7 +44,7 @@ pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> 
     let wanted = |name: &str, of: &[&str]| !named(of) || named(&[name]);
     let running = Server::start(server);
     for wire in Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &wires)) {
-        let place = Place { wire, port: running.port(wire) };
+        let place = running.place(wire);
         for work in Work::ALL.into_iter().filter(|work| wanted(work.name(), &parts)) {
             work.run(place, &options);
         }
@@ -56,7 +56,7 @@ pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> 
         }
     }
     if wanted(idle::NAME, &parts) && wanted(Wire::Tcp.name(), &wires) {
-        let place = Place { wire: Wire::Tcp, port: running.port(Wire::Tcp) };
+        let place = running.place(Wire::Tcp);
         if options.is_test() { idle::check(idle, place) } else { idle::measure(idle, place) }
     }
     if options.is_test() {
@@ -87,12 +87,26 @@ impl Wire {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) wire: Wire,
+    pub(crate) tls: bool,
     pub(crate) port: u16,
 }
 
 impl Place {
+    /// All kinds, and whether with TLS.
+    pub(crate) const KINDS: [(Wire, bool); 4] =
+        [(Wire::Tcp, false), (Wire::Ws, false), (Wire::Tcp, true), (Wire::Ws, true)];
+
+    /// The scheme of its URL.
+    pub(crate) fn scheme(self) -> &'static str {
+        match (self.wire, self.tls) {
+            (Wire::Tcp, true) => "tls",
+            (Wire::Ws, true) => "wss",
+            (wire, false) => wire.name(),
+        }
+    }
+
     pub(crate) fn url(self) -> String {
-        format!("{}://{}", self.wire.name(), self.address())
+        format!("{}://{}", self.scheme(), self.address())
     }
 
     pub(crate) fn address(self) -> String {

@@ -20,7 +20,11 @@ pub(super) fn measure(program: &str, places: &[Place]) {
     let columns = [("over", 4), ("", 24), ("KiB allocated", 0), ("KiB resident", 0), ("goal", 6)];
     let table = Table::begin(&columns, 2);
     for &place in places {
-        let goal = if place.wire == Wire::Ws { "≤ 48" } else { "≤ 24" };
+        let goal = match (place.wire, place.tls) {
+            (Wire::Ws, false) => "≤ 48",
+            (Wire::Tcp, false) => "≤ 24",
+            (_, true) => "",
+        };
         for (what, messages) in [("connected", 0), ("after 2,000 messages", 2000)] {
             let found = run(program, place, CONNECTIONS, BUFFER, messages);
             if found.connections < CONNECTIONS {
@@ -28,7 +32,7 @@ pub(super) fn measure(program: &str, places: &[Place]) {
             }
             let resident = found.held.resident.map_or("?".into(), |octets| kib(octets, found.connections));
             let allocated = kib(found.held.allocated, found.connections);
-            table.row(&[place.wire.name().into(), what.into(), allocated, resident, goal.into()]);
+            table.row(&[place.scheme().into(), what.into(), allocated, resident, goal.into()]);
         }
     }
 }
@@ -67,7 +71,7 @@ pub(super) fn run(
 ) -> Found {
     let mut command = many_files(program);
     let numbers = [usize::from(place.port), connections, read_buffer, messages];
-    command.arg(place.wire.name()).args(numbers.map(|number| number.to_string()));
+    command.arg(place.scheme()).args(numbers.map(|number| number.to_string()));
     let output = command.output().expect("a process can be started");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
@@ -77,8 +81,8 @@ pub(super) fn run(
     found.unwrap_or_else(|| unreachable!("it prints what is read here: {text}"))
 }
 
-/// Holds connections to a server on this machine and prints their number and what they take. The arguments: `ws` or
-/// `tcp`, the port, how many, octets of the read buffer, and how many messages each receives before.
+/// Holds connections to a server on this machine and prints their number and what they take. The arguments: `ws`, `tcp`,
+/// `wss` or `tls`, the port, how many, octets of the read buffer, and how many messages each receives before.
 ///
 /// The program must have stats_alloc's counting allocator.
 ///
@@ -86,20 +90,30 @@ pub(super) fn run(
 /// If a connection fails.
 pub fn transport_idle(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
-    let wire = Wire::ALL.into_iter().find(|wire| args.first().is_some_and(|arg| arg == wire.name()));
     let numbers: Vec<usize> = args.iter().skip(1).filter_map(|arg| arg.parse().ok()).collect();
-    let (Some(wire), &[port, wanted, read_buffer, messages]) = (wire, &numbers[..]) else {
-        eprintln!("ws or tcp, which port, how many, what read buffer, and how many messages?");
+    let place = |(wire, tls)| Place {
+        wire,
+        tls,
+        port: numbers.first().and_then(|&port| u16::try_from(port).ok()).unwrap_or_default(),
+    };
+    let place = Place::KINDS
+        .map(place)
+        .into_iter()
+        .find(|place| args.first().is_some_and(|arg| arg == place.scheme()));
+    let (Some(place), &[_, wanted, read_buffer, messages]) = (place, &numbers[..]) else {
+        eprintln!("ws, tcp, wss or tls, which port, how many, what read buffer, and how many messages?");
         return ExitCode::FAILURE;
     };
-    let place = Place { wire, port: u16::try_from(port).unwrap_or_default() };
     let connections = wanted.min(memory::files());
     let held = Flavor::CurrentThread.runtime().block_on(async {
         let flood = Flood::new(messages, BODY, false);
         let mut all = Vec::with_capacity(connections);
+        let connector = ours::connector(read_buffer);
+        // One that is not counted: what all have in common is made with the first, the look at certificates, say.
+        let first = ours::connect_by(&connector, place).await;
         let before = Held::now();
         for _ in 0..connections {
-            let mut transport = ours::connect(place, read_buffer).await;
+            let mut transport = ours::connect_by(&connector, place).await;
             if messages > 0 {
                 ours::take(&mut transport, flood).await;
             }
@@ -108,7 +122,7 @@ pub fn transport_idle(args: impl Iterator<Item = String>) -> ExitCode {
             all.push(transport);
         }
         let held = Held::now().since(before);
-        drop(all);
+        drop((first, all));
         held
     });
     println!("{connections}\n{}", held.to_text());

@@ -39,7 +39,7 @@ pub fn transport(args: impl Iterator<Item = String>, server: &str, idle: &str) -
     let running = Server::start(server);
     let small = if options.is_test() { 100 } else { 1 };
     for wire in Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &WIRES)) {
-        let place = Place { wire, port: running.port(wire) };
+        let place = running.place(wire);
         if wanted(RECEIVE, &PARTS) {
             let title = format!("Receive {BODY} octets over {}", wire.name());
             run(&title, &options, |flavor| receive(place, flavor, SMALL / small));
@@ -49,13 +49,13 @@ pub fn transport(args: impl Iterator<Item = String>, server: &str, idle: &str) -
             run(&title, &options, |flavor| send(place, flavor, SMALL / small));
         }
     }
-    let place = |wire| Place { wire, port: running.port(wire) };
     if wanted(buffers::NAME, &PARTS) && wanted(Wire::Ws.name(), &WIRES) {
-        buffers::run(place(Wire::Ws), idle, &options);
+        buffers::run(running.place(Wire::Ws), idle, &options);
     }
     if wanted(idle::NAME, &PARTS) {
         let wires = Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &WIRES));
-        let places: Vec<Place> = wires.map(place).collect();
+        let places: Vec<Place> =
+            wires.flat_map(|wire| [running.place(wire), running.place_with_tls(wire)]).collect();
         if options.is_test() { idle::check(idle, &places) } else { idle::measure(idle, &places) }
     }
     if options.is_test() {

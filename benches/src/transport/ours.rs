@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use stompede_transport::{
-    BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, Transport, WsConfig,
+    BoxTransport, Connector, DefaultConnector, Endpoint, Outbound, TlsConfig, Transport, WsConfig,
 };
 
 use super::{BUFFER, CONNECT, Flood, frame, last};
@@ -14,8 +14,18 @@ use crate::session::cpu::{Sample, Stopwatch};
 
 /// A connection on which CONNECTED has been received.
 pub(super) async fn connect(place: Place, read_buffer: usize) -> BoxTransport {
+    connect_by(&connector(read_buffer), place).await
+}
+
+/// A connector that trusts the server, whatever certificate it has.
+pub(super) fn connector(read_buffer: usize) -> DefaultConnector {
+    let tls = TlsConfig::new().dangerous().accept_any_certificate();
+    DefaultConnector::new().tls(tls).ws(WsConfig::new().read_buffer(read_buffer))
+}
+
+/// The same by a connector.
+pub(super) async fn connect_by(connector: &DefaultConnector, place: Place) -> BoxTransport {
     let endpoint = Endpoint::parse(&place.url()).expect("the URL of a server");
-    let connector = DefaultConnector::new().ws(WsConfig::new().read_buffer(read_buffer));
     let mut transport = connector.connect(endpoint).await.expect("the server listens");
     say(&mut transport, CONNECT).await;
     expect(&mut transport, b"CONNECTED").await;

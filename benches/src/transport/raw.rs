@@ -66,6 +66,7 @@ pub(super) mod ws {
     use super::{CONNECT, Flood, WRITE_BUFFER, frame, last};
     use crate::session::Place;
     use crate::session::cpu::{Sample, Stopwatch};
+    use crate::session::raw::ws::{expect, feed_all};
 
     async fn connect(place: Place, read_buffer: Option<usize>) -> WebSocketStream<TcpStream> {
         let socket = TcpStream::connect(place.address()).await.expect("the server listens");
@@ -79,11 +80,6 @@ pub(super) mod ws {
         ws.send(Message::text(CONNECT)).await.expect("the server reads");
         expect(&mut ws, b"CONNECTED").await;
         ws
-    }
-
-    async fn expect(ws: &mut WebSocketStream<TcpStream>, command: &[u8]) {
-        let answer = ws.next().await.expect("the server answers").expect("it answers in order");
-        assert!(answer.clone().into_data().starts_with(command), "{answer:?}");
     }
 
     /// Reads until all has come.
@@ -107,14 +103,7 @@ pub(super) mod ws {
     /// Feeds messages and flushes once, at the end.
     pub(in crate::transport) async fn send(place: Place, messages: usize) -> Sample {
         let mut ws = connect(place, Some(super::BUFFER)).await;
-        let (one, last) = (message(), Message::text(last(messages)));
-        let stopwatch = Stopwatch::start();
-        for _ in 0..messages {
-            ws.feed(one.clone()).await.expect("the server reads");
-        }
-        ws.send(last).await.expect("the server reads");
-        expect(&mut ws, b"RECEIPT").await;
-        stopwatch.stop(messages)
+        feed_all(&mut ws, messages, message(), Message::text(last(messages))).await
     }
 
     /// Flushes behind each.

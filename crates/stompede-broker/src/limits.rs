@@ -63,7 +63,9 @@ pub struct BrokerLimits {
     /// Bytes that wait for one connection. Beyond it queues give it no more, and nothing more is read from it; a topic
     /// that has more for it ends it. 16 MiB: as large as one frame may be.
     pub max_outbox_bytes: usize,
-    /// How long a connection may take nothing of what waits for it. 30 s: whoever is alive has read something.
+    /// How long a connection may take nothing of what waits for it. 30 s: whoever is alive has read something. A transport
+    /// of one's own that does not tell what it has [`written`](stompede_transport::Transport::written) has this time for
+    /// each frame.
     pub stalled_for: Duration,
 }
 

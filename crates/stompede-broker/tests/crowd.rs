@@ -158,6 +158,44 @@ async fn each_limit_has_its_error_and_its_counter() {
 }
 
 #[tokio::test]
+async fn limits_of_bytes_are_errors_that_count_as_well() {
+    let broker = limited(|limits| {
+        limits.frames = limits.frames.with_max_header_line(50).with_max_head(120);
+        limits.max_queue_bytes = 10;
+        limits.max_transaction_bytes = 10;
+    })
+    .await;
+    let send = |more: &str| format!("SEND\ndestination:/queue/a\n{more}\n123456");
+    for _ in 0..2 {
+        // What is aborted makes room.
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        client.ask(&send("transaction:t\n")).await;
+        client.ask("ABORT\ntransaction:t\n\n").await;
+        client.ask("BEGIN\ntransaction:t\n\n").await;
+        client.ask(&send("transaction:t\n")).await;
+        client.ask("BEGIN\ntransaction:u\n\n").await;
+        let error = client.refused(&(send("transaction:u\n") + "\0")).await;
+        assert_eq!(header(&error, "message"), "transaction is too large");
+        assert_eq!(error.body_text(), Ok("open transactions may hold 10 bytes"));
+    }
+    assert_eq!(broker.stats().hits(Limit::Transactions), 2);
+    let mut client = Raw::connected(&broker, "1.2").await;
+    client.ask(&send("")).await;
+    let error = client.refused(&(send("") + "\0")).await;
+    assert_eq!(header(&error, "message"), "queue is full");
+    assert!(error.body_text_lossy().ends_with(" and 10 bytes"), "{error}");
+    assert_eq!(broker.stats().hits(Limit::QueueDepth), 1);
+    for (n, headers) in
+        [format!("a:{}\n", "x".repeat(60)), "a:0123456789012345\n".repeat(7)].iter().enumerate()
+    {
+        let error = Raw::connected(&broker, "1.2").await.refused(&format!("SEND\n{headers}\n\0")).await;
+        assert_eq!(header(&error, "message"), "frame is too large");
+        assert_eq!(broker.stats().hits(Limit::FrameSize), n as u64 + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_prefetch_on_a_topic_ends_nobody() {
     let broker = limited(|limits| limits.max_unsettled = 3).await;
     let mut client = Raw::connected(&broker, "1.2").await;

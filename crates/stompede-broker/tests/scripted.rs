@@ -104,6 +104,13 @@ async fn each_way_to_be_disappointed_has_its_words() -> Result<(), ScriptError> 
         "but there was nothing for 1s"
     );
 
+    let (peer, mut client) = pair();
+    client.send("SEND\nhalf").await?;
+    assert_eq!(
+        words(peer.within(Duration::from_secs(1)).frame().await.unwrap_err()),
+        "but there was nothing more for 1s, in the middle of a frame"
+    );
+
     let (mut peer, mut client) = pair();
     client.send("SEND\n\n\0").await?;
     assert_eq!(words(peer.end().await.unwrap_err()), "but there was SEND");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{Raw, broker, header, limited};
 use stompede_broker::{Broker, Limit};
 use stompede_codec::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,6 +119,29 @@ async fn who_reads_nothing_of_what_waits_is_ended() {
     assert_eq!((broker.stats().connections, broker.stats().hits(Limit::SlowConsumer)), (1, 1));
     assert_eq!(broker.messages("/queue/a").len(), 4, "what it had is for others now");
     drop(deaf);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_has_not_stalled() {
+    let broker = limited(|limits| limits.stalled_for = 5 * SECOND).await;
+    let (mut near, far) = tokio::io::duplex(64 * 1024);
+    broker.accept(Box::new(stompede_transport::from_io(far)));
+    near.write_all(b"CONNECT\naccept-version:1.2\nhost:h\n\n\0SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+        .await
+        .expect("the broker reads");
+    broker.wait_for_subscriptions("/queue/a", 1, SECOND).await.expect("there it is");
+    let mut sender = Raw::connected(&broker, "1.2").await;
+    sender.send("/queue/a", &"x".repeat(1_000_000)).await;
+    // One frame, which takes half a minute and more on this line.
+    let (mut wire, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
+    while wire.len() < 1_000_000 {
+        sleep(2 * SECOND).await;
+        let read = near.read(&mut piece).await.expect("the broker is there");
+        assert_ne!(read, 0, "ended after {} bytes", wire.len());
+        wire.extend_from_slice(&piece[..read]);
+    }
+    assert!(wire.ends_with(b"x\0"));
+    assert_eq!((broker.stats().connections, broker.stats().errors), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

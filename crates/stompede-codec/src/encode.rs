@@ -122,7 +122,7 @@ impl Encoder {
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         let command = frame.command();
-        let length = self.length_to_write(frame)?;
+        let length = self.length_to_write(frame, more)?;
         out.reserve(head_len(frame));
         out.put_slice(command.line());
         let rules = Rules::for_writing(command, self.version);
@@ -135,7 +135,7 @@ impl Encoder {
             }
             _ => self.write_headers(frame, rules, out)?,
         }
-        if let Some((header, value)) = more {
+        if let Some((header, value)) = more.filter(|more| !self.omits(more.0)) {
             self.write_header(command, rules, (header, value), out)?;
         }
         match length {
@@ -145,12 +145,16 @@ impl Encoder {
         Ok(())
     }
 
+    fn omits(&self, header: &str) -> bool {
+        self.content_length == ContentLength::Omit && header == name::CONTENT_LENGTH
+    }
+
     fn write_headers(&self, frame: &Frame, rules: Rules, out: &mut BytesMut) -> Result<(), EncodeError> {
         let command = frame.command();
         let entries = frame.headers().entries();
         let write = if entries.escaped { Rules::write_again } else { Rules::write };
         for (header, value) in entries.raw() {
-            if self.content_length == ContentLength::Omit && header == name::CONTENT_LENGTH {
+            if self.omits(header) {
                 continue;
             }
             if header.is_empty() {
@@ -189,7 +193,11 @@ impl Encoder {
     }
 
     /// Checks command and body; the `content-length` to be added, if one is.
-    fn length_to_write(&self, frame: &Frame) -> Result<Option<usize>, EncodeError> {
+    fn length_to_write(
+        &self,
+        frame: &Frame,
+        more: Option<(&str, &str)>,
+    ) -> Result<Option<usize>, EncodeError> {
         let command = frame.command();
         let body = frame.body();
         let early = self.version == Version::V1_0;
@@ -201,7 +209,11 @@ impl Encoder {
         }
         let auto = self.content_length == ContentLength::Auto;
         if auto {
-            match frame.headers().content_length() {
+            let given = match (frame.headers().content_length(), more) {
+                (GivenLength::None, Some((name::CONTENT_LENGTH, value))) => GivenLength::read(value),
+                (given, _) => given,
+            };
+            match given {
                 GivenLength::None => {}
                 GivenLength::Octets(given) if given == body.len() => return Ok(None),
                 GivenLength::Octets(_) | GivenLength::Nonsense => {

@@ -13,6 +13,7 @@ fn main() {
     a_frame_in_one_chunk_takes_no_allocation();
     encoding_into_a_used_buffer_takes_no_allocation();
     a_body_that_spans_chunks_is_copied_once();
+    a_body_out_of_a_buffer_that_is_used_again_is_copied_once();
     an_announced_length_reserves_little();
     single_octets_cost_no_more_than_their_number();
 }
@@ -85,6 +86,27 @@ fn a_body_that_spans_chunks_is_copied_once() {
     // The joined octets; besides, small things: reference counts, an index, the part of the next frame.
     assert!(change.bytes_allocated < wire.len() + 8192, "{change:?}");
     assert!(change.allocations + change.reallocations < 10, "{change:?}");
+}
+
+fn a_body_out_of_a_buffer_that_is_used_again_is_copied_once() {
+    const BODY: usize = 1024 * 1024;
+    for length in [format!("content-length:{BODY}\n"), String::new()] {
+        let head = format!("MESSAGE\n{length}\n");
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.push_slice(head.as_bytes());
+        assert_eq!(decoder.next(), Ok(None));
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..BODY / 4096 {
+            decoder.push_slice(&[b'x'; 4096]);
+            assert_eq!(decoder.next(), Ok(None));
+        }
+        // What was joined grows; the 256 pieces have no memory of their own.
+        let change = region.change();
+        assert!(change.allocations + change.reallocations < 12, "{head:?}: {change:?}");
+        decoder.push_slice(b"\0");
+        let Ok(Some(Item::Frame(frame))) = decoder.next() else { unreachable!("it is whole") };
+        assert_eq!(frame.body().len(), BODY);
+    }
 }
 
 fn an_announced_length_reserves_little() {

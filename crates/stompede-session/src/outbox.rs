@@ -28,8 +28,11 @@ pub enum Guarantee {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WhileOffline {
-    /// It is not sent, and the caller learns it at once and has the frame back.
+    /// As the [`Guarantee`] suggests: [`Fail`](Self::Fail) with at most once; [`Queue`](Self::Queue) with at least once, which
+    /// promises to carry messages through an outage.
     #[default]
+    ByGuarantee,
+    /// It is not sent, and the caller learns it at once and has the frame back.
     Fail,
     /// It waits in the outbox, as do those that were not written when the connection was lost.
     Queue,
@@ -41,7 +44,8 @@ pub enum WhileOffline {
 pub struct SendPolicy {
     /// How hard to try. At most once unless set.
     pub guarantee: Guarantee,
-    /// Where a message goes while there is no connection. Nowhere unless set.
+    /// Where a message goes while there is no connection. Unless set: into the outbox where it is sent at least once, else
+    /// nowhere.
     pub while_offline: WhileOffline,
     /// What may wait.
     pub outbox: OutboxLimits,
@@ -73,7 +77,16 @@ impl SendPolicy {
 
     /// Whether a message is written to the connection that there is, or not at all.
     pub(crate) fn is_plain(&self) -> bool {
-        self.guarantee == Guarantee::AtMostOnce && self.while_offline == WhileOffline::Fail
+        self.guarantee == Guarantee::AtMostOnce && !self.queues_offline()
+    }
+
+    /// Whether a message may wait for a connection.
+    pub(crate) fn queues_offline(&self) -> bool {
+        match self.while_offline {
+            WhileOffline::ByGuarantee => self.guarantee == Guarantee::AtLeastOnce,
+            WhileOffline::Fail => false,
+            WhileOffline::Queue => true,
+        }
     }
 }
 
@@ -87,6 +100,10 @@ pub struct OutboxLimits {
     pub bytes: usize,
     /// How long a message may wait for its RECEIPT, over all connections; `None`: as long as the session lives. Five
     /// minutes unless set. A message that has expired and was never written is not sent; else its outcome is unknown.
+    /// Where nobody awaits its outcome, the log has a warning.
+    ///
+    /// Also what stands in an [`Outbox`] expires and is removed from it; for what an earlier session has left, the time
+    /// begins anew. Who keeps messages there for longer outages sets more, or `None`.
     pub expiry: Option<Duration>,
 }
 
@@ -101,6 +118,8 @@ impl Default for OutboxLimits {
 ///
 /// Without one, which is the default, they are kept in memory alone, within the same [`OutboxLimits`]. What is here is in
 /// memory as well: it is written from there, and read from here only by [`load`](Self::load).
+///
+/// Messages expire here too: see [`OutboxLimits::expiry`], which is five minutes unless set.
 ///
 /// A session asks for one thing at a time and waits for its end, so nothing has to be prepared for two calls at once. An
 /// outbox serves one session at a time. The futures must not block the thread; give what does to a thread that may. Each is

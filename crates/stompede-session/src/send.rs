@@ -152,8 +152,9 @@ impl<'a> SendBuilder<'a> {
     /// cannot be known.
     ///
     /// # Cancel safety
-    /// Dropped before it was handed over (it waits only while the queue is full), nothing is sent. Dropped later,
-    /// the message is sent and only the confirmation is lost.
+    /// Dropped before it was handed over (it waits only while the queue is full, and for an
+    /// [`Outbox`](crate::Outbox) to append it), nothing is sent. Dropped later, the message is sent and only the
+    /// confirmation is lost.
     pub fn confirm(self) -> ConfirmFuture<'a> {
         ConfirmFuture {
             hand_over: self.into_hand_over(true),
@@ -171,8 +172,9 @@ impl<'a> SendBuilder<'a> {
     fn into_hand_over(self, want_receipt: bool) -> HandOver {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         let bytes = self.frame.body().len() + ABOUT_A_HEAD;
+        let room = Room::new(self.session.shared().clone(), bytes, within);
         HandOver {
-            room: Room::new(self.session.shared().clone(), bytes, within),
+            room: if want_receipt { room.for_awaited() } else { room },
             frame: self.frame,
             transaction: self.transaction,
             want_receipt,
@@ -353,7 +355,7 @@ impl HandOver {
                 transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
                 return Ok(Handed::Over);
             }
-            let id = machine.send_with_receipt(frame, rt::now().checked_add(within))?;
+            let id = machine.send_with_receipt_within(frame, within)?;
             transaction.into_iter().for_each(|transaction| machine.join_transaction(transaction));
             // Under the same lock: a receipt costs little else.
             Ok(match machine.poll_receipt(id, cx) {

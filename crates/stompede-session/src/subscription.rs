@@ -259,37 +259,44 @@ impl Subscription {
 
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         loop {
-            match self.taken.pop_front() {
-                Some(Delivery::Message { frame, ticket }) => {
+            let delivery = match self.taken.pop_front() {
+                Some(delivery) => delivery,
+                None => match ready!(self.poll_inbox(cx)) {
+                    Ok(delivery) => delivery,
+                    Err(end) => {
+                        self.rest();
+                        return Poll::Ready(match end {
+                            End::Clean => Ok(None),
+                            End::Failed(error) => Err(error),
+                            End::Alone(error) => {
+                                self.alone = true;
+                                Err(error)
+                            }
+                        });
+                    }
+                },
+            };
+            match delivery {
+                Delivery::Message { frame, ticket } => {
                     let gap = self.gap.take();
                     let shared = (self.ack != AckMode::Auto).then(|| self.shared());
                     return Poll::Ready(Ok(Some(Message::new(frame, ticket, shared, gap))));
                 }
-                Some(Delivery::Gap(gap)) => {
-                    self.gap = Gap::join(self.gap, Some(gap));
-                    continue;
-                }
-                None => {}
+                Delivery::Gap(gap) => self.gap = Gap::join(self.gap, Some(gap)),
             }
-            // This queue is none of tokio's: without its budget a busy consumer would starve its runtime.
-            let budget = ready!(tokio::task::coop::poll_proceed(cx));
-            match ready!(self.inbox.poll_take(cx, &mut self.taken)) {
-                Ok(true) => self.shared().wake_driver(),
-                Ok(false) => {}
-                Err(end) => {
-                    self.rest();
-                    return Poll::Ready(match end {
-                        End::Clean => Ok(None),
-                        End::Failed(error) => Err(error),
-                        End::Alone(error) => {
-                            self.alone = true;
-                            Err(error)
-                        }
-                    });
-                }
-            }
-            budget.made_progress();
         }
+    }
+
+    /// Takes what is in the queue.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, End>> {
+        // This queue is none of tokio's: without its budget a busy consumer would starve its runtime.
+        let budget = ready!(tokio::task::coop::poll_proceed(cx));
+        let (delivery, resumed) = ready!(self.inbox.poll_next(cx, &mut self.taken))?;
+        if resumed {
+            self.shared().wake_driver();
+        }
+        budget.made_progress();
+        Poll::Ready(Ok(delivery))
     }
 
     /// The consumer has no more to do.

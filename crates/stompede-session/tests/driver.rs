@@ -222,6 +222,69 @@ async fn a_full_queue_makes_senders_wait_and_gives_up_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_awaits_a_receipt_may_fill_the_queue_further_unless_others_wait() {
+    let (session, mut peer) = Peer::session(1).await;
+    // The first one fills the connection, the second the queue, as far as it goes without receipts.
+    for _ in 0..2 {
+        session.send("/queue/full").body(body(300_000)).await.expect("queued");
+    }
+    let mut confirms = Vec::new();
+    for n in 0.. {
+        let mut confirm = Box::pin(session.send(format!("/queue/{n}")).body(body(100_000)).confirm());
+        assert!(is_pending(&mut confirm).await);
+        confirms.push(confirm);
+        if n == 3 {
+            break;
+        }
+    }
+    let mut patient = Box::pin(session.send("/queue/patient").into_future());
+    assert!(is_pending(&mut patient).await);
+    // Behind one who waits, they wait as well: dropped, this one is never sent.
+    let mut late = Box::pin(session.send("/queue/late").confirm());
+    assert!(is_pending(&mut late).await);
+    drop((confirms, late));
+    let destinations = async {
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last| last != "/queue/patient") {
+            seen.push(header(&peer.frame().await, "destination"));
+        }
+        seen
+    };
+    let (sent, seen) = tokio::join!(patient, destinations);
+    sent.expect("sent");
+    assert_eq!(seen[2..], ["/queue/0", "/queue/1", "/queue/2", "/queue/3", "/queue/patient"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_awaits_receipts_is_bounded_too() {
+    let (session, mut peer) = Peer::session(1).await;
+    let mut confirms = Vec::new();
+    for _ in 0..50 {
+        let mut confirm = Box::pin(session.send("/queue/a").body(body(100_000)).confirm());
+        assert!(is_pending(&mut confirm).await);
+        confirms.push(confirm);
+    }
+    // What was not handed over is never sent.
+    drop(confirms);
+    let (last, handed_over) = tokio::join!(session.send("/queue/last").await_sent(), async {
+        let mut handed_over = 0;
+        while header(&peer.frame().await, "destination") == "/queue/a" {
+            handed_over += 1;
+        }
+        handed_over
+    });
+    last.expect("sent");
+    // A mebibyte of them, and what the driver had taken out meanwhile.
+    assert!((11..14).contains(&handed_over), "{handed_over}");
+}
+
+/// Polls once.
+async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending()))
+        .await
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_confirmed_send_that_is_polled_again_sends_nothing_again() {
     let (session, mut peer) = Peer::session(ROOM).await;
     let mut confirm = std::pin::pin!(session.send("/queue/a").confirm());

@@ -149,8 +149,8 @@ async fn each_future_dropped_at_each_wait_leaves_nothing_behind() {
 async fn each_future_dropped_while_nothing_can_be_written_sends_nothing() {
     for (name, call) in CALLS {
         let (scene, mut peer) = scene(1).await;
-        // The connection is full, and so is the queue.
-        let full = vec![b'x'; 300_000];
+        // The connection is full, and so is the queue, also for those who await a receipt.
+        let full = vec![b'x'; 1_200_000];
         for _ in 0..2 {
             scene.session.send("/queue/full").body(full.clone()).await.expect("queued");
         }

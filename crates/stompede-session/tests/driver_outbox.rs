@@ -12,8 +12,7 @@ use common::peer::{Peer, connect, no_task_is_left};
 use common::{SECOND, header};
 use stompede_codec::{Command, Decoder, Encoder, Frame, Item, Limits, Version};
 use stompede_session::{
-    Config, ErrorKind, Guarantee, Outbox, OutboxFuture, OutboxId, ReconnectPolicy, SendError, Session,
-    Stored, WhileOffline,
+    Config, ErrorKind, Guarantee, Outbox, OutboxFuture, OutboxId, ReconnectPolicy, SendError, Session, Stored,
 };
 use tokio::sync::watch;
 
@@ -116,7 +115,6 @@ impl Outbox for Disk {
 fn config(disk: &Arc<Disk>) -> Config {
     let mut config = common::config();
     config.sending.guarantee = Guarantee::AtLeastOnce;
-    config.sending.while_offline = WhileOffline::Queue;
     config.sending.duplicate_header = Some("unique".to_owned());
     config.outbox = Some(disk.clone());
     config
@@ -192,12 +190,14 @@ async fn a_send_waits_until_it_is_kept_and_dropped_before_it_is_never_sent() {
     let disk = Arc::new(Disk::default());
     let (session, mut peer) = session(&disk).await;
     disk.hold();
-    let dropped = tokio::time::timeout(SECOND, session.send("/queue/a").text("one").into_future()).await;
-    assert!(dropped.is_err(), "it waits for the disk: {dropped:?}");
+    let sending = session.send("/queue/a").text("one").into_future();
+    let confirming = session.send("/queue/a").text("one").confirm();
+    let dropped = tokio::time::timeout(SECOND, async { tokio::join!(sending, confirming) }).await;
+    assert!(dropped.is_err(), "they wait for the disk: {dropped:?}");
     disk.let_go();
     silence(&mut peer).await;
-    assert!(disk.bodies().is_empty(), "it was kept meanwhile, and taken out again");
-    assert_eq!(disk.asked(), ["load", "append 1", "remove 1"]);
+    assert!(disk.bodies().is_empty(), "they were kept meanwhile, and taken out again");
+    assert_eq!(disk.asked(), ["load", "append 2", "remove 2"]);
     goodbye(session, peer).await;
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
-use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy};
+use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy, WhileOffline};
 use stompede_transport::{CertificateFault, TransportError, TransportErrorKind};
 
 fn config() -> Config {
@@ -28,7 +28,13 @@ fn outcome(rig: &mut Rig, id: stompede_session::protocol::ReceiptId) -> Option<O
 
 /// The connection is open again and CONNECTED has come; gives what the session writes then.
 fn come_back(rig: &mut Rig, connected: &str) -> Vec<Frame> {
-    rig.advance(30 * SECOND);
+    // The next dial: a dial under way is over after 10 s, and no delay is longer than 30 s.
+    let before = rig.dialed;
+    for _ in 0..41 {
+        if rig.dialed == before {
+            rig.advance(SECOND);
+        }
+    }
     rig.input(Input::Opened { now: rig.now });
     assert_eq!(rig.frame().command(), Command::Connect);
     rig.receive(&format!("CONNECTED\nversion:1.2\n{connected}\n\0"));
@@ -235,6 +241,78 @@ fn at_least_once_is_written_again_with_the_same_id_until_its_receipt() {
     assert!(matches!(outcome(&mut rig, id), Some(Outcome::Confirmed)));
     rig.cut(None);
     assert!(come_back(&mut rig, "").is_empty(), "nothing is sent again after its RECEIPT");
+}
+
+#[test]
+fn what_waits_during_an_outage_depends_on_the_guarantee_unless_it_is_set() {
+    use WhileOffline::{ByGuarantee, Fail, Queue};
+    let at_most = Guarantee::AtMostOnce;
+    let cases = [
+        (at_most, ByGuarantee, false),
+        (at_most, Fail, false),
+        (at_most, Queue, true),
+        (Guarantee::AtLeastOnce, ByGuarantee, true),
+        (Guarantee::AtLeastOnce, Fail, false),
+        (Guarantee::AtLeastOnce, Queue, true),
+    ];
+    for (guarantee, while_offline, waits) in cases {
+        let mut config = config();
+        (config.sending.guarantee, config.sending.while_offline) = (guarantee, while_offline);
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        rig.cut(None);
+        let taken = rig.machine.send_with_receipt(&mut send("/queue/a"), None);
+        assert_eq!(taken.is_ok(), waits, "{guarantee:?}, {while_offline:?}: {taken:?}");
+        assert_eq!(come_back(&mut rig, "").len(), usize::from(waits));
+    }
+    assert_eq!(WhileOffline::default(), ByGuarantee);
+}
+
+#[test]
+fn what_has_waited_too_long_is_not_sent_or_unknown() {
+    for guarantee in [Guarantee::AtMostOnce, Guarantee::AtLeastOnce] {
+        let mut config = config();
+        config.sending.guarantee = guarantee;
+        config.sending.while_offline = WhileOffline::Queue;
+        config.sending.outbox.expiry = Some(60 * SECOND);
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        let written = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("room");
+        assert_eq!(rig.frame().command(), Command::Send);
+        rig.cut(None);
+        let unwritten = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("room");
+        rig.advance_unwritten(59 * SECOND);
+        assert!(outcome(&mut rig, unwritten).is_none(), "it waits");
+        rig.advance_unwritten(SECOND);
+        let unwritten = outcome(&mut rig, unwritten);
+        assert!(matches!(unwritten, Some(Outcome::NotSent(_))), "{unwritten:?}");
+        let written = outcome(&mut rig, written);
+        assert!(matches!(written, Some(Outcome::Unknown(_))), "{written:?}");
+        assert!(come_back(&mut rig, "").is_empty(), "nothing is sent any more");
+    }
+}
+
+#[test]
+fn a_message_that_is_answered_with_error_twice_is_given_up() {
+    let mut config = config();
+    config.sending.guarantee = Guarantee::AtLeastOnce;
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    let bad = rig.machine.send_with_receipt(&mut send("/queue/bad"), None).expect("room");
+    let good = rig.machine.send_with_receipt(&mut send("/queue/good"), None).expect("room");
+    assert_eq!(rig.frames().len(), 2);
+    // As RabbitMQ does: it does not say which one it means.
+    rig.receive("ERROR\nmessage:no\n\n\0");
+    for _ in 0..2 {
+        assert!(outcome(&mut rig, bad).is_none(), "it may have been another");
+        let again = come_back(&mut rig, "");
+        assert_eq!(again.len(), 1, "one at a time");
+        assert_eq!(header(&again[0], "destination"), "/queue/bad");
+        rig.receive("ERROR\nmessage:no\n\n\0");
+    }
+    let bad = outcome(&mut rig, bad);
+    assert!(matches!(bad, Some(Outcome::Unknown(_))), "{bad:?}");
+    let again = come_back(&mut rig, "");
+    assert_eq!(header(&again[0], "destination"), "/queue/good");
+    rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&again[0], "receipt")));
+    assert!(matches!(outcome(&mut rig, good), Some(Outcome::Confirmed)));
 }
 
 #[test]

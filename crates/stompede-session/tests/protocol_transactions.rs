@@ -162,6 +162,14 @@ fn a_commit_that_waits_behind_a_refused_frame_becomes_an_abort() {
     assert!(matches!(outcome, Poll::Ready(Some(Outcome::NotSent(_)))), "{outcome:?}");
     let one = half.to_string();
     assert_eq!(words(&mut rig), [format!("SEND {one}"), format!("ABORT {one}")]);
+
+    // Also if nobody waits for it.
+    let half = rig.machine.begin().expect("begun");
+    send_in(&mut rig, half, "/queue/one");
+    let receipt = rig.machine.commit(half, None).expect("queued");
+    rig.machine.forget_receipt(receipt);
+    take_and_refuse(&mut rig, 2);
+    assert_eq!(words(&mut rig), [format!("ABORT {half}")]);
 }
 
 #[test]

@@ -40,21 +40,24 @@ pub(crate) enum HeadError {
 /// The head up to and with its empty line, and what came behind it.
 ///
 /// `begins` says whether the bytes so far may be the beginning of a head: a peer that speaks something else usually
-/// waits for an answer then, and would never end a line.
+/// waits for an answer then, and would never end a line. `buffer` has what was read before.
 pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
     io: &mut IO,
+    mut buffer: BytesMut,
     begins: impl Fn(&[u8]) -> bool,
 ) -> Result<(Bytes, BytesMut), HeadError> {
-    let mut buffer = BytesMut::with_capacity(1024);
     let mut searched = 0;
     loop {
+        if !buffer.is_empty() && !begins(&buffer) {
+            return Err(HeadError::NotHttp);
+        }
         if let Some(end) = head_end(&buffer, searched) {
             let head = buffer.split_to(end).freeze();
             return Ok((head, buffer));
         }
         // An end of three bytes may have been cut anywhere.
         searched = buffer.len().saturating_sub(2);
-        let room = MAX_HEAD - buffer.len();
+        let room = MAX_HEAD.saturating_sub(buffer.len());
         if room == 0 {
             return Err(HeadError::TooLong);
         }
@@ -65,10 +68,30 @@ pub(crate) async fn read_head<IO: AsyncRead + Unpin>(
         if read == 0 {
             return Err(HeadError::Closed { partly: !buffer.is_empty() });
         }
-        if !begins(&buffer) {
-            return Err(HeadError::NotHttp);
-        }
     }
+}
+
+/// The head of the answer that counts, and what came behind it. Interim ones before it (100 Continue, 103 Early Hints) are
+/// passed over, and count for the length.
+pub(crate) async fn read_answer<IO: AsyncRead + Unpin>(io: &mut IO) -> Result<(Bytes, BytesMut), HeadError> {
+    let (mut rest, mut passed) = (BytesMut::new(), 0);
+    loop {
+        let (head, behind) = read_head(io, rest, begins_like_an_answer).await?;
+        if !is_interim(&head) {
+            return Ok((head, behind));
+        }
+        passed += head.len();
+        if passed > MAX_HEAD {
+            return Err(HeadError::TooLong);
+        }
+        rest = behind;
+    }
+}
+
+/// RFC 9110, section 15.2: after any 1xx but 101 the answer is yet to come.
+fn is_interim(head: &[u8]) -> bool {
+    matches!(head.get(HTTP_1.len()..), Some([_, b' ', b'1', b'0'..=b'9', b'0'..=b'9', ..]))
+        && head.get(HTTP_1.len() + 2..HTTP_1.len() + 5) != Some(b"101")
 }
 
 /// Writes a request or an answer, and flushes it.
@@ -78,11 +101,13 @@ pub(crate) async fn write<IO: AsyncWrite + Unpin>(io: &mut IO, text: &str) -> io
 }
 
 /// What [`read_head`] asks of an answer's first bytes.
-pub(crate) fn begins_like_an_answer(bytes: &[u8]) -> bool {
-    let start = b"HTTP/1.";
-    let len = bytes.len().min(start.len());
-    bytes[..len] == start[..len]
+fn begins_like_an_answer(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(HTTP_1.len());
+    bytes[..len] == HTTP_1[..len]
 }
+
+/// What an answer begins with.
+const HTTP_1: &[u8] = b"HTTP/1.";
 
 /// A refusal as a caller gets to see it; `body` came together with its head.
 pub(crate) async fn response<IO: AsyncRead + Unpin>(

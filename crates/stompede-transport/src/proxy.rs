@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::invalid_setting as invalid;
-use crate::http::{self, HeadError, MAX_FIELDS, read_head};
+use crate::http::{self, HeadError, MAX_FIELDS};
 use crate::net::STAGE_TIMEOUT;
 use crate::{Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind};
 
@@ -138,7 +138,7 @@ async fn ask<IO: AsyncRead + AsyncWrite + Unpin>(
     http::write(io, request).await.map_err(broken)?;
     let no_answer =
         |what: &str| TransportError::new(Kind::Handshake, format!("the proxy {}: {what}", proxy.address()));
-    let (head, rest) = match read_head(io, http::begins_like_an_answer).await {
+    let (head, rest) = match http::read_answer(io).await {
         Ok(read) => read,
         Err(HeadError::Io(error)) => return Err(broken(error)),
         Err(HeadError::NotHttp) => return Err(no_answer("it does not speak HTTP; is this its port?")),

@@ -75,6 +75,14 @@ pub trait Transport {
     /// Terminal, as with [`poll_flush`](Self::poll_flush).
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>>;
 
+    /// How many bytes of what was started have been handed to the operating system (or to the peer, in memory) until now,
+    /// modulo 2⁶⁴; `None` if the transport cannot tell.
+    ///
+    /// While one large item is being written, a change tells a peer that reads slowly from one that reads nothing.
+    fn written(&self) -> Option<u64> {
+        None
+    }
+
     /// What the peer said when it closed, if the transport has words for that, orderly or not.
     ///
     /// Worth logging after an orderly end too: RabbitMQ ends a failed connection with 1000 and "STOMP died".
@@ -138,6 +146,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         (**self).poll_close(cx)
+    }
+
+    fn written(&self) -> Option<u64> {
+        (**self).written()
     }
 
     fn close_reason(&self) -> Option<&CloseReason> {

@@ -119,6 +119,17 @@ async fn what_is_no_answer_is_a_handshake_error() {
 }
 
 #[tokio::test]
+async fn an_interim_answer_is_not_yet_the_answer() {
+    let answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\nContent-Length: 5\r\n\r\nlogin";
+    assert_eq!(answered(answer, true).await.kind(), &Kind::ProxyRefused { status: 407 });
+    let answer = b"HTTP/1.1 103 Early Hints\r\n\r\n";
+    let error = answered(Box::leak(answer.repeat(1000).into_boxed_slice()), false).await;
+    assert!(error.kind() == &Kind::Handshake && error.to_string().contains("16 KiB"), "{error}");
+    // What is no number is no interim answer either.
+    assert!(answered(b"HTTP/1.1 1x0 No\r\n\r\n", true).await.to_string().contains("not HTTP"));
+}
+
+#[tokio::test]
 async fn a_proxy_that_hangs_costs_its_limit() {
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nX: "] {
         let error = answered(answer, true).await;

@@ -132,6 +132,20 @@ async fn other_close_codes_are_errors_with_the_peers_words() {
 }
 
 #[tokio::test]
+async fn a_close_code_that_none_may_carry_is_not_taken_for_the_peers_words() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535] {
+        let (mut client, mut peer) = client().await;
+        peer.write_all(&close_frame(code, "bye")).await.unwrap();
+        let Some(Err(error)) = recv(&mut client).await else { panic!("{code} is no orderly end") };
+        assert_eq!(error.kind(), &Kind::Protocol, "{code}");
+        assert!(error.to_string().contains("a code that a close frame may not carry"), "{error}");
+        assert!(error.close_reason().is_none() && client.close_reason().is_none());
+        let (opcode, payload) = read_frame(&mut peer).await.unwrap();
+        assert_eq!((opcode, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
+    }
+}
+
+#[tokio::test]
 async fn an_end_without_a_close_is_a_loss() {
     for wire in
         [frame(true, TEXT, b"ERROR\n\n\0"), [frame(true, TEXT, b"ERROR\n\n\0"), vec![0x81, 9, b'x']].concat()]
@@ -155,6 +169,11 @@ async fn what_breaks_the_websocket_protocol_is_told_to_the_peer() {
         (vec![0x81, 0x80, 0, 0, 0, 0], Kind::Protocol, 1002),
         (frame(true, 0, b"nothing to continue"), Kind::Protocol, 1002),
         (frame(true, PING, &[0; 126]), Kind::Protocol, 1002),
+        (frame(false, PING, b""), Kind::Protocol, 1002),
+        (frame(false, CLOSE, &1000_u16.to_be_bytes()), Kind::Protocol, 1002),
+        (frame(true, CLOSE, b"x"), Kind::Protocol, 1002),
+        (frame(true, CLOSE, b"\x03\xe8\xff"), Kind::Protocol, 1007),
+        ([frame(false, TEXT, b"one"), frame(true, TEXT, b"other")].concat(), Kind::Protocol, 1002),
         (too_large, Kind::TooLarge, 1009),
         (huge, Kind::TooLarge, 1009),
         ([frame(false, TEXT, &[0; 600]), frame(true, 0, &[0; 600])].concat(), Kind::TooLarge, 1009),

@@ -6,68 +6,15 @@ mod support;
 #[path = "support/ws.rs"]
 mod ws_support;
 
-use std::io;
-use std::ops::Range;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use stompede_transport::{WsConfig, WsTransport, ws};
+use stompede_transport::WsConfig;
 use support::*;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::AsyncWriteExt;
 use ws_support::*;
-
-/// Counts the reads that brought something, and remembers to where.
-struct Counted {
-    io: DuplexStream,
-    reads: usize,
-    places: Vec<Range<*const u8>>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.io).poll_read(cx, buf);
-        if outcome.is_ready() {
-            self.reads += 1;
-            self.places.push(buf.filled()[before..].as_ptr_range());
-        }
-        outcome
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
-async fn counted(config: WsConfig) -> (WsTransport<Counted>, DuplexStream) {
-    let (near, mut far) = duplex(4 << 20);
-    let near = Counted { io: near, reads: 0, places: Vec::new() };
-    let endpoint = endpoint("ws://broker");
-    let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
-        let request = read_request(&mut far).await;
-        far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
-    });
-    (client.unwrap(), far)
-}
 
 /// Bytes a read and chunks a mebibyte, when messages of `len` bytes are received and held.
 async fn measured(len: usize) -> (usize, usize) {
-    let (mut client, mut far) = counted(WsConfig::new()).await;
-    let before = client.get_ref().reads;
+    let (mut client, mut far) = watched(WsConfig::new()).await;
+    let before = client.get_ref().reads.len();
 
     let count = (4 << 20) / (len + 4) - 16;
     let message = frame(true, TEXT, &vec![b'x'; len]);
@@ -78,7 +25,7 @@ async fn measured(len: usize) -> (usize, usize) {
         received += chunk.len();
         held.push(chunk);
     }
-    let reads = client.get_ref().reads - before;
+    let reads = client.get_ref().reads.len() - before;
     (count * message.len() / reads, held.len() / 4)
 }
 
@@ -95,8 +42,8 @@ async fn small_messages_that_are_held_do_not_make_the_reads_small() {
 async fn large_payloads_lie_where_the_socket_was_read_to() {
     // Below about 17,000 bytes all of it may come with the header.
     for len in [17_000, 100_000, 3_000_000] {
-        let (mut client, mut far) = counted(WsConfig::new()).await;
-        let known = client.get_ref().places.len();
+        let (mut client, mut far) = watched(WsConfig::new()).await;
+        let known = client.get_ref().reads.len();
         let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
         far.write_all(&frame(true, TEXT, &payload)).await.unwrap();
         let chunk = recv(&mut client).await.unwrap().unwrap();
@@ -104,7 +51,7 @@ async fn large_payloads_lie_where_the_socket_was_read_to() {
         // tungstenite moves what came with the header, one read at most, to where there is room for all of it; the
         // rest is read into its place, and nothing is moved after that.
         let place = chunk.as_ptr_range();
-        let [first, rest @ ..] = &client.get_ref().places[known..] else { panic!("{len} in no read") };
+        let [first, rest @ ..] = &client.get_ref().reads[known..] else { panic!("{len} in no read") };
         assert!(first.end as usize - first.start as usize <= 16 * 1024);
         assert_eq!(rest.last().unwrap().end, place.end);
         assert!(rest.iter().all(|read| place.contains(&read.start)), "{len}");
@@ -116,13 +63,13 @@ async fn large_payloads_lie_where_the_socket_was_read_to() {
 #[tokio::test]
 async fn a_payload_that_comes_whole_is_not_moved_where_the_read_buffer_has_room_for_it_twice() {
     for len in [8193, 9000, 16_000, 32_000] {
-        let (mut client, mut far) = counted(WsConfig::new().read_buffer(64 * 1024)).await;
-        let known = client.get_ref().places.len();
+        let (mut client, mut far) = watched(WsConfig::new().read_buffer(64 * 1024)).await;
+        let known = client.get_ref().reads.len();
         let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
         far.write_all(&frame(true, TEXT, &payload)).await.unwrap();
         let chunk = recv(&mut client).await.unwrap().unwrap();
         assert!(chunk == payload, "{len}");
-        let [read] = &client.get_ref().places[known..] else { panic!("{len} in one read") };
+        let [read] = &client.get_ref().reads[known..] else { panic!("{len} in one read") };
         assert_eq!(read.end, chunk.as_ptr_range().end, "{len}");
         assert!(read.contains(&chunk.as_ptr()), "{len}");
     }
@@ -131,12 +78,12 @@ async fn a_payload_that_comes_whole_is_not_moved_where_the_read_buffer_has_room_
 #[tokio::test]
 async fn the_read_buffer_is_what_is_read_at_a_time() {
     for (size, expected) in [(1024, 1024), (16 * 1024, 16 * 1024), (64 * 1024, 64 * 1024)] {
-        let (mut client, mut far) = counted(WsConfig::new().read_buffer(size)).await;
-        let known = client.get_ref().places.len();
+        let (mut client, mut far) = watched(WsConfig::new().read_buffer(size)).await;
+        let known = client.get_ref().reads.len();
         far.write_all(&frame(true, TEXT, &[b'x'; 100]).repeat(5000)).await.unwrap();
         recv_bytes(&mut client, 500_000).await;
         let lens =
-            client.get_ref().places[known..].iter().map(|place| place.end as usize - place.start as usize);
+            client.get_ref().reads[known..].iter().map(|place| place.end as usize - place.start as usize);
         let longest = lens.max().unwrap();
         assert!((expected / 2..=expected).contains(&longest), "{size}: {longest}");
     }

@@ -6,63 +6,21 @@ mod support;
 #[path = "support/ws.rs"]
 mod ws_support;
 
-use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use stompede_transport::{Outbound, Transport, TransportErrorKind as Kind, WsConfig, ws};
+use stompede_transport::{Outbound, Transport, TransportErrorKind as Kind, WsConfig};
 use support::*;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::time::{Instant, advance};
 use ws_support::*;
 
-/// Counts what is asked of the stream.
-struct Counted {
-    io: DuplexStream,
-    writes: usize,
-    flushes: usize,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.writes += 1;
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flushes += 1;
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test]
 async fn many_frames_go_out_with_one_write_and_one_flush() {
-    let (near, mut far) = duplex(1 << 20);
-    let near = Counted { io: near, writes: 0, flushes: 0 };
-    let (endpoint, config) = (endpoint("ws://broker"), WsConfig::new());
-    let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
-        let request = read_request(&mut far).await;
-        far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
-    });
-    let mut client = client.unwrap();
+    let (mut client, mut far) = watched(WsConfig::new()).await;
     let before = (client.get_ref().writes, client.get_ref().flushes);
     for _ in 0..400 {
         feed(&mut client, whole("SEND\ndestination:/queue/a\n\nhello\0")).await.unwrap();
@@ -239,48 +197,10 @@ async fn a_slow_peer_is_not_cut_off_and_without_a_limit_none_is() {
     drop(peer);
 }
 
-/// What is written comes nowhere once it is told so, as with TLS above a socket that is full.
-struct Unflushable {
-    io: DuplexStream,
-    stuck: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Unflushable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Unflushable {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.stuck.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_flush_that_never_ends_counts_as_not_being_read() {
-    let (io, mut far) = duplex(1 << 20);
-    let stuck = Arc::new(AtomicBool::new(false));
-    let near = Unflushable { io, stuck: stuck.clone() };
-    let (endpoint, config) = (endpoint("ws://broker"), WsConfig::new());
-    let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
-        let request = read_request(&mut far).await;
-        far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
-    });
-    let mut client = client.unwrap();
-    stuck.store(true, Ordering::Relaxed);
+    let (mut client, _far) = watched(WsConfig::new()).await;
+    client.get_ref().stuck.store(true, Ordering::Relaxed);
     let started = now();
     assert_eq!(kind(&send(&mut client, whole("x")).await.unwrap_err()), Kind::TimedOut);
     assert_eq!(started.elapsed().as_secs(), 60);

@@ -24,6 +24,7 @@ async fn refusals_say_why_and_what_was_answered() {
         (401, Kind::Unauthorized, "credentials"),
         (403, Kind::Forbidden, "origin"),
         (404, Kind::UpgradeRefused { status: 404 }, "path"),
+        (407, Kind::UpgradeRefused { status: 407 }, "proxy"),
         (503, Kind::UpgradeRefused { status: 503 }, "503"),
     ] {
         let answer = format!(
@@ -108,6 +109,53 @@ async fn a_peer_that_waits_for_something_else_than_http_is_found_out_at_once() {
     far.write_all(b"220 smtp.example.org ESMTP").await.unwrap();
     let error = upgrade(near, "ws://broker", WsConfig::new()).await.unwrap_err();
     assert_eq!(error.kind(), &Kind::Handshake);
+}
+
+#[tokio::test]
+async fn interim_answers_are_passed_over_but_not_for_ever() {
+    let hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    for (times, piece) in [(1, 1 << 16), (1, 1), (4, 1 << 16)] {
+        let (near, mut far) = duplex(1 << 16);
+        let peer = async {
+            let request = read_request(&mut far).await;
+            let behind = frame(true, TEXT, b"behind");
+            let wire = [hints.repeat(times).as_bytes(), accepted(&request, "").as_bytes(), &behind].concat();
+            for piece in wire.chunks(piece) {
+                far.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (client, ()) = tokio::join!(upgrade(near, "ws://broker", WsConfig::new()), peer);
+        assert_eq!(recv(&mut client.unwrap()).await.unwrap().unwrap(), "behind");
+    }
+    let error = answered(hints.repeat(500).as_bytes()).await.unwrap_err();
+    assert_eq!(error.kind(), &Kind::Handshake);
+    assert!(error.to_string().contains("16 KiB"), "{error}");
+}
+
+#[tokio::test]
+async fn the_answer_of_an_old_or_careless_server_is_taken_for_what_it_is() {
+    type Change = fn(&str) -> String;
+    let changes: [(&str, Change); 4] = [
+        ("HTTP/1.0", |answer| answer.replace("HTTP/1.1", "HTTP/1.0")),
+        ("other case", |answer| answer.replace("Sec-WebSocket-Accept", "SEC-websocket-ACCEPT")),
+        ("blanks", |answer| answer.replace("Accept: ", "Accept: \t ").replace("=\r\n", "= \t\r\n")),
+        ("line feeds", |answer| answer.replace("\r\n", "\n")),
+    ];
+    for (what, change) in changes {
+        let (near, mut far) = duplex(1 << 16);
+        let peer = async {
+            let request = read_request(&mut far).await;
+            far.write_all(change(&accepted(&request, "")).as_bytes()).await.unwrap();
+        };
+        let (client, ()) = tokio::join!(upgrade(near, "ws://broker", WsConfig::new()), peer);
+        assert!(client.is_ok(), "{what}: {:?}", client.err());
+    }
+    // RFC 9112, section 5.2: whoever folds lines is to be refused, or else read with care.
+    for field in ["X: folded\r\n line\r\n", "X : blank\r\n", ": no name\r\n", "X: \0\r\n"] {
+        let error = answered(format!("HTTP/1.1 101 x\r\n{field}\r\n").as_bytes()).await.unwrap_err();
+        assert!(error.kind() == &Kind::Handshake && error.to_string().contains("not HTTP"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -225,6 +225,7 @@ impl Client {
         self.session.transaction_with(policy, work).await
     }
 
+    #[cfg(feature = "blocking")]
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

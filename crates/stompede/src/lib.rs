@@ -137,6 +137,7 @@ mod pages {
     #[cfg(feature = "tls")]
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../../../docs/from-stomp-py.md")]
     mod from_stomp_py {}
     #[doc = include_str!("../../../docs/from-stompjs.md")]

@@ -34,6 +34,9 @@ use stompede_transport::Endpoint;
 /// - With [`when_full`](crate::SubscribeBuilder::when_full) they are dropped instead, which
 ///   [`Message::gap`](crate::Message::gap) tells.
 ///
+/// When the session ends, what its queues still hold goes to all listeners at once, whatever the bounds: nobody waits for a
+/// stuck one to hear of the end. A listener that has heard it is let go.
+///
 /// # Order
 ///
 /// What one listener hears follows this grammar; `{ }` is any number of times, `[ ]` once or not at all:

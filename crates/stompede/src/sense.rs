@@ -1,4 +1,4 @@
-//! Times that a session would take, and that nobody means.
+//! What times mean together, and those that nobody means.
 
 use std::time::Duration;
 
@@ -33,6 +33,15 @@ pub(crate) fn check_times(config: &Config) -> Result<(), Error> {
         return Err(Error::invalid(text));
     }
     Ok(())
+}
+
+/// Grows the limit for all steps to a connection by what single ones were given beyond their defaults: a limit that was set
+/// is not to be cut short by one that nobody set.
+pub(crate) fn stretch_total(config: &mut Config) {
+    let defaults = Config::new(config.endpoint.clone());
+    let more = config.connect_timeout.saturating_sub(defaults.connect_timeout);
+    let more = more.saturating_add(config.handshake_timeout.saturating_sub(defaults.handshake_timeout));
+    config.total_connect_timeout = config.total_connect_timeout.saturating_add(more);
 }
 
 /// Whoever waits for longer has mistaken the unit, or wants no limit; every wait here has one.

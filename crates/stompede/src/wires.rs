@@ -57,19 +57,22 @@ impl Wires {
 
 #[cfg(feature = "tcp")]
 impl Wires {
-    /// A connector with these settings, for a session with these limits.
-    pub(crate) fn connector(self, limits: Limits) -> Result<Arc<dyn Connector>, Error> {
+    /// A connector with these settings, for a session with these limits that gives it so much time.
+    pub(crate) fn connector(self, limits: Limits, within: Duration) -> Result<Arc<dyn Connector>, Error> {
         use stompede_transport::DefaultConnector;
 
-        let connector = DefaultConnector::new().tcp(self.tcp()?);
+        // A stage gets less, so that the one that hangs is the one that the error names.
+        let stage = (within / 5 * 4).max(STAGE);
+        let connector =
+            DefaultConnector::new().tcp(self.tcp()?.resolve_timeout(stage).connect_timeout(stage));
         #[cfg(not(feature = "ws"))]
         let _ = limits;
         #[cfg(feature = "ws")]
-        let connector = connector.ws(self.ws(limits)?);
+        let connector = connector.ws(self.ws(limits)?.upgrade_timeout(stage));
         #[cfg(feature = "tls")]
-        let connector = match self.tls {
-            Some(tls) => connector.tls(tls),
-            None => connector,
+        let connector = {
+            let unless_given = || stompede_transport::TlsConfig::new().handshake_timeout(stage);
+            connector.tls(self.tls.unwrap_or_else(unless_given))
         };
         #[cfg(feature = "proxy")]
         let connector = match self.proxy {
@@ -132,6 +135,10 @@ impl Wires {
     }
 }
 
+/// What the transports give each stage: four fifths of the time for opening a connection, as it is unless set.
+#[cfg(feature = "tcp")]
+const STAGE: Duration = Duration::from_secs(8);
+
 /// Seconds that are too many for Linux (32,767 are the most): the error would come with each dial.
 #[cfg(feature = "tcp")]
 const LONGEST_KEEPALIVE: u64 = 9 * 60 * 60 + 1;
@@ -143,7 +150,7 @@ const MOST_PROBES: u32 = 128;
 #[cfg(not(feature = "tcp"))]
 impl Wires {
     /// Without a transport of its own this build knows no scheme.
-    pub(crate) fn connector(self, _: Limits) -> Result<Arc<dyn Connector>, Error> {
+    pub(crate) fn connector(self, _: Limits, _: std::time::Duration) -> Result<Arc<dyn Connector>, Error> {
         use stompede_transport::{BoxTransport, Endpoint, TransportError, TransportErrorKind};
 
         Ok(Arc::new(|endpoint: Endpoint| async move {

@@ -204,13 +204,13 @@ async fn the_file_says_what_becomes_of_messages_while_offline() {
 
 #[test]
 fn what_is_in_the_file_reaches_the_builder() {
-    let json = r#"{ "url": "tcp://a", "host_order": "shuffled", "profile": "artemis", "limits": { "max_body": 77 },
+    let json = r#"{ "url": "tcp://a", "host_order": "raced", "profile": "artemis", "limits": { "max_body": 77 },
         "heart_beat_tolerance": { "scale": 2.5 }, "keepalive_interval": "3s", "keepalive_count": 4,
         "try_loopback_connect": false, "reconnect": { "stable": "7s", "retry_refused_login": true },
         "sending": { "duplicate_header": "x-id", "outbox": { "bytes": 88 } } }"#;
     let shown = format!("{:?}", read(json).expect("fine").builder().expect("fine"));
     for part in [
-        "host_order: Shuffled",
+        "host_order: Raced",
         "name: \"Artemis\"",
         "max_body: 77",
         "receive_scale: 2.5",
@@ -231,6 +231,7 @@ const NOT_IN_A_FILE: &[&str] = &[
     "connector",
     "interceptor",
     "listener",
+    "outbox",
     "transport",
     "credentials",
     "vhost",

@@ -5,9 +5,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stompede::{AckMode, Client, ClientBuilder, HeartBeat, ReconnectPolicy, Version};
+use stompede::{
+    AckMode, Attempt, Client, ClientBuilder, Endpoint, ErrorKind, HeartBeat, HostOrder, Postponed,
+    ReconnectPolicy, Version,
+};
 use stompede_broker::{Broker, Faults, TestBroker};
-use support::{Checker, Word, judge};
+use support::{Checker, HANG, Word, judge};
 
 /// Connects with a checker, over TCP and WebSocket and in each version. The client ends with its connection.
 fn ways(broker: &TestBroker) -> Vec<(Arc<Checker>, ClientBuilder)> {
@@ -160,6 +163,92 @@ async fn the_connection_cannot_be_had() {
     for (checker, builder) in ways {
         builder.connect().await.expect_err("nobody there");
         assert_eq!(checker.check().await, [Word::Connecting, Word::Closed]);
+    }
+}
+
+#[tokio::test]
+async fn it_is_ended_while_there_is_no_connection() {
+    let broker = TestBroker::start().await;
+    let mut policy = ReconnectPolicy::default();
+    (policy.initial, policy.max) = (Duration::from_millis(5), Duration::from_millis(20));
+    for (n, (checker, builder)) in ways(&broker).into_iter().enumerate() {
+        broker.heal();
+        let client = builder.reconnect(policy).connect().await.expect("connected");
+        live(&client, &checker).await;
+        broker.inject(Faults::new().refuse());
+        broker.hang_up();
+        checker.wait_for(Word::Reconnecting, 2).await;
+        // In order, at once, or by nobody being left.
+        match n % 3 {
+            0 => drop(client.disconnect().await),
+            1 => client.abort(),
+            _ => drop(client),
+        }
+        checker.check().await;
+    }
+}
+
+#[tokio::test]
+async fn its_attempts_are_used_up() {
+    let broker = TestBroker::start().await;
+    let mut policy = ReconnectPolicy::default();
+    (policy.initial, policy.max, policy.attempts) =
+        (Duration::from_millis(5), Duration::from_millis(20), Some(3));
+    for (checker, builder) in ways(&broker) {
+        broker.heal();
+        let client = builder.reconnect(policy).connect().await.expect("connected");
+        live(&client, &checker).await;
+        broker.inject(Faults::new().refuse());
+        broker.hang_up();
+        assert!(client.closed().await.is_some());
+        let words = checker.check().await;
+        let count = |word| words.iter().filter(|said| **said == word).count();
+        assert_eq!((count(Word::Reconnecting), count(Word::Connecting)), (3, 4), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_hosts_are_tried_and_the_callback_has_the_last_word() {
+    let broker = TestBroker::start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let dead = free.local_addr().expect("bound");
+    drop(free);
+    let at_once = Duration::from_millis(5);
+    for url in [broker.tcp_url(), broker.ws_url()] {
+        for order in [HostOrder::Listed, HostOrder::Shuffled, HostOrder::Raced] {
+            let checker = Arc::new(Checker::default());
+            let there: Endpoint = url.parse().expect("a URL");
+            let client = Client::builder(format!("tcp://{dead}"))
+                .failover([there])
+                .host_order(order)
+                .reconnect_sleep_initial(at_once)
+                .before_connect(|attempt: Attempt| async move {
+                    if attempt.number > 0 { Err(Postponed::stop("enough")) } else { Ok(attempt) }
+                })
+                .listener("checker", checker.clone())
+                .connect()
+                .await
+                .expect("the second host is there");
+            live(&client, &checker).await;
+            broker.hang_up();
+            assert_eq!(client.closed().await.expect("a cause").kind(), ErrorKind::NotPrepared);
+            checker.check().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn consumers_finish_and_transactions_end_before_it_goes() {
+    let broker = TestBroker::start().await;
+    for (checker, builder) in ways(&broker) {
+        let client = builder.connect().await.expect("connected");
+        client.subscribe("/queue/jobs").ack(AckMode::Client).listen().await.expect("subscribed");
+        let transaction = client.begin().await.expect("begun");
+        transaction.send("/queue/jobs").text("x").await.expect("sent");
+        transaction.commit().await.expect("committed");
+        checker.wait_for(Word::Message, 1).await;
+        client.drain(HANG).await.expect("a listener that drops its message has finished");
+        assert!(checker.check().await.contains(&Word::Disconnecting));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Outages by the hundred, under load in both directions: what was confirmed arrives, whatever the broker does meanwhile.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +9,13 @@ use std::time::Duration;
 
 use stompede::{
     AckMode, Client, ClientBuilder, ErrorKind, Guarantee, ReconnectPolicy, SendError, SendPolicy,
-    SessionState, WhileOffline,
+    SessionState,
 };
 use stompede_broker::{Broker, BrokerEvent, Events, Faults, Queues};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use self::support::Checker;
 
 /// Outages, in each way in.
 const OUTAGES: usize = 150;
@@ -49,10 +53,9 @@ impl Publisher {
     async fn start(url: &str, guarantee: Guarantee) -> Self {
         let mut policy = SendPolicy::default();
         policy.guarantee = guarantee;
-        if guarantee == Guarantee::AtLeastOnce {
-            policy.while_offline = WhileOffline::Queue;
-        }
-        let client = client(url).sending(policy).connect().await.expect("connected");
+        let checker = Arc::new(Checker::default());
+        let builder = client(url).sending(policy).listener("checker", checker.clone());
+        let client = builder.connect().await.expect("connected");
         let (counter, done) = watch::channel(0);
         let enough = Arc::<AtomicBool>::default();
         let (flag, mut states) = (enough.clone(), client.state_changes());
@@ -79,6 +82,8 @@ impl Publisher {
                 set.insert(n);
             }
             client.disconnect().await.expect("in order");
+            // Whatever happened: one end for each beginning, in order.
+            checker.check().await;
             published
         });
         Self { done, enough, task }

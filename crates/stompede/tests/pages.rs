@@ -41,6 +41,22 @@ fn every_row_of_the_migration_page_names_tests_that_are_there() {
 }
 
 #[test]
+fn every_outcome_of_the_reliability_page_names_a_test_that_is_there() {
+    let page = page("docs/reliability.md");
+    let table = page.split("## Events and outcomes").nth(1).and_then(|rest| rest.split("## ").next());
+    let mut named = 0;
+    for row in rows(table.expect("the table")).iter().filter(|row| row.first() != Some(&"event")) {
+        let test = quoted(row.last().expect("a cell")).next().expect("a test");
+        let (file, name) = test.split_once("::").expect("file::test");
+        let source = fs::read_to_string(root().join(format!("crates/stompede-session/tests/{file}.rs")));
+        let source = source.unwrap_or_else(|error| panic!("{test}: {error}"));
+        assert!(source.contains(&format!("fn {name}(")), "{test} is not there");
+        named += 1;
+    }
+    assert!(named > 15, "{named} tests are named");
+}
+
+#[test]
 fn the_code_of_every_page_is_compiled() {
     let mut pages = vec!["README.md".to_owned()];
     for folder in ["docs", "docs/guide"] {
@@ -91,18 +107,50 @@ fn every_error_text_that_is_explained_is_one_of_ours() {
     for name in ["stompede", "stompede-session", "stompede-transport"] {
         gather(&root().join("crates").join(name).join("src"), &mut sources);
     }
-    let page = page("docs/guide/troubleshooting.md");
+    let page = page_of_errors();
     let (mut texts, rows) = (0, rows(&page));
-    // The first row is the head.
-    for row in &rows[1..] {
-        for text in quoted(row[0]) {
+    for row in rows.iter().filter(|row| row[0] != "the text says") {
+        // That row is about all settings, and shows how their errors begin.
+        for text in quoted(row[0]).filter(|_| !row[0].starts_with("the name of a parameter")) {
             for part in text.split(['…', '"']).map(str::trim).filter(|part| !part.is_empty()) {
                 assert!(sources.contains(part), "no error says {part:?}");
                 texts += 1;
             }
         }
     }
-    assert!(texts > 15, "{texts} texts");
+    assert!(texts > 60, "{texts} texts");
+}
+
+/// The variants of an enum, by its source.
+fn variants<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
+    let inside = source.lines().skip_while(|line| *line != format!("pub enum {name} {{")).skip(1);
+    let lines = inside.take_while(|line| *line != "}").filter_map(|line| line.strip_prefix("    "));
+    lines
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| line.trim_end_matches([',', ' ', '{']))
+        .collect()
+}
+
+#[test]
+fn every_kind_of_error_is_explained() {
+    let page = page_of_errors();
+    let explained: Vec<_> =
+        rows(&page).into_iter().flat_map(|row| quoted(row[1]).collect::<Vec<_>>()).collect();
+    for (path, name, least) in [
+        ("crates/stompede-session/src/error.rs", "ErrorKind", 25),
+        ("crates/stompede-transport/src/error.rs", "TransportErrorKind", 20),
+    ] {
+        let source = self::page(path);
+        let kinds = variants(&source, name);
+        assert!(kinds.len() > least, "{kinds:?}");
+        for kind in kinds {
+            assert!(explained.contains(&kind), "{name}::{kind} is not explained");
+        }
+    }
+}
+
+fn page_of_errors() -> String {
+    page("docs/guide/troubleshooting.md")
 }
 
 /// All source below a folder; a line break inside a literal counts as the blank that it stands for.

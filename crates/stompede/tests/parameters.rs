@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stompede::transport::Transport;
-use stompede::{Client, ClientBuilder, Endpoint, ErrorKind, HeartBeat, Limits};
+use stompede::{Client, ClientBuilder, Endpoint, ErrorKind, HeartBeat, Limits, TransportErrorKind};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 async fn refused(builder: ClientBuilder, name: &str) {
@@ -119,6 +119,53 @@ async fn an_open_connection_is_taken_as_it_is() {
         Client::builder("tcp://in.memory").transport(broker.connect()).connect().await.expect("connected");
     client.send("/queue/a").text("hi").confirm().await.expect("confirmed");
     assert_eq!(broker.messages("/queue/a").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_is_not_cut_short_by_another_that_nobody_set() {
+    #[allow(clippy::disallowed_methods, reason = "virtual time")]
+    let now = tokio::time::Instant::now;
+    let builder = || {
+        Client::builder("tcp://a").connector(|_: Endpoint| {
+            std::future::pending::<Result<Box<dyn Transport + Send>, stompede::TransportError>>()
+        })
+    };
+    let seconds = Duration::from_secs;
+    for (settings, expected) in [
+        (builder(), 10),
+        (builder().connect_timeout(seconds(40)), 40),
+        (builder().connect_timeout(seconds(40)).total_connect_timeout(seconds(20)), 20),
+        (builder().total_connect_timeout(seconds(20)).connect_timeout(seconds(40)), 20),
+    ] {
+        let started = now();
+        let error = settings.connect().await.expect_err("nobody answers");
+        assert_eq!(error.kind(), ErrorKind::ConnectTimedOut);
+        assert_eq!(started.elapsed().as_secs(), expected);
+    }
+}
+
+/// The system accepts for this listener, and nobody answers the upgrade.
+#[tokio::test(start_paused = true)]
+async fn the_time_to_connect_is_that_of_its_steps_too() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("ws://{}", silent.local_addr().expect("bound"));
+    #[allow(clippy::disallowed_methods, reason = "virtual time")]
+    let now = tokio::time::Instant::now;
+    for (limit, expected) in [(None, 8), (Some(100), 80)] {
+        let builder = Client::builder(&url);
+        let builder = match limit {
+            Some(seconds) => builder.connect_timeout(Duration::from_secs(seconds)),
+            None => builder,
+        };
+        let started = now();
+        let error = builder.connect().await.expect_err("no upgrade");
+        assert_eq!(
+            error.transport().map(|error| error.kind()),
+            Some(&TransportErrorKind::TimedOut),
+            "{error}"
+        );
+        assert_eq!(started.elapsed().as_secs(), expected, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,9 @@ const CA: &str = "STOMPEDE_RABBITMQ_CA";
 /// The variables with the files of a client's certificate and of its key.
 const CLIENT: [&str; 2] = ["STOMPEDE_RABBITMQ_CLIENT_CERT", "STOMPEDE_RABBITMQ_CLIENT_KEY"];
 
+/// The variable with the address that a RabbitMQ is killed and started through.
+const CONTROL: &str = "STOMPEDE_RABBITMQ_CONTROL";
+
 /// A running RabbitMQ.
 ///
 /// Its accounts: `guest`/`guest` may do everything on the virtual hosts `/` and `lab`; `lab`/`labpass` may
@@ -73,6 +76,30 @@ impl RabbitMq {
     #[must_use]
     pub fn tcp_address(&self) -> &str {
         self.tcp_url.strip_prefix("tcp://").expect("STOMPEDE_RABBITMQ_TCP is tcp://HOST:PORT")
+    }
+}
+
+/// A running RabbitMQ that may be killed, and started again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ControlledRabbitMq {
+    /// The address for STOMP over TCP, `tcp://127.0.0.1:PORT`.
+    pub tcp_url: String,
+    /// The address for STOMP over WebSocket, `ws://127.0.0.1:PORT/ws`.
+    pub ws_url: String,
+    /// Host and port of whoever started it: a connection that says `kill`, `start`, `freeze` or `thaw` and a line feed
+    /// is answered with `ok` once that is done, or why it could not be.
+    pub control: String,
+}
+
+impl ControlledRabbitMq {
+    /// Reads from the environment where the broker is.
+    ///
+    /// # Panics
+    /// If the environment does not say so: a test against a broker must not pass without one.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self { tcp_url: variable(TCP), ws_url: variable(WS), control: variable(CONTROL) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The measure: clients that know neither STOMP nor anything else, and do nothing with what they get but count it.
 
 pub(super) mod tcp;
-pub(super) mod ws;
+pub(crate) mod ws;
 
 use super::BENCH;
 

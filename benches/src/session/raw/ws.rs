@@ -23,7 +23,8 @@ async fn connect(place: Place) -> WebSocketStream<TcpStream> {
     ws
 }
 
-async fn expect(ws: &mut WebSocketStream<TcpStream>, command: &[u8]) {
+/// Takes one message, which must begin so.
+pub(crate) async fn expect(ws: &mut WebSocketStream<TcpStream>, command: &[u8]) {
     let answer = ws.next().await.expect("the server answers").expect("it answers in order");
     assert!(answer.clone().into_data().starts_with(command), "{answer:?}");
 }
@@ -53,12 +54,22 @@ pub(in crate::session) async fn consume(place: Place, flooding: Flooding) -> Sam
 pub(in crate::session) async fn publish(place: Place, messages: usize, body: Bytes) -> Sample {
     let mut ws = connect(place).await;
     let (one, last) = (message(send(super::BENCH, "", &body)), message(last(messages)));
+    feed_all(&mut ws, messages, one, last).await
+}
+
+/// Feeds as many of one message and then the last one, which is flushed and answered.
+pub(crate) async fn feed_all(
+    ws: &mut WebSocketStream<TcpStream>,
+    messages: usize,
+    one: Message,
+    last: Message,
+) -> Sample {
     let stopwatch = Stopwatch::start();
     for _ in 0..messages {
         ws.feed(one.clone()).await.expect("the server reads");
     }
     ws.send(last).await.expect("the server reads");
-    expect(&mut ws, b"RECEIPT").await;
+    expect(ws, b"RECEIPT").await;
     stopwatch.stop(messages)
 }
 

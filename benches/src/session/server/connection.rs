@@ -4,16 +4,15 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Interval, interval};
 use tungstenite::handshake::derive_accept_key;
 
 use super::flood::Flood;
 use super::splitter::{Framing, Step};
 
-pub(super) struct Connection {
-    socket: TcpStream,
+pub(super) struct Connection<IO> {
+    socket: IO,
     framing: Framing,
     /// What was read and not looked at starts at `at`.
     read: Vec<u8>,
@@ -30,8 +29,8 @@ pub(super) struct Connection {
     ended: bool,
 }
 
-impl Connection {
-    pub(super) fn new(socket: TcpStream, framing: Framing) -> Self {
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    pub(super) fn new(socket: IO, framing: Framing) -> Self {
         Self {
             socket,
             framing,
@@ -56,9 +55,12 @@ impl Connection {
             self.read_some().await?;
             while self.step()? {}
             self.socket.write_all(&self.out).await?;
+            // Over TLS, what was written may wait.
+            self.socket.flush().await?;
             self.out.clear();
             if let Some((flood, messages)) = self.flood.take() {
                 flood.write(&mut self.socket, messages).await?;
+                self.socket.flush().await?;
             }
         }
         self.socket.shutdown().await
@@ -76,6 +78,7 @@ impl Connection {
                     _ = beat.tick() => {
                         self.framing.wrap(&mut self.out, &[b"\n"], false);
                         self.socket.write_all(&self.out).await?;
+                        self.socket.flush().await?;
                         self.out.clear();
                         continue;
                     }
@@ -109,7 +112,8 @@ impl Connection {
              Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
         );
         self.at = head;
-        self.socket.write_all(answer.as_bytes()).await
+        self.socket.write_all(answer.as_bytes()).await?;
+        self.socket.flush().await
     }
 
     /// Looks at one frame; `false` if more has to be read first.

@@ -23,29 +23,37 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::thread;
 
-use tokio::net::{TcpListener, TcpStream};
+use stompede_transport::server::{TlsAcceptConfig, accept_tls_over};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
 use self::connection::Connection;
 pub(crate) use self::process::Server;
 use self::splitter::Framing;
+use super::{Place, Wire};
 use crate::flavor::Flavor;
 
-/// Serves until its standard input ends. Prints the ports for TCP and for WebSocket first.
+/// Serves until its standard input ends. Prints its ports first, in the order of [`Place::KINDS`].
 ///
 /// # Panics
 /// If 127.0.0.1 has no free ports.
 pub fn session_server() -> ExitCode {
     Flavor::CurrentThread.runtime().block_on(async {
-        let tcp = listen().await;
-        let ws = listen().await;
-        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-        println!("{} {}", port(&tcp), port(&ws));
+        let tls = tls();
+        let mut ports = Vec::new();
+        for (wire, is_tls) in Place::KINDS {
+            let listener = listen().await;
+            ports.push(listener.local_addr().expect("it is bound").port().to_string());
+            let framing = if wire == Wire::Ws { Framing::WebSocket } else { Framing::Stream };
+            tokio::spawn(accept(listener, framing, is_tls.then(|| tls.clone())));
+        }
+        println!("{}", ports.join(" "));
         thread::spawn(|| {
             // Whoever started this is gone, or done. Nothing else needs an orderly end.
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
         });
-        tokio::join!(accept(tcp, Framing::Stream), accept(ws, Framing::WebSocket));
+        std::future::pending::<()>().await;
     });
     ExitCode::SUCCESS
 }
@@ -56,15 +64,31 @@ async fn listen() -> TcpListener {
     socket.listen(BACKLOG).expect("it is bound")
 }
 
-async fn accept(listener: TcpListener, framing: Framing) {
+/// With a certificate that nobody signed.
+fn tls() -> TlsAcceptConfig {
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let config = TlsAcceptConfig::from_pem(identity.cert.pem(), identity.signing_key.serialize_pem());
+    config.expect("a certificate and its key")
+}
+
+async fn accept(listener: TcpListener, framing: Framing, tls: Option<TlsAcceptConfig>) {
     while let Ok((socket, _)) = listener.accept().await {
-        tokio::spawn(serve(socket, framing));
+        let _ = socket.set_nodelay(true);
+        let Some(tls) = tls.clone() else {
+            tokio::spawn(serve(socket, framing));
+            continue;
+        };
+        tokio::spawn(async move {
+            match accept_tls_over(socket, &tls, framing == Framing::WebSocket).await {
+                Ok(stream) => serve(stream, framing).await,
+                Err(error) => eprintln!("the server of the bench: {error}"),
+            }
+        });
     }
 }
 
 /// However it ends, the client sees it.
-async fn serve(socket: TcpStream, framing: Framing) {
-    let _ = socket.set_nodelay(true);
+async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin, framing: Framing) {
     let mut connection = Connection::new(socket, framing);
     if let Err(error) = connection.run().await
         && error.kind() == std::io::ErrorKind::InvalidData

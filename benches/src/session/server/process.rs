@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use super::super::{Place, Wire};
 use crate::memory::many_files;
 
 /// A running server.
 pub(crate) struct Server {
     process: Child,
-    tcp: u16,
-    ws: u16,
+    places: Vec<Place>,
 }
 
 impl Server {
@@ -24,18 +24,26 @@ impl Server {
         let mut line = String::new();
         let output = process.stdout.take().expect("it was asked for");
         BufReader::new(output).read_line(&mut line).expect("the server says where it listens");
-        let ports =
-            line.trim().split_once(' ').and_then(|(tcp, ws)| Some((tcp.parse().ok()?, ws.parse().ok()?)));
-        let (tcp, ws) = ports.unwrap_or_else(|| unreachable!("it prints two ports and not {line:?}"));
-        Self { process, tcp, ws }
+        let ports = line.split_whitespace().filter_map(|port| port.parse().ok());
+        let places: Vec<Place> =
+            Place::KINDS.iter().zip(ports).map(|(&(wire, tls), port)| Place { wire, tls, port }).collect();
+        assert_eq!(places.len(), Place::KINDS.len(), "it prints its ports and not {line:?}");
+        Self { process, places }
     }
 
-    /// The port for a transport.
-    pub(crate) fn port(&self, transport: super::super::Wire) -> u16 {
-        match transport {
-            super::super::Wire::Tcp => self.tcp,
-            super::super::Wire::Ws => self.ws,
-        }
+    /// Where it listens, without TLS.
+    pub(crate) fn place(&self, wire: Wire) -> Place {
+        self.find(wire, false)
+    }
+
+    /// Where it listens, with TLS.
+    pub(crate) fn place_with_tls(&self, wire: Wire) -> Place {
+        self.find(wire, true)
+    }
+
+    fn find(&self, wire: Wire, tls: bool) -> Place {
+        let place = self.places.iter().find(|place| (place.wire, place.tls) == (wire, tls));
+        *place.unwrap_or_else(|| unreachable!("there is one of each kind"))
     }
 }
 

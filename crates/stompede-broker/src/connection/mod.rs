@@ -68,6 +68,8 @@ struct Connection {
     timer: Timer,
     /// When last something was taken of what waits, or nothing waited.
     unstalled: Instant,
+    /// What the transport had written then.
+    written: Option<u64>,
     /// When last something was read.
     heard: Instant,
 }
@@ -120,6 +122,7 @@ impl Connection {
             held: false,
             timer: Timer::default(),
             unstalled: now,
+            written: None,
             heard: now,
         }
     }

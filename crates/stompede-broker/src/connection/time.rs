@@ -19,7 +19,9 @@ impl Connection {
 
     /// A turn of writing is over.
     pub(super) fn spoke(&mut self, now: Instant, wrote: bool, written: Written) {
-        if wrote || written == Written::All || self.wire.stalls_writing() {
+        // A part of a large frame is something, too.
+        let before = std::mem::replace(&mut self.written, self.wire.written());
+        if wrote || written == Written::All || self.written != before || self.wire.stalls_writing() {
             self.unstalled = now;
         }
         if let State::Open { beats, .. } = &mut self.state

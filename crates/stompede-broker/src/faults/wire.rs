@@ -125,6 +125,11 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
+    /// How many bytes have gone out, if the transport can tell.
+    pub(crate) fn written(&self) -> Option<u64> {
+        self.transport.written()
+    }
+
     /// What to close with.
     pub(crate) fn set_goodbye(&mut self, goodbye: CloseReason) {
         self.transport.set_goodbye(goodbye);

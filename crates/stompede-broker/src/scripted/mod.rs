@@ -268,6 +268,9 @@ impl ScriptedPeer {
             Came::End if self.decoder.is_mid_frame() => "the end, in the middle of a frame".to_owned(),
             Came::End => "the end".to_owned(),
             Came::Garbage(error) => format!("what is not STOMP: {error}"),
+            Came::Nothing if self.decoder.is_mid_frame() => {
+                format!("nothing more for {:?}, in the middle of a frame", self.patience)
+            }
             Came::Nothing => format!("nothing for {:?}", self.patience),
         };
         self.failed(wanted, &came)

@@ -77,15 +77,15 @@ impl Input {
         Some(&self.chunk)
     }
 
-    /// Joins so many octets of the chunk to the frame at hand, where `missing` more follow, if that is known.
-    pub(super) fn join(&mut self, len: usize, missing: Option<usize>) {
-        append(&mut self.joined, &self.chunk[..len], missing);
+    /// Joins so many octets of the chunk to the frame at hand; see [`join_slice`](Input::join_slice).
+    pub(super) fn join(&mut self, len: usize, ahead: usize) {
+        append(&mut self.joined, &self.chunk[..len], ahead);
         self.skip(len);
     }
 
-    /// Joins octets that are in no chunk, where `missing` more follow, if that is known.
-    pub(super) fn join_slice(&mut self, part: &[u8], missing: Option<usize>) {
-        append(&mut self.joined, part, missing);
+    /// Joins octets that are in no chunk; if there is no room for them, room is made for `ahead` more.
+    pub(super) fn join_slice(&mut self, part: &[u8], ahead: usize) {
+        append(&mut self.joined, part, ahead);
     }
 
     /// Leaves out octets of the chunk.
@@ -136,21 +136,12 @@ impl Input {
     }
 }
 
-fn append(joined: &mut Vec<u8>, part: &[u8], missing: Option<usize>) {
-    if let Some(missing) = missing
-        && joined.capacity() - joined.len() < part.len()
-    {
-        // Exactly, since the length is known: a message that waits must not hold twice its size.
-        let ahead = (part.len() + missing).min(joined.len().max(RESERVE_AHEAD));
-        joined.reserve_exact(ahead.max(part.len()));
+fn append(joined: &mut Vec<u8>, part: &[u8], ahead: usize) {
+    if joined.capacity() - joined.len() < part.len() {
+        joined.reserve_exact(part.len() + ahead);
     }
     joined.extend_from_slice(part);
 }
-
-/// Octets reserved at most ahead of what has arrived of a body with `content-length`.
-///
-/// Ordinary messages get their room at once; a peer that announces 16 MiB and sends nothing gets this much.
-const RESERVE_AHEAD: usize = 64 * 1024;
 
 /// Octets of a buffer that are kept for the next frame that spans chunks and is only lent out.
 const JOINED_KEPT: usize = 64 * 1024;

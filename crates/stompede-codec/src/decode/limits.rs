@@ -13,7 +13,7 @@
 pub struct Limits {
     /// Headers of one frame, repeated ones included.
     ///
-    /// Default 1000: what ActiveMQ Classic takes; an index of that many entries is 24 KiB.
+    /// Default 1000: what ActiveMQ Classic takes.
     pub max_header_count: usize,
     /// Octets of one header line without its line feed.
     ///

@@ -152,13 +152,11 @@ impl Decoder {
         }
         self.input.release();
         let mut rest = octets;
-        if self.input.is_read_up()
-            && let Some(missing) = self.scanner.missing()
-        {
-            // The NUL is left for the scanner to judge.
-            let (part, behind) = octets.split_at(octets.len().min(missing.saturating_sub(1)));
+        if self.input.is_read_up() && self.scanner.in_body() {
+            let limits = &self.settings.limits;
+            let (part, behind) = octets.split_at(self.scanner.body_alone(octets, limits));
             self.scanner.advance(part.len());
-            self.input.join_slice(part, self.scanner.missing());
+            self.input.join_slice(part, self.scanner.room_ahead(limits));
             rest = behind;
         }
         if !rest.is_empty() {
@@ -365,7 +363,7 @@ impl Decoder {
         if scanner.scan(&input.chunk, settings)? {
             return mem::replace(scanner, Scanner::new()).whole(&input.chunk).map(Some);
         }
-        input.join(input.chunk.len(), scanner.missing());
+        input.join(input.chunk.len(), scanner.room_ahead(&settings.limits));
         Ok(None)
     }
 
@@ -374,7 +372,7 @@ impl Decoder {
         let Self { settings, scanner, input, .. } = self;
         if scanner.in_body() {
             let (part, whole) = scanner.body(&input.chunk, settings)?;
-            input.join(part, scanner.missing());
+            input.join(part, scanner.room_ahead(&settings.limits));
             return if whole {
                 mem::replace(scanner, Scanner::new()).whole(&input.joined).map(Some)
             } else {

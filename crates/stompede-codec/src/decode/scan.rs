@@ -120,13 +120,33 @@ impl Scanner {
         self.phase != Phase::Head
     }
 
-    /// How many octets are missing, if that is known.
-    #[inline]
-    pub(crate) fn missing(&self) -> Option<usize> {
+    /// How many of these octets, which follow those looked at, belong to the body without a doubt. Its NUL is not among
+    /// them, nor is what goes past a limit.
+    pub(crate) fn body_alone(&self, fresh: &[u8], limits: &Limits) -> usize {
         match self.phase {
-            Phase::Counted(end) => Some(end + 1 - self.len),
-            Phase::Head | Phase::UntilNul => None,
+            Phase::Head => 0,
+            Phase::Counted(end) => fresh.len().min(end - self.len),
+            Phase::UntilNul => {
+                let room = self.most(limits) - 1;
+                memchr(0, &fresh[..fresh.len().min(room)]).unwrap_or(fresh.len().min(room))
+            }
         }
+    }
+
+    /// For how many octets beyond those looked at room is made, so that a frame is not moved at every chunk.
+    pub(crate) fn room_ahead(&self, limits: &Limits) -> usize {
+        match self.phase {
+            Phase::Head => self.len,
+            // Exactly, since the length is known: a message that waits must not hold twice its size.
+            Phase::Counted(end) => (end + 1 - self.len).min(self.len.max(RESERVE_AHEAD)),
+            Phase::UntilNul => self.most(limits).min(self.len),
+        }
+    }
+
+    /// How many more octets a frame may have at most whose body ends at its first NUL.
+    fn most(&self, limits: &Limits) -> usize {
+        let most = self.head.lines.len.saturating_add(limits.max_body).saturating_add(1);
+        most - self.len
     }
 
     /// How many more octets of the head may be taken up before the limits have to be asked again.
@@ -143,6 +163,11 @@ impl Scanner {
         Ok(Whole { command, first, count, escaped, head_len, len: self.len })
     }
 }
+
+/// Octets reserved at most ahead of what has arrived of a body with `content-length`.
+///
+/// Ordinary messages get their room at once; a peer that announces 16 MiB and sends nothing gets this much.
+const RESERVE_AHEAD: usize = 64 * 1024;
 
 impl Whole {
     /// The frame at the beginning of `octets`, sharing them.

@@ -72,7 +72,7 @@ pub(crate) enum GivenLength {
 
 impl GivenLength {
     #[cold] // The encoder adds the length; hardly anybody sets it.
-    fn read(value: &str) -> Self {
+    pub(crate) fn read(value: &str) -> Self {
         // `parse` alone would take a sign, which no peer has to understand.
         let digits = value.bytes().all(|octet| octet.is_ascii_digit());
         value.parse().ok().filter(|_| digits).map_or(Self::Nonsense, Self::Octets)

@@ -43,15 +43,11 @@ impl Meter {
 /// Octets of memory that a decoder may hold on top of the chunk that was pushed last, when so many octets of a stream
 /// have arrived.
 pub(crate) fn allowed(limits: Limits, arrived: usize) -> usize {
-    let frame = limits.max_head.saturating_add(limits.max_body).min(arrived);
-    let headers = limits.max_header_count.min(arrived / "a:\n".len());
-    // A buffer whose final size is not known doubles as it grows.
-    2 * frame + headers * A_HEADER + KEPT
+    // A buffer whose final size is not known doubles as it grows; that of a body does not go past its limit.
+    let most = limits.max_head.saturating_mul(2).saturating_add(limits.max_body).saturating_add(1);
+    most.min(2 * arrived) + KEPT
 }
 
-/// Octets for where one header stands, in a list that doubles as it grows and in the copy that a frame gets.
-const A_HEADER: usize = 3 * 24;
-
-/// What a decoder may hold in any case: 64 KiB of a buffer, reserved ahead or kept for the next frame, and a few KiB of
-/// lists.
+/// What a decoder may hold in any case: 64 KiB of a buffer, reserved ahead or kept for the next frame, and a few KiB for a
+/// queue of chunks.
 const KEPT: usize = 72 * 1024;

@@ -65,6 +65,7 @@ pub(crate) fn start(
     let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.replay(rt::now(), left_over);
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
+    machine.tell_traffic(observer.is_some());
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
     let link = Link::Down;
@@ -382,7 +383,6 @@ impl Turn {
             core.machine.handle_input(input);
         }
         self.more = true;
-        let nobody_listens = shared.observer.is_none();
         for _ in 0..OUTPUT_BUDGET {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
@@ -390,8 +390,6 @@ impl Turn {
                     self.more = false;
                     break;
                 }
-                // News of every message, which only an observer wants.
-                Output::Event(Event::Delivered { .. } | Event::Receipt(_)) if nobody_listens => {}
                 output => {
                     if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
                         core.on_lost(&mut self.wakers);

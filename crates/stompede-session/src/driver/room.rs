@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::shared::QUEUE_BYTES;
+use super::shared::{AWAITED_BYTES, QUEUE_BYTES};
 use crate::protocol::Machine;
 use crate::{Error, ErrorKind, rt};
 
@@ -16,6 +16,8 @@ pub(crate) struct Room {
     /// About how many bytes are going to be queued.
     bytes: usize,
     within: Duration,
+    /// How much may be queued already where nobody else waits.
+    limit: usize,
     wait: Option<Wait>,
 }
 
@@ -29,7 +31,14 @@ struct Wait {
 impl Room {
     /// `within` is how long the wait may take.
     pub(crate) fn new(shared: Arc<Shared>, bytes: usize, within: Duration) -> Self {
-        Self { shared, bytes, within, wait: None }
+        Self { shared, bytes, within, limit: QUEUE_BYTES, wait: None }
+    }
+
+    /// For a frame whose sender awaits its RECEIPT. Until then he has it in memory anyway and sends no other, so it may as
+    /// well wait in the queue, unless others wait for room.
+    pub(crate) fn for_awaited(mut self) -> Self {
+        self.limit = AWAITED_BYTES;
+        self
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -51,7 +60,8 @@ impl Room {
         act: impl FnOnce(&mut Machine, &mut Context<'_>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
         let mut core = self.shared.lock();
-        if core.machine.connected().is_none() || core.machine.queued_bytes() < QUEUE_BYTES {
+        let limit = if core.line.is_empty() { self.limit } else { QUEUE_BYTES };
+        if core.machine.connected().is_none() || core.machine.queued_bytes() < limit {
             if let Some(wait) = self.wait.take() {
                 core.line.leave(wait.place);
             }
@@ -148,6 +158,11 @@ impl Line {
         if self.places.is_empty() {
             self.soonest = None;
         }
+    }
+
+    /// Whether nobody waits, as far as can be seen.
+    fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// When to call [`expire`](Self::expire).

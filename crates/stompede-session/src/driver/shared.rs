@@ -150,3 +150,7 @@ impl Core {
 ///
 /// Less would cost throughput, more only adds latency.
 pub(super) const QUEUE_BYTES: usize = 256 * 1024;
+
+/// The same for frames whose senders await a RECEIPT, as long as nobody waits: some 5,000 small ones. To wait for room, to be
+/// woken and to look again takes as long as a sixth of all else that is done for one.
+pub(super) const AWAITED_BYTES: usize = 1024 * 1024;

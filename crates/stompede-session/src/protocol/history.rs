@@ -54,10 +54,18 @@ impl History {
         self.start.get_or_insert(now);
     }
 
+    pub(super) fn count_messages(&mut self, messages: usize) {
+        self.messages += messages as u64;
+    }
+
+    pub(super) fn count_receipt(&mut self) {
+        self.receipts += 1;
+    }
+
     pub(super) fn note(&mut self, now: Instant, event: &Event) {
         match event {
-            Event::Delivered { messages, .. } => self.messages += *messages as u64,
-            Event::Receipt(_) => self.receipts += 1,
+            Event::Delivered { messages, .. } => self.count_messages(*messages),
+            Event::Receipt(_) => self.count_receipt(),
             Event::HeartBeat { .. } => self.beats += 1,
             // A reconnect with thousands of subscriptions would leave room for nothing else.
             Event::HeartBeatSent | Event::Sent(_) | Event::Gap(_) => {}

@@ -57,3 +57,19 @@ pub enum Input {
         now: Instant,
     },
 }
+
+impl Input {
+    /// When it happened.
+    pub(super) fn now(&self) -> Instant {
+        match self {
+            Self::Opened { now }
+            | Self::DialFailed { now, .. }
+            | Self::Received { now, .. }
+            | Self::Flushed { now }
+            | Self::Blocked { now }
+            | Self::Taken { now }
+            | Self::Closed { now, .. }
+            | Self::Timer { now } => *now,
+        }
+    }
+}

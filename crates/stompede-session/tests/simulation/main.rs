@@ -117,6 +117,9 @@ fn planted_bugs_are_found() {
         Planted::UnsubscribeForgetsJoinedAck,
         Planted::TakeAckBack,
         Planted::ForgetUncommitted,
+        Planted::SendBeforeKept,
+        Planted::ForgetToRemove,
+        Planted::KeepWhatWasCancelled,
     ];
     let missed: Vec<_> = bugs
         .into_iter()

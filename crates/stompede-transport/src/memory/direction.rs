@@ -28,6 +28,8 @@ struct State {
     receiver_gone: bool,
     /// How many chunks of a size of ours were taken.
     taken: usize,
+    /// All bytes that were ever taken, modulo 2⁶⁴.
+    taken_bytes: u64,
     /// Whoever waits for a chunk.
     receiver: Option<Waker>,
     /// Whoever waits for room.
@@ -51,6 +53,7 @@ impl Direction {
             cut: false,
             receiver_gone: false,
             taken: 0,
+            taken_bytes: 0,
             receiver: None,
             sender: None,
         };
@@ -62,6 +65,7 @@ impl Direction {
             let mut state = self.lock();
             let Some(chunk) = state.take(&self.chunks) else { return state.poll_end(cx) };
             state.waiting -= chunk.len();
+            state.taken_bytes = state.taken_bytes.wrapping_add(chunk.len() as u64);
             let has_room = state.waiting < self.capacity;
             (chunk, if has_room { state.sender.take() } else { None })
         };
@@ -145,6 +149,11 @@ impl Direction {
             ([state.receiver.take(), state.sender.take()], lost)
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// All bytes that the receiver ever took, modulo 2⁶⁴.
+    pub(super) fn taken(&self) -> u64 {
+        self.lock().taken_bytes
     }
 
     /// The bytes that wait.

@@ -37,6 +37,10 @@ impl Transport for MemoryTransport {
         Poll::Ready(self.outgoing.check_reachable())
     }
 
+    fn written(&self) -> Option<u64> {
+        Some(self.outgoing.taken())
+    }
+
     fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         Poll::Ready(self.outgoing.end_sending(End::Closed))
     }

@@ -270,6 +270,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
         Poll::Ready(self.sent(flushed))
     }
 
+    fn written(&self) -> Option<u64> {
+        Some(self.written)
+    }
+
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         if let Sending::Open = self.sending {
             self.sending = Sending::Closing;

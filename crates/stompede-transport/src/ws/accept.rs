@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::BytesMut;
 use httparse::{EMPTY_HEADER, Header, Request};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -170,7 +171,7 @@ pub async fn accept_ws_over<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
     config: &AcceptConfig,
 ) -> Result<WsTransport<IO>, TransportError> {
-    let (head, rest) = match read_head(&mut io, begins_like_a_request).await {
+    let (head, rest) = match read_head(&mut io, BytesMut::new(), begins_like_a_request).await {
         Ok(read) => read,
         Err(HeadError::NotHttp) => return Err(refuse(io, &Refusal::NOT_HTTP).await),
         Err(HeadError::TooLong) => return Err(refuse(io, &Refusal::TOO_LONG).await),

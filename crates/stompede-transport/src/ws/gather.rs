@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 /// A payload is a slice of tungstenite's read buffer. As long as one is alive, tungstenite cannot use the buffer again
 /// and takes a new one, for a small frame as large as that frame; from then on it reads a few hundred bytes at a time.
 /// Copying up to here was measured to cost less than that; a larger payload is worth a buffer of its own.
-const SMALL: usize = 8 * 1024;
+pub(super) const SMALL: usize = 8 * 1024;
 
 /// What small payloads are copied into. Up to four chunks share a block; a chunk that is held keeps all of it.
 const BLOCK: usize = 64 * 1024;
@@ -36,8 +36,13 @@ impl Gather {
     pub(super) fn push(&mut self, payload: Bytes) {
         if payload.len() > SMALL {
             self.large = Some(payload);
-            return;
+        } else {
+            self.push_small(&payload);
         }
+    }
+
+    /// The same for one of at most [`SMALL`] bytes.
+    pub(super) fn push_small(&mut self, payload: &[u8]) {
         if self.block.capacity() - self.block.len() < payload.len() {
             self.block_len = (2 * self.block_len).clamp(FIRST_BLOCK, BLOCK);
             // Takes the old block again if all of its chunks have been dropped and it is large enough.
@@ -47,7 +52,7 @@ impl Gather {
                 self.block.extend_from_slice(&rest);
             }
         }
-        self.block.extend_from_slice(&payload);
+        self.block.extend_from_slice(payload);
     }
 
     /// Whether there is a chunk that is worth handing on at once.

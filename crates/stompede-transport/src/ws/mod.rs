@@ -7,7 +7,9 @@
 
 #[cfg(feature = "server")]
 pub(crate) mod accept;
+mod ahead;
 mod config;
+mod frame;
 mod gather;
 mod opcode;
 mod outgoing;

@@ -47,8 +47,15 @@ impl TextToBinary {
         matches!(self.awaiting, Awaiting::Opcode) && self.is_whole
     }
 
-    /// Walks over the next bytes of the stream, however it was cut.
-    pub(super) fn walk(&mut self, mut bytes: &mut [u8]) {
+    /// How many bytes are to come, at least, before anything else does.
+    pub(super) fn payload(&self) -> u64 {
+        if let Awaiting::Payload(left) = self.awaiting { left } else { 0 }
+    }
+
+    /// Walks over the next bytes of the stream, however it was cut, up to where a frame ends; how many they are.
+    pub(super) fn walk(&mut self, bytes: &mut [u8]) -> usize {
+        let all = bytes.len();
+        let mut bytes = bytes;
         while let Some((first, mut rest)) = bytes.split_first_mut() {
             match self.awaiting {
                 Awaiting::Opcode => {
@@ -83,8 +90,12 @@ impl TextToBinary {
                     self.awaiting = payload(left - 1 - skipped as u64);
                 }
             }
+            if let Awaiting::Opcode = self.awaiting {
+                return all - rest.len();
+            }
             bytes = rest;
         }
+        all
     }
 }
 
@@ -111,6 +122,14 @@ mod tests {
         // A payload of bytes that would be text opcodes if the walker were out of step.
         frame.extend(std::iter::repeat_n(0x81, len));
         frame
+    }
+
+    fn walk_all(walker: &mut TextToBinary, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            let walked = walker.walk(bytes);
+            assert!(walked == bytes.len() || matches!(walker.awaiting, Awaiting::Opcode), "a frame ended");
+            bytes = &mut bytes[walked..];
+        }
     }
 
     /// Text, fragmented text with a ping between, 16- and 64-bit lengths, a pong, binary, an empty text, a close.
@@ -145,14 +164,14 @@ mod tests {
             let mut bytes = before.clone();
             let mut walker = TextToBinary::new();
             let (head, tail) = bytes.split_at_mut(cut);
-            walker.walk(head);
-            walker.walk(tail);
+            walk_all(&mut walker, head);
+            walk_all(&mut walker, tail);
             assert!(bytes == after, "cut at {cut}");
         }
         for size in [1, 2, 3, 7, 4096] {
             let mut bytes = before.clone();
             let mut walker = TextToBinary::new();
-            bytes.chunks_mut(size).for_each(|chunk| walker.walk(chunk));
+            bytes.chunks_mut(size).for_each(|chunk| walk_all(&mut walker, chunk));
             assert!(bytes == after, "in pieces of {size}");
         }
     }
@@ -162,7 +181,7 @@ mod tests {
         let mut bytes =
             [[0x81, 0x82, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81].as_slice(), &frame(0x81, 1)].concat();
         let after = [[0x82, 0x82, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81].as_slice(), &frame(0x82, 1)].concat();
-        TextToBinary::new().walk(&mut bytes);
+        walk_all(&mut TextToBinary::new(), &mut bytes);
         assert_eq!(bytes, after);
     }
 

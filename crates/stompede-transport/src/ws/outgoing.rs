@@ -1,6 +1,4 @@
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +8,8 @@ use tokio::io::AsyncWrite;
 use tungstenite::protocol::Role;
 
 use super::config::Split;
-use super::opcode::{CONTINUATION, FIN, MASKED, PING};
+use super::frame::{Masks, apply_mask, write_header};
+use super::opcode::{CONTINUATION, FIN, PING};
 use crate::Outbound;
 
 /// With this many encoded bytes waiting, nothing more is taken until some were written.
@@ -27,9 +26,6 @@ const PART: usize = 16 * 1024;
 
 /// A buffer of this size is kept while nothing waits; a larger one is given back.
 const KEPT: usize = 4 * 1024;
-
-/// Opcode, a length of 64 bits and a mask.
-const LONGEST_HEADER: usize = 14;
 
 /// Encoded WebSocket frames on their way to the socket.
 ///
@@ -241,68 +237,6 @@ impl fmt::Debug for Outgoing {
     }
 }
 
-/// Keys that nobody who does not have the process's memory can foresee, as RFC 6455 wants them.
-///
-/// They are the values of SipHash for a count, under a key that comes from the operating system's random numbers.
-struct Masks {
-    random: RandomState,
-    count: u64,
-    spare: Option<[u8; 4]>,
-}
-
-impl Masks {
-    fn new() -> Self {
-        Self { random: RandomState::new(), count: 0, spare: None }
-    }
-
-    fn next(&mut self) -> [u8; 4] {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        self.count += 1;
-        let [a, b, c, d, spare @ ..] = self.random.hash_one(self.count).to_ne_bytes();
-        self.spare = Some(spare);
-        [a, b, c, d]
-    }
-}
-
-fn write_header(buffer: &mut Vec<u8>, first: u8, len: usize, mask: Option<[u8; 4]>) {
-    let masked = if mask.is_some() { MASKED } else { 0 };
-    let mut header = [0; LONGEST_HEADER];
-    let mut end = match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len @ ..126), _) => {
-            header[..2].copy_from_slice(&[first, masked | len]);
-            2
-        }
-        (_, Ok(len)) => {
-            header[..2].copy_from_slice(&[first, masked | 126]);
-            header[2..4].copy_from_slice(&len.to_be_bytes());
-            4
-        }
-        _ => {
-            header[..2].copy_from_slice(&[first, masked | 127]);
-            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-            10
-        }
-    };
-    if let Some(mask) = mask {
-        header[end..end + 4].copy_from_slice(&mask);
-        end += 4;
-    }
-    // At once: each part alone would cost as much as the whole.
-    buffer.extend_from_slice(&header[..end]);
-}
-
-fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    }
-    rest.iter_mut().zip(wide.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -478,17 +412,5 @@ mod tests {
         }
         assert_eq!(taken, CONTROL_WATER / 2);
         assert!(!outgoing.has_room());
-    }
-
-    #[test]
-    fn masks_differ_from_frame_to_frame_and_from_connection_to_connection() {
-        let masks: std::collections::HashSet<[u8; 4]> = (0..10)
-            .flat_map(|_| {
-                let mut masks = Masks::new();
-                (0..100).map(move |_| masks.next())
-            })
-            .collect();
-        // Of 1,000 random ones, two are the same once in 8,600 runs; three pairs never.
-        assert!(masks.len() > 997, "{}", masks.len());
     }
 }

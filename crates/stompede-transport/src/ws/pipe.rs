@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::protocol::Role;
 
+use super::ahead::{Ahead, First};
 use super::config::Split;
+use super::gather::Gather;
 use super::opcode::TextToBinary;
 use super::outgoing::Outgoing;
 use crate::stall::Stall;
@@ -26,8 +28,11 @@ const DISCARDED_AT_ONCE: usize = 32;
 #[derive(Debug)]
 pub(super) struct Pipe<IO> {
     io: IO,
-    /// What came together with the head of the upgrade.
-    leftover: Bytes,
+    /// On a client, what is read passes through here, but for the greater part of large messages; on a server, what came
+    /// together with the head of the upgrade.
+    ahead: Ahead,
+    /// What reading failed with; tungstenite is to hear of it.
+    read_error: Option<io::Error>,
     /// Only where the peer's frames are unmasked, that is on a client.
     opcodes: Option<TextToBinary>,
     outgoing: Outgoing,
@@ -46,11 +51,19 @@ pub(super) struct Pipe<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
-    /// `patience` is how long a peer may read nothing while something waits for it.
-    pub(super) fn new(io: IO, leftover: Bytes, role: Role, patience: Option<Duration>) -> Self {
+    /// `leftover` came together with the head of the upgrade, `read_size` bytes are read at a time, and `patience` is how
+    /// long a peer may read nothing while something waits for it.
+    pub(super) fn new(
+        io: IO,
+        leftover: &Bytes,
+        role: Role,
+        read_size: usize,
+        patience: Option<Duration>,
+    ) -> Self {
         Self {
             io,
-            leftover,
+            ahead: Ahead::new(leftover, read_size),
+            read_error: None,
             opcodes: (role == Role::Client).then(TextToBinary::new),
             outgoing: Outgoing::new(role),
             stall: Stall::new(patience),
@@ -89,6 +102,73 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
     /// Starts a ping, if there is room for one.
     pub(super) fn push_ping(&mut self) {
         self.outgoing.push_ping();
+    }
+
+    /// Gathers the next message, if it comes in one piece with a payload of at most `limit` bytes. `false` if what comes next
+    /// is for tungstenite to read.
+    pub(super) fn poll_gather(
+        &mut self,
+        limit: usize,
+        gather: &mut Gather,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        // Of a server's side nothing is known: a client's frames are masked.
+        if !self.opcodes.is_some_and(|opcodes| opcodes.is_between_messages()) {
+            return Poll::Ready(false);
+        }
+        loop {
+            match self.ahead.first(limit) {
+                First::Message(payload) => {
+                    gather.push_small(payload);
+                    return Poll::Ready(true);
+                }
+                First::Other => return Poll::Ready(false),
+                First::Part => {}
+            }
+            match ready!(self.ahead.poll_read(&mut self.io, cx)) {
+                Ok(0) => return Poll::Ready(false),
+                Ok(_) => {}
+                Err(error) => {
+                    self.read_error = Some(error);
+                    return Poll::Ready(false);
+                }
+            }
+        }
+    }
+
+    /// Keeps as little as can be while there is nothing to read.
+    pub(super) fn let_go(&mut self) {
+        self.ahead.let_go();
+    }
+
+    /// What tungstenite is to read next, of one frame at most on a client: what comes behind may not be for it.
+    fn poll_read(&mut self, buf: &mut [u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.read_error.take() {
+            return Poll::Ready(Err(error));
+        }
+        if self.ahead.unread().is_empty() {
+            // A payload that has begun is read to where it is to be.
+            let payload = self.opcodes.map_or(u64::MAX, |opcodes| opcodes.payload());
+            if payload > 0 {
+                let len = usize::try_from(payload).unwrap_or(usize::MAX).min(buf.len());
+                let mut buf = ReadBuf::new(&mut buf[..len]);
+                ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+                return Poll::Ready(Ok(self.walk(buf.filled_mut())));
+            }
+            if ready!(self.ahead.poll_read(&mut self.io, cx))? == 0 {
+                return Poll::Ready(Ok(0));
+            }
+        }
+        let unread = self.ahead.unread();
+        let len = unread.len().min(buf.len());
+        buf[..len].copy_from_slice(&unread[..len]);
+        let len = self.walk(&mut buf[..len]);
+        self.ahead.skip(len);
+        Poll::Ready(Ok(len))
+    }
+
+    fn walk(&mut self, bytes: &mut [u8]) -> usize {
+        self.opcodes.as_mut().map_or(bytes.len(), |opcodes| opcodes.walk(bytes))
     }
 
     /// Whether tungstenite has read more than `size` bytes since it was new, and holds nothing of a message.
@@ -130,6 +210,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
             }
             _ => Poll::Ready(()),
         }
+    }
+
+    /// All bytes that were ever written, modulo 2⁶⁴.
+    pub(super) fn written(&self) -> u64 {
+        self.outgoing.total()
     }
 
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -187,18 +272,7 @@ pub(super) struct Polled<'a, 'w, IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> Read for Polled<'_, '_, IO> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let pipe = &mut *self.pipe;
-        let read = if pipe.leftover.is_empty() {
-            let mut buf = ReadBuf::new(buf);
-            would_block(Pin::new(&mut pipe.io).poll_read(self.cx, &mut buf))?;
-            buf.filled().len()
-        } else {
-            let len = pipe.leftover.len().min(buf.len());
-            pipe.leftover.copy_to_slice(&mut buf[..len]);
-            len
-        };
-        if let Some(opcodes) = &mut pipe.opcodes {
-            opcodes.walk(&mut buf[..read]);
-        }
+        let read = would_block(pipe.poll_read(buf, self.cx))?;
         pipe.read = pipe.read.saturating_add(read);
         Ok(read)
     }

@@ -14,7 +14,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::WsMessageKind;
 use super::config::Speech;
-use super::gather::Gather;
+use super::gather::{Gather, SMALL};
 use super::opcode::{BINARY, TEXT};
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
@@ -23,6 +23,9 @@ use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind
 ///
 /// Such a frame has at most 131 bytes. Frames of ours do not go through tungstenite.
 const CONTROL_BUFFER: usize = 1024;
+
+/// What tungstenite answers to a close frame with a code such as 1006, and hands on in its place.
+const BAD_CODE: (u16, &str) = (1002, "Protocol violation");
 
 /// What a close frame holds besides its code, in bytes.
 pub(super) const MAX_REASON: usize = 123;
@@ -54,6 +57,10 @@ pub struct WsTransport<IO> {
     context: WebSocketContext,
     settings: Settings,
     gather: Gather,
+    /// Up to this size, payloads need not go through tungstenite.
+    small: usize,
+    /// An answer to a ping could not go out at once.
+    answering: bool,
     end: Option<End>,
     /// When to send the next ping.
     pings: Option<Interval>,
@@ -92,14 +99,18 @@ enum Closing {
 impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
     /// After an upgrade; `leftover` came together with its head.
     pub(super) fn new(io: IO, leftover: Bytes, settings: Settings) -> Self {
+        let Speech { max_message, max_frame, read_buffer, write_timeout, .. } = settings.speech;
+        let max_frame = max_frame.unwrap_or(max_message);
         let config = WebSocketConfig::default()
-            .read_buffer_size(settings.speech.read_buffer)
+            .read_buffer_size(read_buffer)
             .write_buffer_size(0)
             .max_write_buffer_size(CONTROL_BUFFER)
-            .max_message_size(Some(settings.speech.max_message))
-            .max_frame_size(Some(settings.speech.max_frame.unwrap_or(settings.speech.max_message)));
+            .max_message_size(Some(max_message))
+            .max_frame_size(Some(max_frame));
         Self {
-            pipe: Pipe::new(io, leftover, settings.role, settings.speech.write_timeout),
+            pipe: Pipe::new(io, &leftover, settings.role, read_buffer, write_timeout),
+            small: SMALL.min(max_message).min(max_frame),
+            answering: false,
             context: WebSocketContext::new(settings.role, Some(config)),
             pings: settings.speech.ping_interval.map(pings),
             settings,
@@ -123,13 +134,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
     /// Reads until a chunk is full or nothing more has arrived.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut empty = 0;
+        if self.answering {
+            self.answer(cx);
+        }
         while !self.gather.is_full() {
+            match self.pipe.poll_gather(self.small, &mut self.gather, cx) {
+                Poll::Ready(true) => continue,
+                Poll::Ready(false) => {}
+                Poll::Pending => {
+                    self.let_go(cx);
+                    return Poll::Pending;
+                }
+            }
             match self.context.read(&mut self.pipe.reading(cx)) {
                 Ok(Message::Close(frame)) => {
                     self.end = Some(self.judge_close(frame, cx));
                     return Poll::Ready(());
                 }
                 Ok(message) => {
+                    if let Message::Ping(_) = message {
+                        self.answer(cx);
+                    }
                     let payload = match message {
                         Message::Text(text) => text.into(),
                         Message::Binary(data) if !self.settings.speech.text_only => data,
@@ -160,9 +185,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
         Poll::Ready(())
     }
 
+    /// tungstenite has the answer to a ping ready.
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        let answered = self.context.flush(&mut self.pipe.reading(cx));
+        self.answering = answered.is_err_and(|error| is_pending(&error));
+    }
+
     /// Gives back tungstenite's read buffer while there is nothing to read: it grows to several times its size in a flood
     /// and to the size of the largest message, and never becomes smaller.
     fn let_go(&mut self, cx: &mut Context<'_>) {
+        self.pipe.let_go();
         let may = self.closing == Closing::No
             && self.pipe.is_between_messages(self.settings.speech.read_buffer)
             && self.pipe.is_drained();
@@ -194,10 +226,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             return End::Orderly;
         };
         let code = u16::from(frame.code);
+        if self.closing != Closing::Sent && (code, frame.reason.as_str()) == BAD_CODE {
+            let context = "the peer closed the WebSocket with a code that a close frame may not carry";
+            return End::Failed(TransportError::new(Kind::Protocol, context));
+        }
         let mut reason = CloseReason::new(code, frame.reason.as_str());
         reason.requested = self.closing == Closing::Sent;
         self.close_reason = Some(reason.clone());
-        if reason.requested || matches!(code, 1000 | 1001 | 1005) {
+        if reason.requested || matches!(code, 1000 | 1001) {
             return End::Orderly;
         }
         let context =
@@ -345,6 +381,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
         Poll::Ready(Ok(()))
     }
 
+    fn written(&self) -> Option<u64> {
+        Some(self.pipe.written())
+    }
+
     fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
     }
@@ -408,7 +448,7 @@ fn unexpected(error: Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::super::config::Split;
     use super::super::opcode::{CONTINUATION, FIN, PING};
@@ -463,6 +503,39 @@ mod tests {
         }
         assert!(received == expected);
         assert!(renewed > 0 && transport.pipe.is_new(), "{renewed}");
+    }
+
+    #[tokio::test]
+    async fn a_ping_is_answered_when_nothing_else_comes_and_when_there_is_room_again() {
+        let (near, mut peer) = duplex(1000);
+        let speech = Speech { kind: WsMessageKind::Binary, ..Speech::default() };
+        let goodbye = CloseReason::new(1000, "");
+        let settings = Settings { role: Role::Client, speech, subprotocol: None, goodbye };
+        let mut transport = WsTransport::new(near, Bytes::new(), settings);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut answer = [0; 6];
+        for blocked in [false, true] {
+            if blocked {
+                transport.start_send(Outbound::whole(Bytes::from(vec![b'x'; 5000]))).unwrap();
+                let flushing = std::future::poll_fn(|cx| Poll::Ready(transport.poll_flush(cx)));
+                assert!(flushing.await.is_pending());
+            }
+            peer.write_all(&[FIN | PING, 0]).await.unwrap();
+            assert!(transport.poll_recv(&mut cx).is_pending());
+            if blocked {
+                // Four bytes of header and four of the mask; nothing but receiving makes it go on.
+                let mut frame = vec![0; 5008];
+                let reading = async { peer.read_exact(&mut frame).await.unwrap() };
+                let receiving = std::future::poll_fn(|cx| transport.poll_recv(cx));
+                tokio::select! {
+                    _ = reading => {}
+                    _ = receiving => unreachable!("nothing comes"),
+                }
+                assert!(transport.poll_recv(&mut cx).is_pending());
+            }
+            peer.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer[..2], [FIN | 0x0a, 0x80]);
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tungstenite::protocol::Role;
 
 use super::WsConfig;
 use super::transport::{Settings, WsTransport};
-use crate::http::{self, HeadError, MAX_FIELDS, read_head};
+use crate::http::{self, HeadError, MAX_FIELDS};
 use crate::net::Dialer;
 use crate::{
     CloseReason, Connecting, Connector, Endpoint, TcpConnector, TransportError, TransportErrorKind as Kind,
@@ -100,7 +100,7 @@ pub async fn upgrade<IO: AsyncRead + AsyncWrite + Unpin>(
     let key = generate_key();
     let request = request(endpoint, config, &key)?;
     http::write(&mut io, &request).await.map_err(broken)?;
-    let (head, rest) = match read_head(&mut io, http::begins_like_an_answer).await {
+    let (head, rest) = match http::read_answer(&mut io).await {
         Ok(read) => read,
         Err(error) => return Err(no_answer(error, endpoint)),
     };
@@ -202,6 +202,7 @@ async fn refusal<IO: AsyncRead + Unpin>(
         401 => (Kind::Unauthorized, "; it wants credentials"),
         403 => (Kind::Forbidden, "; these credentials, or this origin, may not connect"),
         404 => (Kind::UpgradeRefused { status }, "; is the path right?"),
+        407 => (Kind::UpgradeRefused { status }, "; a proxy on the way wants credentials"),
         300..=399 => (Kind::UpgradeRefused { status }, "; redirects are not followed"),
         200..=299 => (Kind::UpgradeRefused { status }, "; this is a web page and no WebSocket"),
         _ => (Kind::UpgradeRefused { status }, ""),

@@ -2,8 +2,15 @@
 #![allow(dead_code, reason = "each test binary uses some of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a failed test")]
 
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
 use stompede_transport::{Endpoint, TransportError, WsConfig, WsTransport, ws};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tungstenite::handshake::derive_accept_key;
 
 pub(crate) const TEXT: u8 = 1;
@@ -100,6 +107,63 @@ pub(crate) async fn client_with(
 
 pub(crate) async fn client() -> (WsTransport<DuplexStream>, DuplexStream) {
     client_with(WsConfig::new(), 0, b"").await
+}
+
+/// A stream that remembers what is asked of it.
+pub(crate) struct Watched {
+    io: DuplexStream,
+    /// To where each read was that brought something, or the end.
+    pub(crate) reads: Vec<Range<*const u8>>,
+    pub(crate) writes: usize,
+    pub(crate) flushes: usize,
+    /// What is written comes nowhere once it is told so, as with TLS above a socket that is full.
+    pub(crate) stuck: Arc<AtomicBool>,
+}
+
+/// A client over such a stream, and the peer that accepted it.
+pub(crate) async fn watched(config: WsConfig) -> (WsTransport<Watched>, DuplexStream) {
+    let (io, mut far) = duplex(4 << 20);
+    let near = Watched { io, reads: Vec::new(), writes: 0, flushes: 0, stuck: Arc::default() };
+    let endpoint = endpoint("ws://broker");
+    let (client, ()) = tokio::join!(ws::upgrade(near, &endpoint, &config), async {
+        let request = read_request(&mut far).await;
+        far.write_all(accepted(&request, "").as_bytes()).await.unwrap();
+    });
+    (client.unwrap(), far)
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.io).poll_read(cx, buf);
+        if outcome.is_ready() {
+            self.reads.push(buf.filled()[before..].as_ptr_range());
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes += 1;
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes += 1;
+        if self.stuck.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
 }
 
 /// What the upgrade comes to if the peer answers so and then hangs up.

@@ -39,7 +39,7 @@ pub struct ReconnectSettings {
     pub retry_refused_login: Option<bool>,
 }
 
-/// In which order hosts are tried: `"listed"` or `"shuffled"`; see [`HostOrder`].
+/// In which order hosts are tried: `"listed"`, `"shuffled"` or `"raced"`; see [`HostOrder`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -48,6 +48,8 @@ pub enum HostOrderText {
     Listed,
     /// [`HostOrder::Shuffled`].
     Shuffled,
+    /// [`HostOrder::Raced`].
+    Raced,
 }
 
 /// What is done for a message; each that is missing is as in [`SendPolicy::default`].
@@ -164,6 +166,7 @@ impl From<HostOrderText> for HostOrder {
         match text {
             HostOrderText::Listed => Self::Listed,
             HostOrderText::Shuffled => Self::Shuffled,
+            HostOrderText::Raced => Self::Raced,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Error, Version};
 
 /// A text that may be secret: as it is, or where it stands.
 ///
-/// It is read when [`ClientConfig::builder`] is called. A line end at the end of a file is not part of it.
+/// It is read when [`ClientConfig::builder`](super::ClientConfig::builder) is called. A line end at the end of a file is not part of it.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]

@@ -114,7 +114,7 @@ impl Machine {
             self.subscriptions.take_pending(ticket.subscription);
         }
         self.push_pending_acks()?;
-        let receipt = how.receipt.then(|| self.receipts.open(how.deadline));
+        let receipt = how.receipt.then(|| self.receipts.open(how.deadline.into()));
         if let Some(receipt) = receipt {
             frame.headers_mut().push("receipt", receipt.text().as_str());
         }

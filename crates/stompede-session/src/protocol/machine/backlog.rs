@@ -6,6 +6,7 @@ use std::time::Instant;
 use stompede_codec::Frame;
 
 use super::ReceiptId;
+use super::receipts::Until;
 use super::storage::{Keeping, Ledger};
 use crate::{Error, ErrorKind, OutboxId, OutboxLimits};
 
@@ -81,6 +82,18 @@ impl Backlog {
         now?.checked_add(self.limits.expiry?)
     }
 
+    /// The wait for the RECEIPT of a message taken in now: it ends when the message has waited for too long.
+    pub(super) fn until(&self, until: Until, now: Option<Instant>) -> Until {
+        match (until, self.limits.expiry) {
+            (Until::Within(within), Some(expiry)) => Until::Within(within.min(expiry)),
+            (Until::At(deadline), _) => {
+                Until::At(self.expiry(now).map_or(deadline, |expiry| deadline.min(expiry)))
+            }
+            (Until::Forever, _) => self.expiry(now).into(),
+            (until, None) => until,
+        }
+    }
+
     /// Takes a message in, behind the others.
     pub(super) fn push(
         &mut self,
@@ -118,10 +131,11 @@ impl Backlog {
         self.entries.insert(number, kept);
     }
 
-    /// The next message for the connection. One that is not replayed leaves with it.
-    pub(super) fn next_to_send(&mut self) -> Option<Next> {
+    /// The next message for the connection. One that is not replayed leaves with it; one that has yet to be kept in the
+    /// outbox holds up those behind it.
+    pub(super) fn next_to_send(&mut self, kept_or_not: bool) -> Option<Next> {
         let (number, kept) = self.entries.range(self.sent_before..).next()?;
-        if !kept.keeping.may_be_sent() {
+        if !(kept_or_not || kept.keeping.may_be_sent()) {
             return None;
         }
         let (number, replayed) = (*number, kept.replayed);
@@ -174,6 +188,12 @@ impl Backlog {
 
     pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Kept> {
         self.entries.get_mut(&number)
+    }
+
+    /// The number of the message with this receipt, if it has yet to be kept in the outbox.
+    pub(super) fn unstored_number(&self, receipt: ReceiptId) -> Option<u64> {
+        let number = self.by_receipt.get(&receipt).copied()?;
+        self.entries.get(&number).filter(|kept| !kept.keeping.may_be_sent()).map(|_| number)
     }
 
     /// The receipts of what stays in the outbox when the session ends.
@@ -251,7 +271,7 @@ mod tests {
     }
 
     fn bodies(backlog: &mut Backlog) -> Vec<String> {
-        std::iter::from_fn(|| backlog.next_to_send())
+        std::iter::from_fn(|| backlog.next_to_send(false))
             .map(|next| next.frame.body_text_lossy().into_owned())
             .collect()
     }

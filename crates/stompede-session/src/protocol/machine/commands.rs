@@ -1,15 +1,16 @@
 //! What users ask for.
 
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stompede_codec::{Command, ContentLength, Encoder, Frame, Version};
 
 use super::planted::planted;
+use super::receipts::Until;
 use super::{End, Machine, Outcome, Phase, ReceiptId, SubscribeRequest, SubscriptionId};
 use crate::protocol::connection::{Connection, Goodbye, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Error, ErrorKind, Guarantee, WhileOffline};
+use crate::{AckMode, Error, ErrorKind, Guarantee};
 
 impl Machine {
     /// Queues a SEND or any other frame as it is.
@@ -27,7 +28,7 @@ impl Machine {
                 self.require_receipts()?;
                 // It is the RECEIPT that takes it out again, whether somebody waits for it or not.
                 let mut frame = frame.clone();
-                let id = self.keep_with_receipt(&mut frame, None, true)?;
+                let id = self.keep_with_receipt(&mut frame, Until::Forever, true)?;
                 self.receipts.forget(id);
                 Ok(())
             }
@@ -46,17 +47,35 @@ impl Machine {
         frame: &mut Frame,
         deadline: Option<Instant>,
     ) -> Result<ReceiptId, Error> {
+        self.send_and_await(frame, deadline.into())
+    }
+
+    /// The same, with a wait of this length that begins with the next [`Input`](crate::protocol::Input): whoever sends need
+    /// not look at the clock. Report [`Input::Taken`](crate::protocol::Input::Taken) soon.
+    ///
+    /// # Errors
+    /// As [`send_with_receipt`](Self::send_with_receipt).
+    pub fn send_with_receipt_within(
+        &mut self,
+        frame: &mut Frame,
+        within: Duration,
+    ) -> Result<ReceiptId, Error> {
+        self.send_and_await(frame, Until::Within(within))
+    }
+
+    fn send_and_await(&mut self, frame: &mut Frame, until: Until) -> Result<ReceiptId, Error> {
         self.require_receipts()?;
         match self.way_of(frame)? {
             Way::Connection(version) if self.goes_as_it_is(frame) => {
-                let id = self.receipts.open(deadline);
+                let id = self.receipts.open(until);
                 let encoder = self.encoder(version, frame);
                 let queued = self.transmit.push_with_receipt(encoder, frame, id);
                 queued.map(|()| id).inspect_err(|_| self.receipts.forget(id))
             }
-            Way::Connection(version) => self
-                .with_receipt(frame, deadline, |machine, frame, id| machine.push(version, frame, Some(id))),
-            Way::Backlog { replayed } => self.keep_with_receipt(frame, deadline, replayed),
+            Way::Connection(version) => {
+                self.with_receipt(frame, until, |machine, frame, id| machine.push(version, frame, Some(id)))
+            }
+            Way::Backlog { replayed } => self.keep_with_receipt(frame, until, replayed),
         }
     }
 
@@ -76,10 +95,10 @@ impl Machine {
     fn with_receipt(
         &mut self,
         frame: &mut Frame,
-        deadline: Option<Instant>,
+        until: Until,
         queue: impl FnOnce(&mut Self, &Frame, ReceiptId) -> Result<(), Error>,
     ) -> Result<ReceiptId, Error> {
-        let id = self.receipts.open(deadline);
+        let id = self.receipts.open(until);
         frame.headers_mut().insert("receipt", id.text().as_str());
         match queue(self, frame, id) {
             Ok(()) => Ok(id),
@@ -93,7 +112,7 @@ impl Machine {
 
     fn push(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
         self.transmit.push(self.encoder(version, frame), frame, receipt)?;
-        if self.config.sending.while_offline == WhileOffline::Queue && is_message(frame) {
+        if self.config.sending.queues_offline() && is_message(frame) {
             self.transmit.keep_last(frame.clone());
         }
         Ok(())
@@ -118,7 +137,7 @@ impl Machine {
         }
         // What waited longer goes first, also while things are being brought back one at a time.
         let too_early = self.is_offline() || (open.is_ok() && !self.restore.lets_sends_through());
-        let may_wait = policy.while_offline == WhileOffline::Queue && too_early;
+        let may_wait = policy.queues_offline() && too_early;
         match policy.guarantee {
             Guarantee::AtLeastOnce if open.is_ok() || may_wait => Ok(Way::Backlog { replayed: true }),
             Guarantee::AtMostOnce if may_wait => Ok(Way::Backlog { replayed: false }),
@@ -129,14 +148,11 @@ impl Machine {
     fn keep_with_receipt(
         &mut self,
         frame: &mut Frame,
-        deadline: Option<Instant>,
+        until: Until,
         replayed: bool,
     ) -> Result<ReceiptId, Error> {
-        let expiry = self.backlog.expiry(self.now);
-        let deadline = [deadline, expiry].into_iter().flatten().min();
-        self.with_receipt(frame, deadline, |machine, frame, id| {
-            machine.keep(frame.clone(), Some(id), replayed)
-        })
+        let until = self.backlog.until(until, self.now);
+        self.with_receipt(frame, until, |machine, frame, id| machine.keep(frame.clone(), Some(id), replayed))
     }
 
     fn keep(&mut self, frame: Frame, receipt: Option<ReceiptId>, replayed: bool) -> Result<(), Error> {
@@ -159,7 +175,7 @@ impl Machine {
         self.receipts.poll(id, cx)
     }
 
-    /// Nobody awaits this receipt any more. The frame is sent all the same.
+    /// Nobody awaits this receipt any more. The frame is sent all the same, unless it has yet to be appended to an outbox.
     pub fn forget_receipt(&mut self, id: ReceiptId) {
         self.receipts.forget(id);
         self.subscriptions.end_receipt(id);
@@ -193,7 +209,7 @@ impl Machine {
         if !self.profile.receipts || !self.is_announced(id) {
             return self.announce(id).map(|()| (id, None));
         }
-        let receipt = self.receipts.open(deadline);
+        let receipt = self.receipts.open(deadline.into());
         self.subscriptions.await_receipt(id, receipt);
         let announced = self.announce(id);
         if announced.is_err() {
@@ -270,6 +286,12 @@ impl Machine {
     /// Whether each frame that is written is told of as [`Event::Sent`]. Off unless set: it costs a copy of its head.
     pub fn tell_sends(&mut self, tell: bool) {
         self.transmit.keep_frames = tell;
+    }
+
+    /// Whether messages and receipts are told of one by one, as [`Event::Delivered`] and [`Event::Receipt`]. On unless set:
+    /// where nobody listens it takes time for nothing. The [history](Self::history) counts them all the same.
+    pub fn tell_traffic(&mut self, tell: bool) {
+        self.tells_traffic = tell;
     }
 
     /// Ends the session in order: waits for receipts, says DISCONNECT, waits for its RECEIPT, closes.

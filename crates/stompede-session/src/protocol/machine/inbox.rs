@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use stompede_codec::Frame;
 
@@ -156,7 +156,15 @@ impl Inbox {
     /// # Errors
     /// No more messages will come, for this reason; what had arrived has been given out before.
     pub fn poll_take(&self, cx: &mut Context<'_>, into: &mut VecDeque<Delivery>) -> Poll<Result<bool, End>> {
-        let mut inner = self.lock();
+        self.poll_take_from(&mut self.lock(), cx, into)
+    }
+
+    fn poll_take_from(
+        &self,
+        inner: &mut Inner,
+        cx: &mut Context<'_>,
+        into: &mut VecDeque<Delivery>,
+    ) -> Poll<Result<bool, End>> {
         if inner.ready.is_empty() {
             if let (Some(end), true) = (&inner.end, inner.overflow.is_empty()) {
                 return Poll::Ready(Err(end.clone()));
@@ -172,11 +180,43 @@ impl Inbox {
         } else {
             into.append(&mut inner.ready);
         }
+        Poll::Ready(Ok(self.on_taken(inner)))
+    }
+
+    /// All that was ready has been taken. `true` if reading had stopped and may go on.
+    fn on_taken(&self, inner: &mut Inner) -> bool {
         (inner.count, inner.bytes, inner.pinned, inner.pinned_chunk) = (0, 0, 0, 0);
         let released = std::mem::take(&mut inner.filled) && self.flow.release();
-        let moved = self.refill(&mut inner);
+        let moved = self.refill(inner);
         let resumed = moved > 0 && self.flow.remove(moved);
-        Poll::Ready(Ok(released || resumed))
+        released || resumed
+    }
+
+    /// Takes the first delivery out, and moves the others into `rest`, which is empty; or has the task woken when there is
+    /// something. Otherwise as [`poll_take`](Self::poll_take).
+    ///
+    /// # Errors
+    /// As [`poll_take`](Self::poll_take).
+    pub(crate) fn poll_next(
+        &self,
+        cx: &mut Context<'_>,
+        rest: &mut VecDeque<Delivery>,
+    ) -> Poll<Result<(Delivery, bool), End>> {
+        let mut inner = self.lock();
+        if inner.ready.len() == 1
+            && let Some(only) = inner.ready.pop_front()
+        {
+            // The next one goes to the same place. Swapped with the reader's own queue, messages that come one by one would
+            // go through all places of both, which do not stay in the cache where there are thousands of subscriptions.
+            inner.ready.clear();
+            return Poll::Ready(Ok((only, self.on_taken(&mut inner))));
+        }
+        loop {
+            let resumed = ready!(self.poll_take_from(&mut inner, cx, rest))?;
+            if let Some(first) = rest.pop_front() {
+                return Poll::Ready(Ok((first, resumed)));
+            }
+        }
     }
 
     /// Throws away what is queued, and takes nothing more. Gives how many messages that were, and whether reading had

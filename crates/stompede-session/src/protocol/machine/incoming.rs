@@ -50,7 +50,9 @@ impl Machine {
                 Some(signal) => {
                     self.hand_over();
                     self.on_signal(signal);
-                    return true;
+                    if !self.outputs.is_empty() {
+                        return true;
+                    }
                 }
                 None => {
                     let staged = !self.stage.is_empty();
@@ -116,20 +118,22 @@ impl Machine {
         let Some(first) = self.stage.first() else { return };
         let (subscription, messages) = (first.ticket.subscription, self.stage.len());
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
-        let settles = entry.request.ack != AckMode::Auto;
         let pushed = entry.inbox.push(&mut self.stage, self.chunk);
         let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
+        let unsettled = if refused > 0 && entry.request.ack != AckMode::Auto { refused } else { 0 };
         self.wakers.extend(waker);
         if filled {
             self.hold_until = self.now.and_then(|now| now.checked_add(HOLD));
         }
         if messages > refused {
             let messages = messages - refused;
-            self.outputs.push_back(Output::Event(Event::Delivered { subscription, messages }));
+            if self.tells_traffic {
+                self.outputs.push_back(Output::Event(Event::Delivered { subscription, messages }));
+            } else {
+                self.history.count_messages(messages);
+            }
         }
-        if settles {
-            self.note_discarded(subscription, refused);
-        }
+        self.note_discarded(subscription, unsettled);
         if dropped > 0 {
             self.outputs.push_back(Output::Event(Event::Dropped { subscription, messages: dropped }));
         }
@@ -191,7 +195,11 @@ impl Machine {
             self.subscriptions.end_receipt(id);
             self.receipts.resolve(id, Outcome::Confirmed);
         }
-        self.outputs.push_back(Output::Event(Event::Receipt(name)));
+        if self.tells_traffic {
+            self.outputs.push_back(Output::Event(Event::Receipt(name)));
+        } else {
+            self.history.count_receipt();
+        }
         self.restore_on_receipt(&id);
         match &self.phase {
             Phase::Connected(Connection {

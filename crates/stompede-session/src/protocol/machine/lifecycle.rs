@@ -82,6 +82,7 @@ impl Machine {
         }
         while let Some(expired) = self.backlog.pop_expired(now) {
             // With somebody waiting, the receipt's own deadline came first: nobody waits.
+            tracing::warn!(id = %expired.id, "a message had waited too long for its RECEIPT and was given up");
             expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
         }
         self.judge_flow(now);

@@ -65,6 +65,8 @@ pub struct Machine {
     /// How long nothing had arrived before what was received last.
     gap: Duration,
     outputs: VecDeque<Output>,
+    /// Whether there are events for each message and each receipt.
+    tells_traffic: bool,
     history: History,
     transmit: Transmit,
     /// The receipt of the frame that was taken last.
@@ -172,6 +174,7 @@ impl Machine {
             now: None,
             gap: Duration::ZERO,
             outputs: VecDeque::new(),
+            tells_traffic: true,
             history: History::default(),
             transmit: Transmit::default(),
             last_taken: None,
@@ -207,6 +210,7 @@ impl Machine {
 
     /// Takes in what happened outside. Drain [`poll_output`](Self::poll_output) before the next one.
     pub fn handle_input(&mut self, input: Input) {
+        self.receipts.date(input.now());
         match input {
             Input::Opened { now } => self.on_opened(now),
             Input::DialFailed { now, error } => {
@@ -265,7 +269,7 @@ impl Machine {
             self.on_ack_taken();
         }
         if let Some(frame) = frame {
-            self.outputs.push_back(Output::Event(Event::Sent(frame)));
+            self.outputs.push_back(Output::Event(Event::Sent(*frame)));
         }
         if let Phase::Connected(connection) = &mut self.phase {
             connection.pulse.on_taken(now);

@@ -56,4 +56,7 @@ pub enum Planted {
     UnsubscribeForgetsJoinedAck,
     TakeAckBack,
     ForgetUncommitted,
+    SendBeforeKept,
+    ForgetToRemove,
+    KeepWhatWasCancelled,
 }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 
@@ -31,12 +31,29 @@ pub enum Outcome {
     Unknown(Error),
 }
 
+/// How long a receipt is awaited, if not as long as the connection lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Until {
+    Forever,
+    At(Instant),
+    /// So long from the next input on: who sends need not look at the clock.
+    Within(Duration),
+}
+
+impl From<Option<Instant>> for Until {
+    fn from(deadline: Option<Instant>) -> Self {
+        deadline.map_or(Self::Forever, Self::At)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     slots: Vec<Slot>,
     free: Vec<u32>,
     awaited: usize,
     deadlines: Deadlines,
+    /// Waits that begin with the next input.
+    undated: Vec<(Duration, ReceiptId)>,
     /// Who has to be woken once the caller has let go of its locks.
     wakers: Vec<Waker>,
 }
@@ -55,8 +72,8 @@ enum SlotState {
 }
 
 impl Receipts {
-    /// Reserves a slot. `deadline: None` waits as long as the connection lives.
-    pub(super) fn open(&mut self, deadline: Option<Instant>) -> ReceiptId {
+    /// Reserves a slot.
+    pub(super) fn open(&mut self, until: Until) -> ReceiptId {
         let state = SlotState::Awaited { written: false, waker: None };
         let id = match self.free.pop() {
             Some(index) => {
@@ -72,11 +89,28 @@ impl Receipts {
             }
         };
         self.awaited += 1;
-        if let Some(deadline) = deadline {
-            self.deadlines.push(deadline, id);
-            self.tidy_deadlines();
+        match until {
+            Until::Forever => {}
+            Until::At(deadline) => self.put_deadline(deadline, id),
+            Until::Within(within) => self.undated.push((within, id)),
         }
         id
+    }
+
+    /// The waits begin that have no deadline yet.
+    pub(super) fn date(&mut self, now: Instant) {
+        let mut undated = std::mem::take(&mut self.undated);
+        for (within, id) in undated.drain(..) {
+            if let Some(deadline) = now.checked_add(within) {
+                self.put_deadline(deadline, id);
+            }
+        }
+        self.undated = undated;
+    }
+
+    fn put_deadline(&mut self, deadline: Instant, id: ReceiptId) {
+        self.deadlines.push(deadline, id);
+        self.tidy_deadlines();
     }
 
     /// Notes that the frame is on its way: from now on nobody can promise that it was not sent.
@@ -263,12 +297,19 @@ impl fmt::Display for ReceiptId {
 impl ReceiptId {
     /// What [`Display`](fmt::Display) writes, without an allocation.
     pub(super) fn text(self) -> ReceiptText {
-        let mut text = ReceiptText { octets: [0; MAX_TEXT], from: MAX_TEXT };
-        text.put_number(self.generation);
-        text.put(b'-');
-        text.put_number(self.index);
-        text.put(b'-');
-        text.put(b'r');
+        let mut text = ReceiptText::new();
+        text.put_id(self);
+        text
+    }
+
+    /// The header line that asks for it, and the blank line.
+    pub(super) fn end_of_head(self) -> ReceiptText {
+        let mut text = ReceiptText::new();
+        text.put(b'\n');
+        text.put(b'\n');
+        text.put_id(self);
+        text.from -= HEADER.len();
+        text.octets[text.from..][..HEADER.len()].copy_from_slice(HEADER);
         text
     }
 
@@ -282,23 +323,31 @@ impl ReceiptId {
     }
 }
 
-/// The number at the beginning, as `Display` writes it, and what follows. "01" and "+1" parse as numbers too; they are not
-/// what was sent.
+/// The number at the beginning, as `Display` writes it, and what follows. "01" is not what was sent.
 fn number(text: &[u8]) -> Option<(u32, &[u8])> {
     let mut number = 0u32;
     let mut len = 0;
-    while let Some(digit) = text.get(len).map(|octet| octet.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
-        if len > 0 && number == 0 {
+    while let Some(digit) = text.get(len).and_then(|octet| digit(*octet)) {
+        // Neither a zero in front nor a digit too many.
+        if len > 0 && number == 0 || number >> (u32::BITS - DIGIT_BITS) != 0 {
             return None;
         }
-        number = number.checked_mul(10)?.checked_add(digit.into())?;
+        number = number << DIGIT_BITS | digit;
         len += 1;
     }
     (len > 0).then_some((number, &text[len..]))
 }
 
-/// A receipt id as text, on the stack. It is written from its end: the general way of writing numbers takes longer than
-/// the rest of what is done for a receipt.
+fn digit(octet: u8) -> Option<u32> {
+    match octet {
+        b'0'..=b'9' => Some(u32::from(octet - b'0')),
+        b'a'..=b'v' => Some(u32::from(octet - b'a') + 10),
+        _ => None,
+    }
+}
+
+/// A receipt id as text, on the stack. It is written from its end, and its numbers have the base 32: the general way of
+/// writing numbers takes longer than the rest of what is done for a receipt.
 #[derive(Debug)]
 pub(super) struct ReceiptText {
     octets: [u8; MAX_TEXT],
@@ -306,8 +355,24 @@ pub(super) struct ReceiptText {
 }
 
 impl ReceiptText {
+    fn new() -> Self {
+        Self { octets: [0; MAX_TEXT], from: MAX_TEXT }
+    }
+
     pub(super) fn as_str(&self) -> &str {
-        self.octets.get(self.from..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.octets.get(self.from..).unwrap_or_default()
+    }
+
+    fn put_id(&mut self, id: ReceiptId) {
+        self.put_number(id.generation);
+        self.put(b'-');
+        self.put_number(id.index);
+        self.put(b'-');
+        self.put(b'r');
     }
 
     fn put(&mut self, octet: u8) {
@@ -318,8 +383,8 @@ impl ReceiptText {
 
     fn put_number(&mut self, mut number: u32) {
         loop {
-            self.put(b'0' + (number % 10) as u8);
-            number /= 10;
+            self.put(DIGITS[number as usize % DIGITS.len()]);
+            number >>= DIGIT_BITS;
             if number == 0 {
                 return;
             }
@@ -353,8 +418,16 @@ impl fmt::Display for ReceiptName {
     }
 }
 
-/// "r-", "-" and two numbers of at most ten digits.
-const MAX_TEXT: usize = 3 + 2 * 10;
+const DIGITS: &[u8; 1 << DIGIT_BITS] = b"0123456789abcdefghijklmnopqrstuv";
+
+/// What a digit stands for.
+const DIGIT_BITS: u32 = 5;
+
+/// What the line begins with that asks for a receipt.
+const HEADER: &[u8] = b"receipt:";
+
+/// "r-", "-" and two numbers of at most seven digits, and what makes it the end of a head.
+const MAX_TEXT: usize = HEADER.len() + 3 + 2 * 7 + 2;
 
 /// Deadlines of ended waits that are kept before tidying up: enough that a few waits never cause it.
 const SPARE_DEADLINES: usize = 64;
@@ -369,8 +442,8 @@ mod tests {
         let start = Instant::now();
         let mut receipts = Receipts::default();
         for n in 0..100_000u32 {
-            let deadline = start + std::time::Duration::from_millis(u64::from(n));
-            let id = receipts.open(Some(deadline));
+            let deadline = start + Duration::from_millis(u64::from(n));
+            let id = receipts.open(Until::At(deadline));
             assert_eq!(receipts.next_deadline(), Some(deadline));
             receipts.resolve(id, Outcome::Confirmed);
             receipts.forget(id);
@@ -388,14 +461,14 @@ mod tests {
         let mut expected: Vec<_> = [5, 7, 7, 3, 9, 1, 9, 4, 8, 2]
             .into_iter()
             .map(|seconds| {
-                let deadline = start + std::time::Duration::from_secs(seconds);
-                (deadline, receipts.open(Some(deadline)))
+                let deadline = start + Duration::from_secs(seconds);
+                (deadline, receipts.open(Until::At(deadline)))
             })
             .collect();
         receipts.forget(expected.remove(4).1);
         receipts.forget(expected.remove(4).1);
         expected.sort_unstable();
-        let end = start + std::time::Duration::from_secs(60);
+        let end = start + Duration::from_secs(60);
         for (deadline, id) in expected {
             assert_eq!(receipts.next_deadline(), Some(deadline));
             assert_eq!(receipts.pop_expired(end), Some((id, false)));
@@ -407,12 +480,26 @@ mod tests {
     fn ids_fit_and_read_back() {
         let [smallest, largest] = [0, u32::MAX].map(|n| ReceiptId { index: n, generation: n });
         assert_eq!(smallest.text().as_str(), "r-0-0");
-        assert_eq!(largest.text().as_str(), "r-4294967295-4294967295");
-        for id in [smallest, largest, ReceiptId { index: 10, generation: 907 }] {
-            assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+        assert_eq!(largest.text().as_str(), "r-3vvvvvv-3vvvvvv");
+        assert_eq!(largest.end_of_head().as_bytes(), b"receipt:r-3vvvvvv-3vvvvvv\n\n");
+        assert_eq!(ReceiptId { index: 31, generation: 907 }.text().as_str(), "r-v-sb");
+        for number in (0..u32::BITS).flat_map(|bit| [1 << bit, (1 << bit) - 1, (1 << bit) + 1]) {
+            for id in [smallest, largest].map(|id| ReceiptId { index: number, ..id }) {
+                assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+            }
         }
-        for other in ["r-4294967296-0", "r-42949672950-0", "r-00-0", "r-+1-0", "r--1", "r-1-", "r-1", "x-1-1"]
-        {
+        for other in [
+            "r-4000000-0",
+            "r-3vvvvvv0-0",
+            "r-00-0",
+            "r-w-0",
+            "r-V-0",
+            "r-+1-0",
+            "r--1",
+            "r-1-",
+            "r-1",
+            "x-1-1",
+        ] {
             assert_eq!(ReceiptId::parse(other), None, "{other}");
         }
     }

@@ -184,7 +184,7 @@ impl Machine {
 
     /// The next message that waits, with its stable id for a broker that looks for one.
     fn next_to_send(&mut self) -> Option<Next> {
-        let mut next = self.backlog.next_to_send()?;
+        let mut next = self.backlog.next_to_send(planted!(self, SendBeforeKept))?;
         let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
         if let (Some(header), true) = (header, next.replayed)
             && !next.frame.headers().contains(header)

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
-use super::backlog::Kept;
-use super::{Machine, Outcome, ReceiptId};
 use stompede_codec::Frame;
 
+use super::backlog::Kept;
+use super::planted::planted;
+use super::receipts::Until;
+use super::{Machine, Outcome, ReceiptId};
 use crate::{Error, ErrorKind, OutboxId, Stored};
 
 /// Something to ask of an [`Outbox`](crate::Outbox); see [`Machine::poll_outbox`].
@@ -128,7 +130,7 @@ impl Machine {
     pub fn replay(&mut self, now: Instant, messages: Vec<Stored>) {
         for Stored { id, mut frame } in messages {
             // Nobody waits for it. The RECEIPT takes it out of the outbox.
-            let receipt = self.receipts.open(None);
+            let receipt = self.receipts.open(Until::Forever);
             self.receipts.forget(receipt);
             frame.headers_mut().insert("receipt", receipt.text().as_str());
             self.backlog.push_stored(id, frame, receipt, now);
@@ -173,6 +175,9 @@ impl Machine {
 
     fn next_removal(&mut self) -> Option<OutboxJob> {
         let ledger = &mut self.backlog.ledger;
+        if planted!(self, ForgetToRemove) {
+            ledger.leaving.clear();
+        }
         let too_early =
             ledger.not_before.is_some_and(|not_before| self.now.is_none_or(|now| now < not_before));
         if ledger.leaving.is_empty() || too_early {
@@ -209,7 +214,9 @@ impl Machine {
         for (number, id) in asked {
             let Some(kept) = self.backlog.by_number(number) else {
                 // Given up meanwhile.
-                self.backlog.ledger.leaving.push(id);
+                if !planted!(self, KeepWhatWasCancelled) {
+                    self.backlog.ledger.leaving.push(id);
+                }
                 continue;
             };
             let waiter = kept.keeping.waiter();
@@ -248,21 +255,27 @@ impl Machine {
     ) -> Result<Option<ReceiptId>, Error> {
         let number = self.backlog.next_number();
         self.send(frame)?;
-        let expiry = self.backlog.expiry(self.now);
+        let until = self.backlog.until(deadline.into(), self.now);
         let Some(Keeping::Unstored { waiter: waiter @ None }) =
             self.backlog.by_number(number).map(|kept| &mut kept.keeping)
         else {
             return Ok(None);
         };
-        let id = self.receipts.open([deadline, expiry].into_iter().flatten().min());
+        let id = self.receipts.open(until);
         *waiter = Some(id);
         self.backlog.ledger.waiters.insert(id, number);
         Ok(Some(id))
     }
 
-    /// Nobody waits for a message to be appended any more, so it is not sent either.
-    pub(super) fn cancel_unstored(&mut self, waiter: ReceiptId) {
-        if let Some(number) = self.backlog.ledger.waiters.get(&waiter).copied() {
+    /// Nobody waits any more for a message to be appended, or for the RECEIPT of one that is not appended yet: it is not
+    /// sent either. Should it turn out that it cannot be appended, nobody would hear of it.
+    pub(super) fn cancel_unstored(&mut self, awaited: ReceiptId) {
+        if !self.backlog.ledger.in_use {
+            return;
+        }
+        let waiter = self.backlog.ledger.waiters.get(&awaited).copied();
+        let unstored = || self.backlog.unstored_number(awaited);
+        if let Some(number) = waiter.or_else(unstored) {
             self.backlog.remove_number(number);
         }
     }
@@ -277,10 +290,11 @@ impl Machine {
         self.backlog.ledger.is_settled()
     }
 
-    /// When to ask again.
+    /// When to ask again. Once that time has come, the driver asks, and there is nothing more to wait for.
     pub(super) fn outbox_deadline(&self) -> Option<Instant> {
         let ledger = &self.backlog.ledger;
-        ledger.not_before.filter(|_| ledger.job.is_none() && !ledger.leaving.is_empty())
+        let waits = ledger.job.is_none() && !ledger.leaving.is_empty();
+        ledger.not_before.filter(|at| waits && self.now.is_some_and(|now| now < *at))
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) struct Subscriptions {
     by_wire_id: HashMap<Box<str>, SubscriptionId>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    /// Where the last message went: the next one mostly goes there too.
+    /// Where the last message went that came under an id of a caller's: the next one mostly goes there too.
     recent: usize,
     /// Subscriptions that keep an ACK back.
     pending: Vec<SubscriptionId>,
@@ -160,12 +160,21 @@ pub(super) struct Subscriptions {
     awaited: HashMap<ReceiptId, SubscriptionId>,
 }
 
+/// One subscription. What each message needs comes first and is one line of the cache: with thousands of subscriptions
+/// most of them have to come from memory.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
     pub(super) id: SubscriptionId,
+    /// The number in its id on the wire, if that was made up.
+    made_up: Option<u64>,
+    /// Messages that have come on this connection.
+    pub(super) messages: u64,
+    pub(super) inbox: Arc<Inbox>,
+    /// All messages up to this number have been settled by a cumulative ACK or NACK.
+    pub(super) covered: u64,
     wire_id: Box<str>,
     pub(super) request: SubscribeRequest,
-    pub(super) inbox: Arc<Inbox>,
     /// Somebody waits for the RECEIPT of its SUBSCRIBE.
     pub(super) receipt: Option<ReceiptId>,
     /// SUBSCRIBE was queued on the present connection.
@@ -174,10 +183,6 @@ pub(super) struct Entry {
     was_on_wire: bool,
     /// Connections that were lost while this subscription alone was being made again.
     pub(super) strikes: u8,
-    /// Messages that have come on this connection.
-    pub(super) messages: u64,
-    /// All messages up to this number have been settled by a cumulative ACK or NACK.
-    pub(super) covered: u64,
     pending: Option<Frame>,
     joined: usize,
     /// More headers for UNSUBSCRIBE.
@@ -198,12 +203,15 @@ impl Subscriptions {
         }
         let named = request.id.as_ref().or(request.durable.as_ref());
         let given = named.or((!request.announce).then_some(&request.destination));
-        let wire_id: Box<str> = match given {
+        let (wire_id, made_up): (Box<str>, _) = match given {
             Some(id) if self.by_wire_id.contains_key(id.as_str()) => {
                 return Err(Error::invalid(format!("the subscription id {id:?} is in use; choose another")));
             }
-            Some(id) => id.as_str().into(),
-            None => self.unused_wire_id(),
+            Some(id) => (id.as_str().into(), None),
+            None => {
+                let (id, number) = self.unused_wire_id();
+                (id, Some(number))
+            }
         };
         self.last = self.last.wrapping_add(1);
         // Four billion subscriptions at once do not fit into memory, so the slot always fits.
@@ -213,6 +221,7 @@ impl Subscriptions {
         let settles = request.ack != AckMode::Auto;
         let entry = Entry {
             id,
+            made_up,
             wire_id: wire_id.clone(),
             inbox: Arc::new(Inbox::new(id, bounds, request.when_full, settles, flow.clone())),
             request,
@@ -331,10 +340,7 @@ impl Subscriptions {
     /// The subscription that a MESSAGE belongs to.
     pub(super) fn route(&mut self, version: Version, message: &Frame) -> Option<&mut Entry> {
         let slot = if let Some(wire_id) = message.header("subscription") {
-            match self.entries.get(self.recent) {
-                Some(Some(entry)) if *entry.wire_id == *wire_id => self.recent,
-                _ => self.slot_of(&wire_id)?,
-            }
+            self.slot_of(&wire_id)?
         } else if version == Version::V1_0 {
             // Some 1.0 servers leave the id out even where one was given; the destination has to do.
             let destination = message.header("destination")?;
@@ -343,19 +349,22 @@ impl Subscriptions {
         } else {
             return None;
         };
-        self.recent = slot;
         self.entries.get_mut(slot)?.as_mut()
     }
 
-    fn slot_of(&self, wire_id: &str) -> Option<usize> {
-        // The number in an id that was made up is mostly its slot, and looking there is quicker than hashing.
-        let guess = wire_id.strip_prefix(MADE_UP).and_then(|number| number.parse::<usize>().ok());
-        if let Some(slot) = guess
-            && matches!(self.entries.get(slot), Some(Some(entry)) if *entry.wire_id == *wire_id)
+    fn slot_of(&mut self, wire_id: &str) -> Option<usize> {
+        // The number in an id that was made up is mostly its slot. Looking there is quicker than hashing, and comparing the
+        // number spares a look at the text.
+        let number = made_up(wire_id);
+        if let Some(slot) = number.and_then(|number| usize::try_from(number).ok())
+            && matches!(self.entries.get(slot), Some(Some(entry)) if entry.made_up == number)
         {
             return Some(slot);
         }
-        Some(self.by_wire_id.get(wire_id)?.slot as usize)
+        if !matches!(self.entries.get(self.recent), Some(Some(entry)) if *entry.wire_id == *wire_id) {
+            self.recent = self.by_wire_id.get(wire_id)?.slot as usize;
+        }
+        Some(self.recent)
     }
 
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Entry> {
@@ -403,12 +412,12 @@ impl Subscriptions {
         !self.pending.is_empty()
     }
 
-    fn unused_wire_id(&self) -> Box<str> {
+    fn unused_wire_id(&self) -> (Box<str>, u64) {
         let mut number = u64::from(self.last);
         loop {
             let id = format!("{MADE_UP}{number}");
             if !self.by_wire_id.contains_key(id.as_str()) {
-                return id.into_boxed_str();
+                return (id.into_boxed_str(), number);
             }
             number += 1;
         }
@@ -435,6 +444,20 @@ impl Entry {
         self.was_on_wire
     }
 }
+
+/// The number of an id as it is made up: "sub-01" is another one's.
+fn made_up(id: &str) -> Option<u64> {
+    let digits = id.strip_prefix(MADE_UP)?.as_bytes();
+    if digits.len() > MAX_DIGITS || digits.first()? == &b'0' && digits.len() > 1 {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
+}
+
+/// Digits of a number that always fits.
+const MAX_DIGITS: usize = 19;
 
 /// What ids begin with that were made up; a number follows.
 const MADE_UP: &str = "sub-";

@@ -48,7 +48,7 @@ pub(super) struct Taken {
     pub(super) item: Outbound,
     pub(super) receipt: Option<ReceiptId>,
     /// There only if somebody wants to be told of it.
-    pub(super) frame: Option<Frame>,
+    pub(super) frame: Option<Box<Frame>>,
     /// Whether it is an acknowledgement.
     pub(super) ack: bool,
 }
@@ -135,7 +135,7 @@ impl Transmit {
     pub(super) fn pop(&mut self) -> Option<Taken> {
         if let Some((item, frame)) = self.first.pop_front() {
             self.bytes -= item.remaining();
-            return Some(Taken { item, receipt: None, frame: frame.map(|frame| *frame), ack: false });
+            return Some(Taken { item, receipt: None, frame, ack: false });
         }
         if self.held {
             return None;
@@ -144,7 +144,7 @@ impl Transmit {
         self.uncount(&entry);
         self.last_taken = entry.number;
         let Entry { item, receipt, frame, ack, .. } = entry;
-        let frame = frame.filter(|_| self.keep_frames).map(|frame| *frame);
+        let frame = frame.filter(|_| self.keep_frames);
         Some(Taken { item, receipt, frame, ack })
     }
 
@@ -195,11 +195,12 @@ impl Transmit {
         let body = frame.body();
         let beside = body.len() > LARGE_BODY;
         self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
-        let written = match receipt {
-            None => encoder.encode_head(frame, &mut self.block),
-            Some(id) => encoder.encode_head_with(frame, ("receipt", id.text().as_str()), &mut self.block),
-        };
-        written.map_err(Error::unencodable)?;
+        encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
+        if let Some(id) = receipt {
+            // In the place of the blank line. There is nothing in it that would have to be escaped or refused.
+            self.block.truncate(self.block.len() - 1);
+            self.block.put_slice(id.end_of_head().as_bytes());
+        }
         if beside {
             return Ok(Outbound::split(self.block.split().freeze(), body.clone()));
         }

@@ -37,6 +37,7 @@ impl World {
                 Poll::Pending => {}
             }
         }
+        self.look_at_disk()?;
         self.look_at_acks()?;
         self.look_at_transactions()?;
         let (messages, bytes) = self.machine.kept();
@@ -102,6 +103,7 @@ impl World {
         if self.deadline.is_some() || self.machine.kept() != (0, 0) || self.machine.queued_bytes() > 0 {
             return Err(format!("something is left: {:?}, {:?}", self.deadline, self.machine.kept()));
         }
+        self.disk_at_the_end(matches!(self.grammar.closed, Some(None)))?;
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for number in self.broker.accepted.iter().copied().filter(|number| seen.insert(*number)) {

@@ -1,6 +1,7 @@
 //! One world: a machine, its users, a link and a broker, all of it made from one seed.
 
 mod acks;
+mod disk;
 mod events;
 mod link;
 mod look;
@@ -16,6 +17,7 @@ use stompede_session::{Config, Guarantee, WhileOffline};
 use stompede_transport::{TransportError, TransportErrorKind};
 
 use self::acks::{Confirmation, Received, Settlement};
+use self::disk::Disk;
 use self::events::Grammar;
 use self::link::Link;
 use self::transactions::Transaction;
@@ -35,6 +37,7 @@ pub(crate) struct World {
     broker_up_at: Option<Instant>,
     dial: Option<(Instant, bool)>,
     link: Option<Link>,
+    disk: Disk,
     sends: Vec<Send>,
     subscriptions: BTreeMap<SubscriptionId, Subscribed>,
     transactions: Vec<Transaction>,
@@ -66,9 +69,8 @@ impl World {
         if random.one_in(2) {
             config.sending.guarantee = Guarantee::AtLeastOnce;
         }
-        if random.one_in(2) {
-            config.sending.while_offline = WhileOffline::Queue;
-        }
+        let queues = random.one_in(2);
+        config.sending.while_offline = if queues { WhileOffline::Queue } else { WhileOffline::Fail };
         if random.one_in(3) {
             config.sending.outbox.messages = 4;
         }
@@ -81,6 +83,7 @@ impl World {
             1 | 2 => Version::V1_1,
             _ => Version::V1_2,
         };
+        let disk = Disk::new(seed, &mut config);
         let mut machine = Machine::with_seed(config.clone(), seed).expect("the settings are fine");
         prepare(&mut machine);
         Self {
@@ -95,6 +98,7 @@ impl World {
             broker_up_at: None,
             dial: None,
             link: None,
+            disk,
             sends: Vec::new(),
             transactions: Vec::new(),
             subscriptions: BTreeMap::new(),
@@ -178,7 +182,8 @@ impl World {
         let beat = link.map(|link| link.next_beat);
         let dial = self.dial.map(|(at, _)| at);
         let unblocked = link.and_then(|link| link.blocked_until);
-        let all = [self.deadline, self.broker_up_at, dial, to_client, to_broker, beat, unblocked];
+        let disk = self.disk.due();
+        let all = [self.deadline, self.broker_up_at, dial, to_client, to_broker, beat, unblocked, disk];
         all.into_iter().flatten().min()
     }
 
@@ -200,6 +205,7 @@ impl World {
                 self.input(Input::DialFailed { now, error })?;
             }
         }
+        self.disk_answers()?;
         self.unblock();
         self.carry_to_broker()?;
         self.carry_to_client()?;
@@ -247,7 +253,7 @@ impl World {
                 Output::Event(event) => self.on_event(event)?,
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
-                    if self.write() {
+                    if self.write() || self.ask_disk() {
                         continue;
                     }
                     // What the machine makes of that is another deadline.

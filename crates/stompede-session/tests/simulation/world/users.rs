@@ -63,6 +63,7 @@ impl World {
                     let at = awaited[self.random.up_to(awaited.len() as u64) as usize];
                     if let Some(receipt) = self.sends[at].receipt.take() {
                         self.machine.forget_receipt(receipt);
+                        self.forget_unkept(at);
                     }
                 }
                 Ok(())
@@ -111,7 +112,7 @@ impl World {
         let sent = if awaited {
             self.machine.send_with_receipt(&mut frame, deadline).map(|id| send.receipt = Some(id))
         } else {
-            self.machine.send(&frame)
+            self.send_unconfirmed(number, &frame)
         };
         if let Err(error) = sent {
             send.outcome = Some(Outcome::NotSent(error));
