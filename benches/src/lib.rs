@@ -15,6 +15,7 @@ mod harness;
 mod memory;
 mod ours;
 mod peers;
+mod reliability;
 mod report;
 mod scaling;
 mod session;
@@ -23,5 +24,6 @@ mod transport;
 
 pub use broker::{broker, broker_idle};
 pub use codec::codec;
+pub use reliability::{reliability, session_storm};
 pub use session::{session, session_idle, session_server};
 pub use transport::{transport, transport_idle};

@@ -143,4 +143,4 @@ const ECHO: &str = "/echo";
 pub(crate) const BODY: usize = 128;
 
 /// Receipts that are waited for at a time.
-const WINDOW: usize = 4096;
+pub(crate) const WINDOW: usize = 4096;
