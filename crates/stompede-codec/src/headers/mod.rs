@@ -269,23 +269,21 @@ impl Own {
         } else {
             self.text.reserve(len);
         }
-        if escape::is_plain(name) && escape::is_plain(value) {
-            self.text.push_str(name);
-            self.text.push(':');
-            self.text.push_str(value);
-        } else {
-            self.push_escaped(name, value);
-        }
+        self.push_part(name);
+        self.text.push(':');
+        self.push_part(value);
         self.text.push('\n');
         self.len += 1;
     }
 
-    #[cold]
-    fn push_escaped(&mut self, name: &str, value: &str) {
-        self.odd |= name.contains('\0') || value.contains('\0');
-        self.escaped |= escape::push(name, &mut self.text);
-        self.text.push(':');
-        self.escaped |= escape::push(value, &mut self.text);
+    #[inline(always)]
+    fn push_part(&mut self, part: &str) {
+        if escape::is_plain(part) {
+            self.text.push_str(part);
+        } else {
+            self.odd |= part.contains('\0');
+            self.escaped |= escape::push(part, &mut self.text);
+        }
     }
 }
 
