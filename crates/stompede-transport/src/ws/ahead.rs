@@ -3,7 +3,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::opcode::{BINARY, FIN, TEXT};
@@ -11,10 +11,10 @@ use super::opcode::{BINARY, FIN, TEXT};
 /// Bytes that were read and not looked at yet.
 ///
 /// Nearly all that a client gets is data in one piece, which is taken from here. tungstenite takes several times as long for
-/// a small frame; it gets all others: control frames, fragments, large ones, and what is no frame at all.
+/// a small frame; it gets all others: control frames, fragments, what is larger than one read, and what is no frame at all.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     /// Those before have been looked at.
     at: usize,
     /// How many are read at a time.
@@ -25,7 +25,9 @@ pub(super) struct Ahead {
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum First<'a> {
     /// A whole message: its payload.
-    Message(&'a [u8]),
+    Small(&'a [u8]),
+    /// The same of one that is worth a buffer of its own: where it was read.
+    Large(Bytes),
     /// Too little to say.
     Part,
     /// Something for tungstenite.
@@ -46,10 +48,10 @@ impl Ahead {
         self.at += len;
     }
 
-    /// Looks at what comes first, and skips it if it is a message with a payload of at most `limit` bytes.
-    pub(super) fn first(&mut self, limit: usize) -> First<'_> {
-        let unread = &self.bytes[self.at..];
-        let (header, len) = match *unread {
+    /// Looks at what comes first, and skips it if it is a message with a payload of at most `limit` bytes; one of up to `small`
+    /// is small.
+    pub(super) fn first(&mut self, small: usize, limit: usize) -> First<'_> {
+        let (header, len) = match self.bytes[self.at..] {
             [opcode, ..] if opcode != FIN | TEXT && opcode != FIN | BINARY => return First::Other,
             // An empty one is for tungstenite as well: there might be any number of them.
             [_, 0, ..] => return First::Other,
@@ -63,13 +65,16 @@ impl Ahead {
         if len == 0 || len > limit || whole > self.size {
             return First::Other;
         }
-        match unread.get(header..whole) {
-            Some(payload) => {
-                self.at += whole;
-                First::Message(payload)
-            }
-            None => First::Part,
+        let (from, to) = (self.at + header, self.at + whole);
+        if self.bytes.len() < to {
+            return First::Part;
         }
+        if len <= small {
+            self.at = to;
+            return First::Small(&self.bytes[from..to]);
+        }
+        self.at = 0;
+        First::Large(self.bytes.split_to(to).freeze().slice(from..))
     }
 
     /// Reads more; 0 at the end of the stream.
@@ -78,9 +83,12 @@ impl Ahead {
         io: &mut IO,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.bytes.drain(..std::mem::take(&mut self.at));
-        self.bytes.reserve_exact(self.size.saturating_sub(self.bytes.len()));
+        let at = std::mem::take(&mut self.at);
+        self.bytes.copy_within(at.., 0);
+        self.bytes.truncate(self.bytes.len() - at);
         let room = self.size.saturating_sub(self.bytes.len());
+        // Takes another block if the rest of this one, behind a large message, is too short.
+        self.bytes.reserve(room);
         let mut buffer = (&mut self.bytes).limit(room);
         pin!(io.read_buf(&mut buffer)).poll(cx)
     }
@@ -88,7 +96,7 @@ impl Ahead {
     /// Keeps nothing while there is nothing to read.
     pub(super) fn let_go(&mut self) {
         if self.unread().is_empty() {
-            self.bytes = Vec::new();
+            self.bytes = BytesMut::new();
             self.at = 0;
         }
     }
@@ -100,6 +108,7 @@ mod tests {
     use super::*;
 
     const SIZE: usize = 1024;
+    const SMALL: usize = 500;
     const LIMIT: usize = 1000;
 
     fn frame(first: u8, len: usize) -> Vec<u8> {
@@ -116,19 +125,40 @@ mod tests {
     #[test]
     fn messages_are_found_once_they_are_whole() {
         for first in [FIN | TEXT, FIN | BINARY] {
-            for len in [1, 2, 125, 126, 127, 255, 256, LIMIT] {
+            for len in [1, 2, 125, 126, 127, 255, 256, SMALL] {
                 let wire = [frame(first, len), frame(FIN | PING, 3)].concat();
                 let end = wire.len() - 5;
                 for cut in 0..end {
                     let mut ahead = Ahead::new(&wire[..cut], SIZE);
-                    assert_eq!(ahead.first(LIMIT), First::Part, "{cut} of {len}");
+                    assert_eq!(ahead.first(SMALL, LIMIT), First::Part, "{cut} of {len}");
                     assert_eq!(ahead.unread().len(), cut);
                 }
                 let mut ahead = Ahead::new(&wire, SIZE);
-                assert_eq!(ahead.first(LIMIT), First::Message(&wire[end - len..end]));
-                assert_eq!(ahead.first(LIMIT), First::Other, "the ping");
+                assert_eq!(ahead.first(SMALL, LIMIT), First::Small(&wire[end - len..end]));
+                assert_eq!(ahead.first(SMALL, LIMIT), First::Other, "the ping");
                 assert_eq!(ahead.unread(), frame(FIN | PING, 3));
             }
+        }
+    }
+
+    #[test]
+    fn a_large_message_stays_where_it_was_read() {
+        for len in [SMALL + 1, LIMIT] {
+            let (small, large) = (frame(FIN | TEXT, 7), frame(FIN | BINARY, len));
+            let mut wire = &*[&*small, &*large, &*small].concat();
+            let mut ahead = Ahead::new(&[], 2 * SIZE);
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(ahead.poll_read(&mut wire, &mut cx).is_ready());
+            assert_eq!(ahead.first(SMALL, LIMIT), First::Small(&small[2..]));
+            let place = ahead.unread().as_ptr().wrapping_add(4);
+            let First::Large(payload) = ahead.first(SMALL, LIMIT) else { panic!("it is whole") };
+            assert_eq!(payload, large[4..]);
+            assert_eq!(payload.as_ptr(), place);
+            assert_eq!(ahead.first(SMALL, LIMIT), First::Small(&small[2..]));
+            // The next read is as large as the first.
+            let mut more = &*[&*large, &*large, &*small].concat();
+            assert!(ahead.poll_read(&mut more, &mut cx).is_ready());
+            assert_eq!(ahead.unread().len(), 2 * large.len() + small.len());
         }
     }
 
@@ -150,10 +180,10 @@ mod tests {
         ];
         for other in others {
             let mut ahead = Ahead::new(&other, SIZE);
-            assert_eq!(ahead.first(LIMIT), First::Other, "{:?}", &other[..2]);
+            assert_eq!(ahead.first(SMALL, LIMIT), First::Other, "{:?}", &other[..2]);
             assert_eq!(ahead.unread(), other);
         }
         let mut ahead = Ahead::new(&frame(FIN | TEXT, SIZE), SIZE);
-        assert_eq!(ahead.first(usize::MAX), First::Other, "it can never be whole in here");
+        assert_eq!(ahead.first(SMALL, usize::MAX), First::Other, "it can never be whole in here");
     }
 }

@@ -2,9 +2,9 @@ use bytes::{Bytes, BytesMut};
 
 /// Payloads up to this size are copied together; larger ones are handed on as they are.
 ///
-/// A payload is a slice of tungstenite's read buffer. As long as one is alive, tungstenite cannot use the buffer again
-/// and takes a new one, for a small frame as large as that frame; from then on it reads a few hundred bytes at a time.
-/// Copying up to here was measured to cost less than that; a larger payload is worth a buffer of its own.
+/// A payload is a slice of a read buffer. As long as one is alive, the buffer cannot be used again; tungstenite then takes
+/// a new one, for a small frame as large as that frame, and from then on reads a few hundred bytes at a time. Copying up to
+/// here was measured to cost less than that; a larger payload is worth a buffer of its own.
 pub(super) const SMALL: usize = 8 * 1024;
 
 /// What small payloads are copied into. Up to four chunks share a block; a chunk that is held keeps all of it.

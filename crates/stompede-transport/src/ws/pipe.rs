@@ -10,7 +10,7 @@ use tungstenite::protocol::Role;
 
 use super::ahead::{Ahead, First};
 use super::config::Split;
-use super::gather::Gather;
+use super::gather::{Gather, SMALL};
 use super::opcode::TextToBinary;
 use super::outgoing::Outgoing;
 use crate::stall::Stall;
@@ -117,9 +117,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
             return Poll::Ready(false);
         }
         loop {
-            match self.ahead.first(limit) {
-                First::Message(payload) => {
+            match self.ahead.first(SMALL, limit) {
+                First::Small(payload) => {
                     gather.push_small(payload);
+                    return Poll::Ready(true);
+                }
+                First::Large(payload) => {
+                    gather.push(payload);
                     return Poll::Ready(true);
                 }
                 First::Other => return Poll::Ready(false),

@@ -14,7 +14,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::WsMessageKind;
 use super::config::Speech;
-use super::gather::{Gather, SMALL};
+use super::gather::Gather;
 use super::opcode::{BINARY, TEXT};
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
@@ -37,8 +37,8 @@ const EMPTY_MAX: usize = 64;
 ///
 /// Each [`Outbound`] item becomes one message, as text or binary by [`WsMessageKind`]; a heart-beat is the message
 /// `"\n"`. What comes in, text and binary alike, is handed on in chunks of up to 24 KiB: messages of up to 8 KiB are
-/// gathered, larger ones stay as they are. Of a larger one only what was read together with its header is moved once, to
-/// where there is room for all of it: at most the read buffer's size. Pings are answered while
+/// gathered, larger ones stay as they are. Of a larger one that did not come in one read, what came with its header is
+/// moved once, to where there is room for all of it: at most the read buffer's size. Pings are answered while
 /// [`poll_recv`](Transport::poll_recv) is polled.
 ///
 /// A close frame with code 1000 or 1001, or without one, is an orderly end; other codes are
@@ -57,8 +57,8 @@ pub struct WsTransport<IO> {
     context: WebSocketContext,
     settings: Settings,
     gather: Gather,
-    /// Up to this size, payloads need not go through tungstenite.
-    small: usize,
+    /// A larger message in one piece is refused.
+    max_payload: usize,
     /// An answer to a ping could not go out at once.
     answering: bool,
     end: Option<End>,
@@ -109,7 +109,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             .max_frame_size(Some(max_frame));
         Self {
             pipe: Pipe::new(io, &leftover, settings.role, read_buffer, write_timeout),
-            small: SMALL.min(max_message).min(max_frame),
+            max_payload: max_message.min(max_frame),
             answering: false,
             context: WebSocketContext::new(settings.role, Some(config)),
             pings: settings.speech.ping_interval.map(pings),
@@ -138,7 +138,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             self.answer(cx);
         }
         while !self.gather.is_full() {
-            match self.pipe.poll_gather(self.small, &mut self.gather, cx) {
+            match self.pipe.poll_gather(self.max_payload, &mut self.gather, cx) {
                 Poll::Ready(true) => continue,
                 Poll::Ready(false) => {}
                 Poll::Pending => {
