@@ -197,7 +197,7 @@ impl Inbox {
     ///
     /// # Errors
     /// As [`poll_take`](Self::poll_take).
-    pub(crate) fn poll_next(
+    pub fn poll_next(
         &self,
         cx: &mut Context<'_>,
         rest: &mut VecDeque<Delivery>,
