@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use self::storm::session_storm;
 use crate::args::Options;
-use crate::session::{Place, Server, Wire};
+use crate::session::{Server, Wire};
 
 /// Runs what the arguments ask for. `server` and `storm` are the paths of programs that call
 /// [`session_server`](crate::session_server) and [`session_storm`].
@@ -32,7 +32,7 @@ pub fn reliability(args: impl Iterator<Item = String>, server: &str, storm: &str
     if wanted(outbox::NAME) {
         let running = Server::start(server);
         for wire in Wire::ALL {
-            outbox::run(Place { wire, port: running.port(wire) }, &options);
+            outbox::run(running.place(wire), &options);
         }
     }
     if wanted(restore::NAME) {

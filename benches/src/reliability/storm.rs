@@ -204,6 +204,6 @@ const SESSIONS: usize = 1000;
 /// A quick restart.
 const DOWN: Duration = Duration::from_secs(3);
 
-const BAR: Duration = Duration::from_millis(100);
+const BAR: Duration = Duration::from_millis(200);
 
-const ATTEMPTS_TO_A_CHARACTER: usize = 10;
+const ATTEMPTS_TO_A_CHARACTER: usize = 20;
