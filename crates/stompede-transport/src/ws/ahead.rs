@@ -3,15 +3,17 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::gather::SMALL;
 use super::opcode::{BINARY, FIN, TEXT};
 
 /// Bytes that were read and not looked at yet.
 ///
 /// Nearly all that a client gets is data in one piece, which is taken from here. tungstenite takes several times as long for
-/// a small frame; it gets all others: control frames, fragments, large ones, and what is no frame at all.
+/// a small frame; it gets all others: control frames, fragments, large ones that have come in part, and what is no frame at
+/// all.
 #[derive(Debug)]
 pub(super) struct Ahead {
     bytes: Vec<u8>,
@@ -26,6 +28,8 @@ pub(super) struct Ahead {
 pub(super) enum First<'a> {
     /// A whole message: its payload.
     Message(&'a [u8]),
+    /// A whole message with a payload of more than [`SMALL`] bytes.
+    Large(Bytes),
     /// Too little to say.
     Part,
     /// Something for tungstenite.
@@ -64,12 +68,22 @@ impl Ahead {
             return First::Other;
         }
         match unread.get(header..whole) {
-            Some(payload) => {
+            Some(_) if len > SMALL => First::Large(self.take(header, len)),
+            Some(_) => {
                 self.at += whole;
-                First::Message(payload)
+                First::Message(&self.bytes[self.at - len..self.at])
             }
+            // What is missing is read to where it is to be.
+            None if len > SMALL => First::Other,
             None => First::Part,
         }
+    }
+
+    /// Hands a payload out where it was read to; what comes behind it moves.
+    fn take(&mut self, header: usize, len: usize) -> Bytes {
+        let start = std::mem::take(&mut self.at) + header;
+        let rest = self.bytes[start + len..].to_vec();
+        Bytes::from(std::mem::replace(&mut self.bytes, rest)).slice(start..start + len)
     }
 
     /// Reads more; 0 at the end of the stream.
@@ -130,6 +144,23 @@ mod tests {
                 assert_eq!(ahead.unread(), frame(FIN | PING, 3));
             }
         }
+    }
+
+    #[test]
+    fn a_large_payload_is_handed_out_where_it_is_once_it_is_whole() {
+        let large = SMALL + 1;
+        let wire = [frame(FIN | TEXT, 3), frame(FIN | TEXT, large), frame(FIN | BINARY, 2)].concat();
+        let mut ahead = Ahead::new(&wire[..wire.len() - 5], 2 * SMALL);
+        assert!(matches!(ahead.first(usize::MAX), First::Message(_)));
+        assert_eq!(ahead.first(usize::MAX), First::Other, "a byte is missing");
+        let mut ahead = Ahead::new(&wire, 2 * SMALL);
+        assert!(matches!(ahead.first(usize::MAX), First::Message(_)));
+        let place = ahead.unread()[4..].as_ptr();
+        let First::Large(payload) = ahead.first(usize::MAX) else { unreachable!("it is whole") };
+        assert_eq!((payload.as_ptr(), payload.len()), (place, large));
+        assert_eq!(payload, frame(FIN | TEXT, large)[4..]);
+        assert_eq!(ahead.first(usize::MAX), First::Message(&[0, 1]));
+        assert_eq!(ahead.first(usize::MAX), First::Part);
     }
 
     #[test]

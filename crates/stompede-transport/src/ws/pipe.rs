@@ -122,6 +122,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
                     gather.push_small(payload);
                     return Poll::Ready(true);
                 }
+                First::Large(payload) => {
+                    gather.push(payload);
+                    return Poll::Ready(true);
+                }
                 First::Other => return Poll::Ready(false),
                 First::Part => {}
             }

@@ -14,7 +14,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::WsMessageKind;
 use super::config::Speech;
-use super::gather::{Gather, SMALL};
+use super::gather::Gather;
 use super::opcode::{BINARY, TEXT};
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
@@ -57,8 +57,8 @@ pub struct WsTransport<IO> {
     context: WebSocketContext,
     settings: Settings,
     gather: Gather,
-    /// Up to this size, payloads need not go through tungstenite.
-    small: usize,
+    /// What a message in one piece may measure; tungstenite knows by itself.
+    limit: usize,
     /// An answer to a ping could not go out at once.
     answering: bool,
     end: Option<End>,
@@ -109,7 +109,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             .max_frame_size(Some(max_frame));
         Self {
             pipe: Pipe::new(io, &leftover, settings.role, read_buffer, write_timeout),
-            small: SMALL.min(max_message).min(max_frame),
+            limit: max_message.min(max_frame),
             answering: false,
             context: WebSocketContext::new(settings.role, Some(config)),
             pings: settings.speech.ping_interval.map(pings),
@@ -138,7 +138,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             self.answer(cx);
         }
         while !self.gather.is_full() {
-            match self.pipe.poll_gather(self.small, &mut self.gather, cx) {
+            match self.pipe.poll_gather(self.limit, &mut self.gather, cx) {
                 Poll::Ready(true) => continue,
                 Poll::Ready(false) => {}
                 Poll::Pending => {
