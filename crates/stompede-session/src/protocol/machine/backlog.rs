@@ -103,8 +103,24 @@ impl Backlog {
         now: Option<Instant>,
     ) {
         let keeping = self.ledger.keeping(replayed);
-        let id = OutboxId { session: self.session, number: self.next };
+        let id = self.next_id();
         self.take_in(id, frame, receipt, replayed, keeping, now);
+    }
+
+    /// Whether the next message may go to the connection without waiting for anything here.
+    pub(super) fn has_sent_all(&self) -> bool {
+        self.sent_before == self.next && matches!(self.ledger.keeping(true), Keeping::Nowhere)
+    }
+
+    /// What the next message will be called.
+    pub(super) fn next_id(&self) -> OutboxId {
+        OutboxId { session: self.session, number: self.next }
+    }
+
+    /// Takes a message in that the connection has, and that stays until its RECEIPT.
+    pub(super) fn push_sent(&mut self, frame: Frame, receipt: Option<ReceiptId>, now: Option<Instant>) {
+        self.push(frame, receipt, true, now);
+        self.sent_before = self.next;
     }
 
     /// Takes a message in that stands in the outbox already.
@@ -174,7 +190,7 @@ impl Backlog {
     }
 
     pub(super) fn get(&mut self, receipt: ReceiptId) -> Option<&mut Kept> {
-        self.entries.get_mut(self.by_receipt.get(&receipt)?)
+        self.entries.get_mut(&self.by_receipt.get(&receipt).copied()?)
     }
 
     pub(super) fn holds(&self, receipt: ReceiptId) -> bool {

@@ -12,7 +12,7 @@ use super::backlog::Next;
 use super::planted::planted;
 use super::{End, Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::protocol::{Event, Output};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, OutboxId};
 
 #[derive(Debug, Default)]
 pub(super) struct Restore {
@@ -185,13 +185,18 @@ impl Machine {
     /// The next message that waits, with its stable id for a broker that looks for one.
     fn next_to_send(&mut self) -> Option<Next> {
         let mut next = self.backlog.next_to_send(planted!(self, SendBeforeKept))?;
-        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header);
-        if let (Some(header), true) = (header, next.replayed)
-            && !next.frame.headers().contains(header)
+        if next.replayed
+            && let Some(marked) = self.marked(&next.frame, next.id)
         {
-            next.frame.headers_mut().push(header, next.id.to_string());
+            next.frame = marked;
         }
         Some(next)
+    }
+
+    /// The message with its stable id, for a broker that looks for one; `None` if it goes as it is.
+    pub(super) fn marked(&self, frame: &Frame, id: OutboxId) -> Option<Frame> {
+        let header = self.config.sending.duplicate_header.as_deref().or(self.profile.duplicate_header)?;
+        (!frame.headers().contains(header)).then(|| frame.clone().with_header(header, id.to_string()))
     }
 
     /// A RECEIPT has come: does it move the restoring on?
