@@ -77,6 +77,12 @@ impl World {
             return Err(format!("subscribed at the broker: {at_broker:?}, wanted: {wanted:?}"));
         }
         self.acks_at_peace()?;
+        if self.machine.kept() != (0, 0) && !self.lost_receipts {
+            return Err(format!(
+                "all is confirmed, and {:?} messages and bytes are kept",
+                self.machine.kept()
+            ));
+        }
         for (number, send) in self.sends.iter().enumerate() {
             let refused = send.destination == FORBIDDEN;
             let given_up = matches!(send.outcome, Some(Outcome::NotSent(_) | Outcome::Unknown(_)));
