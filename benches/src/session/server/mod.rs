@@ -33,7 +33,7 @@ use self::splitter::Framing;
 use super::{Place, Wire};
 use crate::flavor::Flavor;
 
-/// Serves until its standard input ends. Prints its ports first, in the order of [`Place::KINDS`].
+/// Serves until its standard input ends. Prints its ports first, in the order of `Place::KINDS`.
 ///
 /// # Panics
 /// If 127.0.0.1 has no free ports.
