@@ -16,7 +16,8 @@ pub(super) struct Backlog {
     /// Names the messages of this session.
     session: u64,
     next: u64,
-    entries: BTreeMap<u64, Kept>,
+    /// In boxes: messages come at the end and go at the beginning, and the map moves its entries about for that.
+    entries: BTreeMap<u64, Box<Kept>>,
     by_receipt: HashMap<ReceiptId, u64>,
     bytes: usize,
     /// Those before this number have been handed to the connection.
@@ -144,7 +145,7 @@ impl Backlog {
             self.by_receipt.insert(receipt, number);
         }
         let kept = Kept { id, frame, receipt, replayed, keeping, strikes: 0, expires, bytes };
-        self.entries.insert(number, kept);
+        self.entries.insert(number, Box::new(kept));
     }
 
     /// The next message for the connection. One that is not replayed leaves with it; one that has yet to be kept in the
@@ -190,7 +191,7 @@ impl Backlog {
     }
 
     pub(super) fn get(&mut self, receipt: ReceiptId) -> Option<&mut Kept> {
-        self.entries.get_mut(&self.by_receipt.get(&receipt).copied()?)
+        self.entries.get_mut(self.by_receipt.get(&receipt)?).map(Box::as_mut)
     }
 
     pub(super) fn holds(&self, receipt: ReceiptId) -> bool {
@@ -199,11 +200,11 @@ impl Backlog {
 
     /// Those from this number on, in order.
     pub(super) fn from(&mut self, number: u64) -> impl Iterator<Item = (u64, &mut Kept)> {
-        self.entries.range_mut(number..).map(|(number, kept)| (*number, kept))
+        self.entries.range_mut(number..).map(|(number, kept)| (*number, kept.as_mut()))
     }
 
     pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Kept> {
-        self.entries.get_mut(&number)
+        self.entries.get_mut(&number).map(Box::as_mut)
     }
 
     /// The number of the message with this receipt, if it has yet to be kept in the outbox.
@@ -219,7 +220,7 @@ impl Backlog {
     }
 
     /// Takes out what has waited for too long.
-    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<Kept> {
+    pub(super) fn pop_expired(&mut self, now: Instant) -> Option<Box<Kept>> {
         let (number, kept) = self.entries.first_key_value()?;
         let number = *number;
         if kept.expires.is_none_or(|expires| expires > now) {
@@ -254,7 +255,7 @@ impl Backlog {
         self.bytes = 0;
     }
 
-    pub(super) fn remove_number(&mut self, number: u64) -> Option<Kept> {
+    pub(super) fn remove_number(&mut self, number: u64) -> Option<Box<Kept>> {
         let kept = self.entries.remove(&number)?;
         self.bytes -= kept.bytes;
         self.ledger.leave(&kept);
