@@ -4,16 +4,13 @@
 //! `cargo run --example decode_capture -- FILE [VERSION]`
 //!
 //! The version is read from CONNECTED. Name it for a client's side, and for what begins in the middle of a session.
-//! The exit code is 1 if the capture cannot be read or breaks off inside a frame, and 2 if the arguments are wrong.
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use stompede_codec::{Decoder, Item, Limits, Version};
+use stompede_codec::{Decoder, Item, Limits};
 
 /// A server's side of a short session.
 const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/session.stomp");
@@ -21,39 +18,19 @@ const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/session.sto
 /// A capture may be larger than memory; the decoder is fed as a socket would feed it.
 const CHUNK: usize = 16 * 1024;
 
-fn main() -> ExitCode {
-    let (path, version) = match arguments(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("decode_capture: {error}\nusage: decode_capture [FILE [VERSION]]");
-            return ExitCode::from(2);
-        }
-    };
-    let decoded = File::open(&path).map_err(Into::into).and_then(|file| decode(file, version));
-    if let Err(error) = decoded {
-        eprintln!("decode_capture: {}: {error}", path.display());
-        return ExitCode::FAILURE;
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let path = arguments.next().map_or_else(|| SESSION.into(), PathBuf::from);
+    let mut decoder = Decoder::new(Limits::default());
+    if let Some(version) = arguments.next() {
+        decoder.set_version(version.to_string_lossy().parse()?);
     }
-    ExitCode::SUCCESS
-}
-
-fn arguments(
-    mut given: impl Iterator<Item = OsString>,
-) -> Result<(PathBuf, Option<Version>), Box<dyn Error>> {
-    let path = given.next().map_or_else(|| SESSION.into(), PathBuf::from);
-    let version = given.next().map(|text| text.to_string_lossy().parse()).transpose()?;
-    match given.next() {
-        Some(_) => Err("too many arguments".into()),
-        None => Ok((path, version)),
-    }
+    let capture = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    print_frames(capture, decoder)
 }
 
 /// Prints what is found, each with the octet at which it begins.
-fn decode(mut capture: impl Read, version: Option<Version>) -> Result<(), Box<dyn Error>> {
-    let mut decoder = Decoder::new(Limits::default());
-    if let Some(version) = version {
-        decoder.set_version(version);
-    }
+fn print_frames(mut capture: impl Read, mut decoder: Decoder) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     let (mut received, mut begins, mut frames) = (0_u64, 0, 0);
     loop {
@@ -64,12 +41,9 @@ fn decode(mut capture: impl Read, version: Option<Version>) -> Result<(), Box<dy
         }
         decoder.push(chunk.into());
         while let Some(item) = decoder.next()? {
-            match item {
-                Item::Frame(frame) => {
-                    frames += 1;
-                    writeln!(out, "{begins:>8}  {frame}")?;
-                }
-                Item::HeartBeat => writeln!(out, "{begins:>8}  (line ends)")?,
+            if let Item::Frame(frame) = item {
+                frames += 1;
+                writeln!(out, "{begins:>8}  {frame}")?;
             }
             // What is not held any longer belongs to what was found so far.
             begins = received - decoder.buffered() as u64;
