@@ -159,6 +159,22 @@ impl Message {
         self.settle(false, None)
     }
 
+    /// Queues a NACK that asks the broker not to deliver the message again: it goes into the queue for dead letters where there
+    /// is one, and is dropped otherwise. In ack mode auto there is nothing to do.
+    ///
+    /// RabbitMQ wants `requeue:false` for that, which its
+    /// [profile](crate::BrokerProfile::reject_header) knows; the NACK of ActiveMQ and Artemis means it already. For a broker
+    /// that is not known it is a plain [`nack`](Self::nack).
+    ///
+    /// # Errors
+    /// As [`nack`](Self::nack).
+    pub fn reject(&self) -> Result<(), Error> {
+        let Some(settlement) = self.settlement() else { return Ok(()) };
+        let mut how = Settle::new(false);
+        how.for_good = true;
+        settlement.settle(&self.frame, how).map(|_| ())
+    }
+
     /// As [`nack`](Self::nack), with more headers for the frame: RabbitMQ drops a message, or gives it to the queue for dead
     /// letters, after `message.nack_with([("requeue", "false")])`.
     ///

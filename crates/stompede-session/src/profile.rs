@@ -23,6 +23,9 @@ pub struct BrokerProfile {
     pub implicit_temp_queues: bool,
     /// Whether ACK and NACK mean anything. If not, none is sent.
     pub acknowledges: bool,
+    /// The header of a NACK that is to keep the message from being delivered again; `None` where a NACK does that by itself,
+    /// or where nothing does. See [`Message::reject`](crate::Message::reject).
+    pub reject_header: Option<(&'static str, &'static str)>,
     /// Whether SEND and SUBSCRIBE get a RECEIPT. If not, asking for one is an error at once instead of a time-out.
     pub receipts: bool,
     /// What is let pass of what the specification forbids.
@@ -52,6 +55,7 @@ impl BrokerProfile {
         durable: Durable::Unsupported,
         implicit_temp_queues: false,
         acknowledges: true,
+        reject_header: None,
         receipts: true,
         strictness: Strictness::Strict,
         duplicate_header: None,
@@ -63,6 +67,8 @@ impl BrokerProfile {
         prefetch_header: Some("prefetch-count"),
         durable: Durable::ById,
         implicit_temp_queues: true,
+        // A NACK without it delivers the message again, at once.
+        reject_header: Some(("requeue", "false")),
         // It writes `\r` in 1.1 too.
         strictness: Strictness::Lenient,
         ..Self::GENERIC

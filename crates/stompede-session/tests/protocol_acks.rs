@@ -283,6 +283,28 @@ fn the_broker_is_asked_for_no_more_than_the_window_where_it_has_a_header_for_tha
 }
 
 #[test]
+fn what_is_rejected_for_good_says_so_where_the_broker_has_a_header_for_that() {
+    for (server, expected) in
+        [("server:RabbitMQ/3.13.1\n", Some("false")), ("server:ActiveMQ/5.18.3\n", None), ("", None)]
+    {
+        let mut rig = Rig::connected_with(common::config(), "1.2", server);
+        let id = subscribe(&mut rig, "s", AckMode::ClientIndividual);
+        let messages = deliver(&mut rig, "s", id, 3);
+        rig.frames();
+        for (accept, for_good, (frame, ticket)) in
+            [(false, true, &messages[0]), (false, false, &messages[1]), (true, true, &messages[2])]
+        {
+            let mut how = Settle::new(accept);
+            how.for_good = for_good;
+            rig.machine.settle(ticket, frame, how).expect("queued");
+            let settled = rig.frame();
+            let wanted = expected.filter(|_| for_good && !accept);
+            assert_eq!(settled.header("requeue").as_deref(), wanted, "{server:?} {settled}");
+        }
+    }
+}
+
+#[test]
 fn an_acknowledgement_is_never_taken_back() {
     let mut rig = Rig::connected("1.2");
     let id = subscribe(&mut rig, "s", AckMode::Client);

@@ -12,9 +12,9 @@ use crate::{AckMode, Error, ErrorKind, Message, Subscription};
 /// Works a subscription off: up to `concurrency` messages at a time go to `handler`, each in a task of its own.
 ///
 /// `Ok` acknowledges the message. After `Err`, or a panic, it is tried again after a delay; when its attempts are used up, it
-/// is rejected with NACK. So a message that nobody can handle turns no hot loop, although RabbitMQ delivers it again at
-/// once: it waits here, unsettled, between its attempts and before its NACK. What the broker does with a NACK is the
-/// broker's affair: ActiveMQ puts it into a dead-letter queue, RabbitMQ does so where the queue is configured for it.
+/// is [rejected](Message::reject). So a message that nobody can handle turns no hot loop, although RabbitMQ delivers what was
+/// NACKed again at once: it waits here, unsettled, between its attempts and before it is rejected, and does not come again.
+/// ActiveMQ puts it into a dead-letter queue, RabbitMQ does so where the queue is configured for it and drops it otherwise.
 ///
 /// The work goes on until the subscription ends or [`until`](Process::until) says so; then the messages that have been begun
 /// are finished and settled, and those that have not are left to the broker, which delivers them again. To end a client with
@@ -238,7 +238,7 @@ where
         }
         tokio::time::sleep(delay).await;
         if failures >= plan.attempts {
-            return Ended { failures, settled: settled(message.nack(), Settled::Rejected) };
+            return Ended { failures, settled: settled(message.reject(), Settled::Rejected) };
         }
         delay = delay.saturating_mul(2).min(plan.max_delay);
     }

@@ -41,6 +41,15 @@ async fn left(mode: &Mode, queue: &str) -> Vec<String> {
     }
 }
 
+pub(crate) async fn what_is_rejected_does_not_come_again(mode: Mode) {
+    let (client, _inbox, messages, queue) = three(&mode, "/queue/rejected", AckMode::ClientIndividual).await;
+    messages[0].ack().expect("queued");
+    messages[1].reject().expect("queued");
+    messages[2].nack().expect("queued");
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["three"]);
+}
+
 pub(crate) async fn auto_settles_by_itself(mode: Mode) {
     let (client, _inbox, messages, queue) = three(&mode, "/queue/auto", AckMode::Auto).await;
     messages[0].ack().expect("nothing to do");

@@ -54,6 +54,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     acks::client_individual_settles_one,
     acks::nack_redelivers,
     acks::prefetch_holds_back,
+    acks::what_is_rejected_does_not_come_again,
     reach::an_unknown_authority_is_refused,
     reach::a_missing_client_certificate_is_told,
     reach::the_proxy_passes_on,

@@ -29,6 +29,9 @@ pub struct Ticket {
 pub struct Settle<'a> {
     /// ACK if true, else NACK.
     pub accept: bool,
+    /// A NACK is to keep the message from being delivered again, where the broker has
+    /// [a header for that](crate::BrokerProfile::reject_header).
+    pub for_good: bool,
     /// As part of this transaction.
     pub transaction: Option<TransactionId>,
     /// Whether a RECEIPT is asked for.
@@ -42,7 +45,7 @@ pub struct Settle<'a> {
 impl Settle<'_> {
     /// Plainly ACK, or NACK.
     pub fn new(accept: bool) -> Self {
-        Self { accept, transaction: None, receipt: false, deadline: None, headers: None }
+        Self { accept, for_good: false, transaction: None, receipt: false, deadline: None, headers: None }
     }
 }
 
@@ -102,6 +105,9 @@ impl Machine {
                 ));
             }
             frame.headers_mut().extend(headers);
+        }
+        if let (Some((name, value)), true) = (self.profile.reject_header, how.for_good && !how.accept) {
+            frame.headers_mut().push(name, value);
         }
         let plain = how.accept && how.transaction.is_none() && !how.receipt && how.headers.is_none();
         if plain && cumulative && entry.request.coalesce_acks {
