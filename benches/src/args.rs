@@ -30,6 +30,33 @@ impl Options {
         }
     }
 
+    /// The same for a bench of which only these parts can be named, and these wires where it has a choice of them.
+    pub(crate) fn read_for(
+        args: impl Iterator<Item = String>,
+        parts: &[&str],
+        wires: &[&str],
+    ) -> Result<Self, ExitCode> {
+        let options = Self::read(args)?;
+        let known = |name: &&String| parts.contains(&name.as_str()) || wires.contains(&name.as_str());
+        match options.only.iter().find(|name| !known(name)) {
+            None => Ok(options),
+            // `cargo test NAME` names a test of another crate.
+            Some(_) if options.is_test() => Err(ExitCode::SUCCESS),
+            Some(name) => {
+                let over =
+                    if wires.is_empty() { String::new() } else { format!(", over {}", wires.join(" or ")) };
+                eprintln!("{name:?}: the parts are {}{over}", parts.join(", "));
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    /// Whether this one of a kind is to be run: it is named, or none of its kind is.
+    pub(crate) fn wants(&self, name: &str, kind: &[&str]) -> bool {
+        let is_named = |name: &str| self.only.iter().any(|only| only == name);
+        is_named(name) || !kind.iter().copied().any(is_named)
+    }
+
     /// Reads what cargo and the user pass; `None` if only a list of tests is wanted, of which there is none.
     ///
     /// Only `cargo bench` passes `--bench`. Without it, or with `--test`, this is a test.

@@ -16,19 +16,11 @@ pub use idle::broker_idle;
 
 /// Runs what the arguments ask for. `idle` is the path of the program that calls [`broker_idle`].
 pub fn broker(args: impl Iterator<Item = String>, idle: &str) -> ExitCode {
-    let options = match Options::read(args) {
+    let options = match Options::read_for(args, &PARTS, &[]) {
         Ok(options) => options,
         Err(code) => return code,
     };
-    if let Some(name) = options.only.iter().find(|name| !PARTS.contains(&&***name)) {
-        if options.is_test() {
-            // `cargo test NAME` names a test of another crate.
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("{name:?}: the parts are {}", PARTS.join(", "));
-        return ExitCode::FAILURE;
-    }
-    let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
+    let wanted = |part: &str| options.wants(part, &PARTS);
     if wanted(through::NAME) {
         if options.is_test() { through::check() } else { through::measure(options.rounds) }
     }

@@ -16,19 +16,11 @@ use crate::session::{Server, Wire};
 /// Runs what the arguments ask for. `server` and `storm` are the paths of programs that call
 /// [`session_server`](crate::session_server) and [`session_storm`].
 pub fn reliability(args: impl Iterator<Item = String>, server: &str, storm: &str) -> ExitCode {
-    let options = match Options::read(args) {
+    let options = match Options::read_for(args, &PARTS, &[]) {
         Ok(options) => options,
         Err(code) => return code,
     };
-    if let Some(name) = options.only.iter().find(|name| !PARTS.contains(&&***name)) {
-        if options.is_test() {
-            // `cargo test NAME` names a test of another crate.
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("{name:?}: the parts are {}", PARTS.join(", "));
-        return ExitCode::FAILURE;
-    }
-    let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
+    let wanted = |part: &str| options.wants(part, &PARTS);
     if wanted(outbox::NAME) {
         let running = Server::start(server);
         for wire in Wire::ALL {

@@ -1,17 +1,16 @@
 //! Publishing at least once, next to publishing that is confirmed and no more.
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use stompede_session::{Config, Guarantee, SendPolicy, Session, WhileOffline};
 use stompede_transport::DefaultConnector;
 
 use crate::args::Options;
 use crate::corpus;
 use crate::flavor::Flavor;
-use crate::session::cpu::{Sample, Stopwatch};
+use crate::session::cpu::Sample;
+use crate::session::ours;
 use crate::session::throughput::{self, Client};
-use crate::session::{BENCH, BODY, Place, WINDOW};
+use crate::session::{BODY, Place, WINDOW};
 
 /// What this part is called on the command line.
 pub(super) const NAME: &str = "outbox";
@@ -22,14 +21,8 @@ pub(super) const NAME: &str = "outbox";
 /// If a message is not confirmed.
 pub(super) fn run(place: Place, options: &Options) {
     let messages = if options.is_test() { 2 * WINDOW } else { MESSAGES };
-    let mut clients: Vec<_> =
-        options.flavors.iter().flat_map(|&flavor| clients(place, flavor, messages)).collect();
-    clients.retain(|client| client.name().contains(&options.client));
     let title = format!("Publish {BODY} octets over {}, {WINDOW} receipts outstanding", place.wire.name());
-    match options.rounds {
-        0 => throughput::check(&mut clients),
-        rounds => throughput::measure(&title, &mut clients, rounds),
-    }
+    throughput::run(&title, options, |flavor| clients(place, flavor, messages));
 }
 
 fn clients(place: Place, flavor: Flavor, messages: usize) -> Vec<Client> {
@@ -53,18 +46,7 @@ async fn confirm(place: Place, policy: SendPolicy, messages: usize, body: Bytes)
     let mut config = Config::for_url(&place.url()).expect("the URL of a server");
     config.sending = policy;
     let session = Session::connect(config, DefaultConnector::new()).await.expect("the server answers");
-    let mut window = FuturesUnordered::new();
-    let stopwatch = Stopwatch::start();
-    for _ in 0..messages {
-        window.push(session.send(BENCH).body(body.clone()).confirm());
-        if window.len() == WINDOW {
-            window.next().await.expect("the window is full").expect("the server confirms");
-        }
-    }
-    while let Some(confirmed) = window.next().await {
-        confirmed.expect("the server confirms");
-    }
-    stopwatch.stop(messages)
+    ours::confirm_window(&session, messages, body).await
 }
 
 /// A tenth of a second and more.

@@ -4,7 +4,7 @@ pub(crate) mod cpu;
 mod echo;
 mod facade;
 mod idle;
-mod ours;
+pub(crate) mod ours;
 mod peers;
 pub(crate) mod raw;
 mod server;
@@ -24,24 +24,13 @@ use crate::args::Options;
 /// Runs what the arguments ask for. `server` and `idle` are the paths of programs that call [`session_server`] and
 /// [`session_idle`].
 pub fn session(args: impl Iterator<Item = String>, server: &str, idle: &str) -> ExitCode {
-    let options = match Options::read(args) {
+    let parts: Vec<&str> = Work::ALL.iter().map(|work| work.name()).chain([echo::NAME, idle::NAME]).collect();
+    let wires = Wire::ALL.map(Wire::name);
+    let options = match Options::read_for(args, &parts, &wires) {
         Ok(options) => options,
         Err(code) => return code,
     };
-    let parts: Vec<&str> = Work::ALL.iter().map(|work| work.name()).chain([echo::NAME, idle::NAME]).collect();
-    let wires = Wire::ALL.map(Wire::name);
-    if let Some(name) =
-        options.only.iter().find(|name| !parts.contains(&&***name) && !wires.contains(&&***name))
-    {
-        if options.is_test() {
-            // `cargo test NAME` names a test of another crate.
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("{name:?}: the parts are {}, over {}", parts.join(", "), wires.join(" or "));
-        return ExitCode::FAILURE;
-    }
-    let named = |names: &[&str]| options.only.iter().any(|only| names.contains(&&**only));
-    let wanted = |name: &str, of: &[&str]| !named(of) || named(&[name]);
+    let wanted = |name: &str, of: &[&str]| options.wants(name, of);
     let running = Server::start(server);
     for wire in Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &wires)) {
         let place = running.place(wire);

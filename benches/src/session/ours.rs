@@ -117,7 +117,11 @@ pub(super) async fn confirm_by_tasks(place: Place, messages: usize, body: Bytes)
 
 /// The same from one task, which holds them in a `FuturesUnordered`.
 pub(super) async fn confirm_unordered(place: Place, messages: usize, body: Bytes) -> Sample {
-    let session = connect(place).await;
+    confirm_window(&connect(place).await, messages, body).await
+}
+
+/// Sends messages and waits for their receipts, as many at a time as the window has room for.
+pub(crate) async fn confirm_window(session: &Session, messages: usize, body: Bytes) -> Sample {
     let mut window = FuturesUnordered::new();
     let stopwatch = Stopwatch::start();
     for _ in 0..messages {

@@ -5,6 +5,7 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::cpu::Sample;
+use crate::args::Options;
 use crate::flavor::Flavor;
 use crate::harness::{self, Contender};
 use crate::report::{self, Table};
@@ -37,10 +38,6 @@ impl Client {
         Self { flavor, name, goal: "", run: Box::new(run) }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
     pub(crate) fn goal(self, goal: &'static str) -> Self {
         Self { goal, ..self }
     }
@@ -57,6 +54,16 @@ where
         Flavor::TwoWorkers => {
             runtime.block_on(async { tokio::spawn(work).await }).expect("it has said why it failed")
         }
+    }
+}
+
+/// Runs those clients that are asked for, on all runtimes that are: measures them, or does a little of it.
+pub(crate) fn run(title: &str, options: &Options, clients: impl Fn(Flavor) -> Vec<Client>) {
+    let mut clients: Vec<Client> = options.flavors.iter().flat_map(|&flavor| clients(flavor)).collect();
+    clients.retain(|client| client.name.contains(&options.client));
+    match options.rounds {
+        0 => check(&mut clients),
+        rounds => measure(title, &mut clients, rounds),
     }
 }
 

@@ -42,13 +42,7 @@ impl Work {
         let wire = place.wire.name();
         let small = if options.is_test() { 100 } else { 1 };
         let run = |title: String, clients: fn(Place, Flavor, usize) -> Vec<Client>| {
-            let mut clients: Vec<_> =
-                options.flavors.iter().flat_map(|&flavor| clients(place, flavor, small)).collect();
-            clients.retain(|client| client.name().contains(&options.client));
-            match options.rounds {
-                0 => throughput::check(&mut clients),
-                rounds => throughput::measure(&title, &mut clients, rounds),
-            }
+            throughput::run(&title, options, |flavor| clients(place, flavor, small));
         };
         match self {
             Self::Consume => run(format!("Consume {BODY} octets over {wire}"), consume),

@@ -20,33 +20,22 @@ pub use self::idle::transport_idle;
 /// Runs what the arguments ask for. `server` and `idle` are the paths of programs that call
 /// [`session_server`](crate::session_server) and [`transport_idle`].
 pub fn transport(args: impl Iterator<Item = String>, server: &str, idle: &str) -> ExitCode {
-    let options = match Options::read(args) {
+    let options = match Options::read_for(args, &PARTS, &WIRES) {
         Ok(options) => options,
         Err(code) => return code,
     };
-    if let Some(name) =
-        options.only.iter().find(|name| !PARTS.contains(&&***name) && !WIRES.contains(&&***name))
-    {
-        if options.is_test() {
-            // `cargo test NAME` names a test of another crate.
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("{name:?}: the parts are {}, over {}", PARTS.join(", "), WIRES.join(" or "));
-        return ExitCode::FAILURE;
-    }
-    let named = |names: &[&str]| options.only.iter().any(|only| names.contains(&&**only));
-    let wanted = |name: &str, of: &[&str]| !named(of) || named(&[name]);
+    let wanted = |name: &str, of: &[&str]| options.wants(name, of);
     let running = Server::start(server);
     let small = if options.is_test() { 100 } else { 1 };
     for wire in Wire::ALL.into_iter().filter(|wire| wanted(wire.name(), &WIRES)) {
         let place = running.place(wire);
         if wanted(RECEIVE, &PARTS) {
             let title = format!("Receive {BODY} octets over {}", wire.name());
-            run(&title, &options, |flavor| receive(place, flavor, SMALL / small));
+            throughput::run(&title, &options, |flavor| receive(place, flavor, SMALL / small));
         }
         if wanted(SEND, &PARTS) {
             let title = format!("Send {BODY} octets over {}", wire.name());
-            run(&title, &options, |flavor| send(place, flavor, SMALL / small));
+            throughput::run(&title, &options, |flavor| send(place, flavor, SMALL / small));
         }
     }
     if wanted(buffers::NAME, &PARTS) && wanted(Wire::Ws.name(), &WIRES) {
@@ -62,16 +51,6 @@ pub fn transport(args: impl Iterator<Item = String>, server: &str, idle: &str) -
         println!("everything arrived");
     }
     ExitCode::SUCCESS
-}
-
-/// Runs the clients of all runtimes that are asked for.
-fn run(title: &str, options: &Options, clients: impl Fn(Flavor) -> Vec<Client>) {
-    let mut clients: Vec<Client> = options.flavors.iter().flat_map(|&flavor| clients(flavor)).collect();
-    clients.retain(|client| client.name().contains(&options.client));
-    match options.rounds {
-        0 => throughput::check(&mut clients),
-        rounds => throughput::measure(title, &mut clients, rounds),
-    }
 }
 
 fn receive(place: Place, flavor: Flavor, messages: usize) -> Vec<Client> {
