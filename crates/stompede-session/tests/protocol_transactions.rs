@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use common::{Rig, SECOND, header};
 use stompede_codec::{Command, Frame};
-use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket};
+use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket, TransactionId};
 use stompede_session::{AckMode, ErrorKind};
 use stompede_transport::{TransportError, TransportErrorKind};
 
@@ -14,7 +14,7 @@ fn words(rig: &mut Rig) -> Vec<String> {
     rig.frames().iter().map(|frame| format!("{} {}", frame.command(), header(frame, "transaction"))).collect()
 }
 
-fn settle_in(transaction: stompede_session::protocol::TransactionId) -> Settle<'static> {
+fn settle_in(transaction: TransactionId) -> Settle<'static> {
     let mut how = Settle::new(true);
     how.transaction = Some(transaction);
     how
@@ -31,6 +31,16 @@ fn client(rig: &mut Rig) -> SubscriptionId {
 fn deliver(rig: &mut Rig, id: SubscriptionId, ack: &str) -> (Frame, Ticket) {
     rig.receive(&format!("MESSAGE\nsubscription:s\nmessage-id:{ack}\nack:{ack}\n\nhi\0"));
     rig.message(id)
+}
+
+/// A message, and the transaction in which an ACK of the next one covers it.
+fn covered_in_a_transaction(rig: &mut Rig) -> ((Frame, Ticket), TransactionId) {
+    let id = client(rig);
+    let first = deliver(rig, id, "a1");
+    let second = deliver(rig, id, "a2");
+    let transaction = rig.machine.begin().expect("begun");
+    rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+    (first, transaction)
 }
 
 #[test]
@@ -71,11 +81,7 @@ fn a_transaction_that_has_ended_takes_nothing_more() {
 fn what_an_ack_covers_is_settled_by_commit_and_not_by_abort() {
     for commit in [true, false] {
         let mut rig = Rig::connected("1.2");
-        let id = client(&mut rig);
-        let first = deliver(&mut rig, id, "a1");
-        let second = deliver(&mut rig, id, "a2");
-        let transaction = rig.machine.begin().expect("begun");
-        rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+        let (first, transaction) = covered_in_a_transaction(&mut rig);
         let frames = rig.frames();
         assert_eq!(header(&frames[1], "transaction"), transaction.to_string());
         if commit {
@@ -114,7 +120,7 @@ fn an_abort_still_goes_out_before_disconnect() {
 }
 
 /// Sends this as part of a transaction.
-fn send_in(rig: &mut Rig, transaction: stompede_session::protocol::TransactionId, destination: &str) {
+fn send_in(rig: &mut Rig, transaction: TransactionId, destination: &str) {
     let frame = common::send(destination).with_header("transaction", transaction.to_string());
     rig.machine.send(&frame).expect("queued");
     rig.machine.join_transaction(transaction);
@@ -175,11 +181,7 @@ fn a_commit_that_waits_behind_a_refused_frame_becomes_an_abort() {
 #[test]
 fn a_commit_that_is_not_written_in_time_becomes_an_abort_and_its_acks_are_open_again() {
     let mut rig = Rig::connected("1.2");
-    let id = client(&mut rig);
-    let first = deliver(&mut rig, id, "a1");
-    let second = deliver(&mut rig, id, "a2");
-    let transaction = rig.machine.begin().expect("begun");
-    rig.machine.settle(&second.1, &second.0, settle_in(transaction)).expect("settled");
+    let (first, transaction) = covered_in_a_transaction(&mut rig);
     let fate = rig.machine.fate(transaction).expect("open");
     let receipt = rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
     let covered = rig.machine.settle(&first.1, &first.0, Settle::new(true)).expect_err("covered");

@@ -104,6 +104,7 @@ impl Ahead {
 
 #[cfg(test)]
 mod tests {
+    use super::super::opcode::tests::unmasked;
     use super::super::opcode::{CONTINUATION, MASKED, PING};
     use super::*;
 
@@ -112,14 +113,7 @@ mod tests {
     const LIMIT: usize = 1000;
 
     fn frame(first: u8, len: usize) -> Vec<u8> {
-        let mut frame = vec![first];
-        match len {
-            0..126 => frame.push(len as u8),
-            126..65536 => frame.extend([&[126], &(len as u16).to_be_bytes()[..]].concat()),
-            _ => frame.extend([&[127], &(len as u64).to_be_bytes()[..]].concat()),
-        }
-        frame.extend((0..len).map(|at| at as u8));
-        frame
+        unmasked(first, &(0..len).map(|at| at as u8).collect::<Vec<_>>())
     }
 
     #[test]

@@ -109,19 +109,24 @@ fn payload(len: u64) -> Awaiting {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn frame(first: u8, len: usize) -> Vec<u8> {
-        let mut frame = vec![first];
+    /// An unmasked frame.
+    pub(in super::super) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let (mut frame, len) = (vec![first], payload.len());
         match len {
             0..126 => frame.push(len as u8),
             126..65536 => frame.extend([&[126], &(len as u16).to_be_bytes()[..]].concat()),
             _ => frame.extend([&[127], &(len as u64).to_be_bytes()[..]].concat()),
         }
-        // A payload of bytes that would be text opcodes if the walker were out of step.
-        frame.extend(std::iter::repeat_n(0x81, len));
+        frame.extend(payload);
         frame
+    }
+
+    /// One with a payload of bytes that would be text opcodes if the walker were out of step.
+    fn frame(first: u8, len: usize) -> Vec<u8> {
+        unmasked(first, &vec![0x81; len])
     }
 
     fn walk_all(walker: &mut TextToBinary, mut bytes: &mut [u8]) {
