@@ -273,8 +273,10 @@ impl ClientConfig {
             builder = builder.overflow_bytes(bytes);
         }
         if let Some(ToleranceSettings { scale, slack }) = self.heart_beat_tolerance {
-            let slack = slack.map_or(Duration::from_millis(500), |slack| slack.0);
-            builder = builder.heart_beat_tolerance(scale.unwrap_or(1.5), slack);
+            builder = builder.set(|config| {
+                reliability::put(&mut config.receive_scale, scale);
+                reliability::put(&mut config.receive_slack, slack.map(|slack| slack.0));
+            });
         }
         if let Some(profile) = self.profile {
             builder = builder.profile(profile.into());

@@ -181,7 +181,7 @@ pub(super) fn add_failover(builder: ClientBuilder, urls: &[Secret]) -> Result<Cl
     Ok(builder.failover(endpoints))
 }
 
-fn put<T>(place: &mut T, set: Option<T>) {
+pub(super) fn put<T>(place: &mut T, set: Option<T>) {
     if let Some(set) = set {
         *place = set;
     }
