@@ -6,8 +6,12 @@
 
 #[cfg(not(target_arch = "x86_64"))]
 use portable::Lanes;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use portable::is_plain;
 #[cfg(target_arch = "x86_64")]
 use sse2::Lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sse2::is_plain;
 
 /// Octets in a block: as many as a `u64` has bits.
 pub(crate) const WIDTH: usize = 64;
@@ -105,10 +109,21 @@ impl View {
 mod sse2 {
     use safe_arch::{
         bitor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i,
-        move_mask_i8_m128i, set_splat_i8_m128i, zeroed_m128i,
+        move_mask_i8_m128i, set_i64_m128i, set_splat_i8_m128i, zeroed_m128i,
     };
 
     use super::WIDTH;
+
+    /// Whether there is no colon, no backslash and no control character up to the carriage return among sixteen octets.
+    #[inline(always)]
+    pub(crate) fn is_plain([low, high]: [u64; 2]) -> bool {
+        let octets = set_i64_m128i(high.cast_signed(), low.cast_signed());
+        let equal = |octet: u8| cmp_eq_mask_i8_m128i(octets, set_splat_i8_m128i(octet.cast_signed()));
+        // Nothing else is the lesser of itself and the carriage return.
+        let least = min_u8_m128i(octets, set_splat_i8_m128i(b'\r'.cast_signed()));
+        let control = cmp_eq_mask_i8_m128i(octets, least);
+        move_mask_i8_m128i(bitor_m128i(control, bitor_m128i(equal(b':'), equal(b'\\')))) == 0
+    }
 
     #[derive(Clone, Copy)]
     pub(super) struct Lanes([m128i; 4]);
@@ -177,6 +192,20 @@ mod sse2 {
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable {
     use super::WIDTH;
+
+    /// Whether there is no colon, no backslash and no control character up to the carriage return among sixteen octets.
+    #[inline(always)]
+    pub(crate) fn is_plain(words: [u64; 2]) -> bool {
+        // What is less than the octet that is subtracted borrows from its highest bit. The octet behind it may borrow as
+        // well, but then there was one.
+        let less = |word: u64, than| word.wrapping_sub(ONES * than);
+        let equal = |word: u64, octet: u8| less(word ^ (ONES * u64::from(octet)), 1);
+        words.iter().all(|&word| {
+            let special = less(word, u64::from(b'\r') + 1) | equal(word, b':') | equal(word, b'\\');
+            // What is beyond ASCII has that bit to begin with.
+            special & !word & !LOW == 0
+        })
+    }
 
     #[derive(Clone, Copy)]
     pub(super) struct Lanes([u64; 8]);
@@ -266,6 +295,22 @@ mod tests {
         assert_eq!(block.equal_to(b':'), 0b010);
         assert_eq!(block.equal_to(b'\n'), 0b100);
         assert!(!block.has_nul());
+    }
+
+    #[test]
+    fn sixteen_octets_are_plain_or_not_whichever_way_they_are_looked_at() {
+        for octet in 0..=u8::MAX {
+            for neighbour in [b'a', 0x0e, 0x7f, 0x80, 0xff, octet] {
+                for at in 0..16 {
+                    let mut octets = [neighbour; 16];
+                    octets[at] = octet;
+                    let words = u128::from_le_bytes(octets);
+                    let words = [words as u64, (words >> 64) as u64];
+                    let expected = !octets.iter().any(|octet| matches!(octet, 0..=b'\r' | b':' | b'\\'));
+                    assert_eq!((super::is_plain(words), portable::is_plain(words)), (expected, expected));
+                }
+            }
+        }
     }
 
     fn check(octets: &[u8; WIDTH]) {

@@ -123,17 +123,19 @@ impl Encoder {
     ) -> Result<(), EncodeError> {
         let command = frame.command();
         let length = self.length_to_write(frame, more)?;
-        out.reserve(head_len(frame));
-        out.put_slice(command.line());
         let rules = Rules::for_writing(command, self.version);
-        let headers = frame.headers();
-        let as_given =
-            self.content_length == ContentLength::Auto || headers.content_length() == GivenLength::None;
-        match headers.written() {
-            Some((text, escaped)) if as_given && (!escaped || rules == Rules::V1_2) => {
-                out.put_slice(text.as_bytes());
+        let line = command.line();
+        match self.text_as_it_is(frame, rules) {
+            Some(text) => {
+                out.reserve(line.len() + text.len() + LENGTH_LINE);
+                out.put_slice(line);
+                out.put_slice(text);
             }
-            _ => self.write_headers(frame, rules, out)?,
+            None => {
+                out.reserve(head_len(frame));
+                out.put_slice(line);
+                self.write_headers(frame, rules, out)?;
+            }
         }
         if let Some((header, value)) = more.filter(|more| !self.omits(more.0)) {
             self.write_header(command, rules, (header, value), out)?;
@@ -143,6 +145,15 @@ impl Encoder {
             None => out.put_u8(b'\n'),
         }
         Ok(())
+    }
+
+    /// All header lines, if they stand in memory as they are to be written.
+    fn text_as_it_is<'f>(&self, frame: &'f Frame, rules: Rules) -> Option<&'f [u8]> {
+        let headers = frame.headers();
+        let (text, escaped) = headers.written()?;
+        let as_given =
+            self.content_length == ContentLength::Auto || headers.content_length() == GivenLength::None;
+        (as_given && (!escaped || rules == Rules::V1_2)).then_some(text)
     }
 
     fn omits(&self, header: &str) -> bool {
@@ -252,21 +263,38 @@ fn head_len(frame: &Frame) -> usize {
 }
 
 /// Appends the line with the length of the body, and the blank line.
-fn put_length_and_blank_line(mut length: usize, out: &mut BytesMut) {
-    // Put together from its end, and appended at once: each part alone would cost as much as the whole.
-    let mut line = [b'\n'; LENGTH_LINE];
-    let mut from = LENGTH_LINE - 2;
-    loop {
-        from -= 1;
-        line[from] = b'0' + (length % 10) as u8;
-        length /= 10;
-        if length == 0 {
-            break;
+fn put_length_and_blank_line(length: usize, out: &mut BytesMut) {
+    // Put together and appended at once: each part alone would cost as much as the whole.
+    match length {
+        0..10 => put_line::<1>(length, out),
+        10..100 => put_line::<2>(length, out),
+        100..1_000 => put_line::<3>(length, out),
+        1_000..10_000 => put_line::<4>(length, out),
+        _ => {
+            let digits = length.checked_ilog10().unwrap_or(0) as usize + 1;
+            let (line, end) = length_line(length, digits);
+            out.put_slice(&line[..end]);
         }
     }
-    let start = from - name::CONTENT_LENGTH_COLON.len();
-    line[start..from].copy_from_slice(name::CONTENT_LENGTH_COLON.as_bytes());
-    out.put_slice(&line[start..]);
+}
+
+/// The same for so many digits: the compiler knows how much there is to do.
+#[inline(always)]
+fn put_line<const DIGITS: usize>(length: usize, out: &mut BytesMut) {
+    let (line, end) = length_line(length, DIGITS);
+    out.put_slice(&line[..end]);
+}
+
+#[inline(always)]
+fn length_line(mut length: usize, digits: usize) -> ([u8; LENGTH_LINE], usize) {
+    const NAME: &[u8] = name::CONTENT_LENGTH_COLON.as_bytes();
+    let mut line = [b'\n'; LENGTH_LINE];
+    line[..NAME.len()].copy_from_slice(NAME);
+    for digit in line[NAME.len()..NAME.len() + digits].iter_mut().rev() {
+        *digit = b'0' + (length % 10) as u8;
+        length /= 10;
+    }
+    (line, NAME.len() + digits + 2)
 }
 
 /// Octets for the longest length with its name and two line feeds.

@@ -117,18 +117,23 @@ impl BrokerProfile {
     }
 
     /// Whether this frame goes out without `content-length`.
+    #[inline]
     pub(crate) fn omits_length(&self, frame: &Frame) -> bool {
-        self.text_without_length
-            && !frame.headers().contains("content-length")
-            && frame.header("content-type").is_some_and(|content_type| says_text(&content_type))
-            && !frame.body().contains(&0)
-            && frame.body_text().is_ok()
+        self.text_without_length && is_surely_text(frame)
     }
 
     /// Whether a MESSAGE comes from there without a SUBSCRIBE.
     pub(crate) fn is_implicit(&self, destination: &str) -> bool {
         self.implicit_temp_queues && destination.starts_with("/temp-queue/")
     }
+}
+
+/// Whether a frame says that its body is text, and it is, and can go without a length that nobody has set.
+fn is_surely_text(frame: &Frame) -> bool {
+    !frame.headers().contains("content-length")
+        && frame.header("content-type").is_some_and(|content_type| says_text(&content_type))
+        && !frame.body().contains(&0)
+        && frame.body_text().is_ok()
 }
 
 impl Default for BrokerProfile {

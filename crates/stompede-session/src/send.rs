@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -156,11 +155,7 @@ impl<'a> SendBuilder<'a> {
     /// [`Outbox`](crate::Outbox) to append it), nothing is sent. Dropped later, the message is sent and only the
     /// confirmation is lost.
     pub fn confirm(self) -> ConfirmFuture<'a> {
-        ConfirmFuture {
-            hand_over: self.into_hand_over(true),
-            receipt: Step::HandingOver,
-            session: PhantomData,
-        }
+        ConfirmFuture { hand_over: self.into_hand_over(true), receipt: Step::HandingOver }
     }
 
     /// Sends nothing: gives the frame back as [`SendError::NotSent`], for this reason.
@@ -169,10 +164,10 @@ impl<'a> SendBuilder<'a> {
         SendError::NotSent(Box::new(Unsent { frame: self.frame, cause }))
     }
 
-    fn into_hand_over(self, want_receipt: bool) -> HandOver {
+    fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         let bytes = self.frame.body().len() + ABOUT_A_HEAD;
-        let room = Room::new(self.session.shared().clone(), bytes, within);
+        let room = Room::new(self.session.shared(), bytes, within);
         HandOver {
             room: if want_receipt { room.for_awaited() } else { room },
             frame: self.frame,
@@ -203,10 +198,9 @@ impl<'a> SendBuilder<'a> {
 /// Dropped before it is ready, nothing is sent.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct SendFuture<'a> {
-    hand_over: HandOver,
+    hand_over: HandOver<'a>,
     /// Awaits its being in the outbox, where there is one.
     stored: Step,
-    session: PhantomData<&'a Session>,
 }
 
 impl<'a> IntoFuture for SendBuilder<'a> {
@@ -215,7 +209,7 @@ impl<'a> IntoFuture for SendBuilder<'a> {
 
     fn into_future(self) -> SendFuture<'a> {
         let stored = Step::HandingOver;
-        SendFuture { hand_over: self.into_hand_over(false), stored, session: PhantomData }
+        SendFuture { hand_over: self.into_hand_over(false), stored }
     }
 }
 
@@ -257,9 +251,8 @@ impl Drop for SendFuture<'_> {
 /// Sends a message and waits for its RECEIPT; made by [`SendBuilder::confirm`].
 #[must_use = "nothing is sent until it is awaited"]
 pub struct ConfirmFuture<'a> {
-    hand_over: HandOver,
+    hand_over: HandOver<'a>,
     receipt: Step,
-    session: PhantomData<&'a Session>,
 }
 
 enum Step {
@@ -306,8 +299,8 @@ impl Drop for ConfirmFuture<'_> {
 }
 
 /// Waits for room in the queue, then encodes the frame into it.
-struct HandOver {
-    room: Room,
+struct HandOver<'a> {
+    room: Room<'a>,
     frame: Frame,
     transaction: Option<TransactionId>,
     want_receipt: bool,
@@ -324,7 +317,7 @@ enum Handed {
     Ended(Option<Outcome>),
 }
 
-impl HandOver {
+impl HandOver<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Handed, SendError>> {
         if let Some(error) = self.error.take() {
             return Poll::Ready(Err(self.not_sent(error)));

@@ -32,7 +32,7 @@ impl Transaction {
     /// Waits for room and begins one.
     pub(crate) async fn begin(session: &Session) -> Result<Self, Error> {
         let shared = session.shared();
-        let mut room = Room::new(shared.clone(), ABOUT_A_FRAME, shared.receipt_timeout);
+        let mut room = Room::new(shared, ABOUT_A_FRAME, shared.receipt_timeout);
         let id = poll_fn(|cx| room.poll(cx, |machine, _| machine.begin())).await?;
         Ok(Self { session: session.clone(), id, open: AtomicBool::new(true) })
     }

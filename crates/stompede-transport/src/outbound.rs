@@ -19,27 +19,27 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub struct Outbound {
     head: Bytes,
     body: Bytes,
-    /// What is left of the NUL behind a body that was kept apart.
-    tail: &'static [u8],
+    /// Whether there is still the NUL behind a body that was kept apart.
+    nul: bool,
     heart_beat: bool,
 }
 
 impl Outbound {
     /// A frame whose bytes, the final NUL included, are all in `frame`.
     pub fn whole(frame: Bytes) -> Self {
-        Self { head: frame, body: Bytes::new(), tail: b"", heart_beat: false }
+        Self { head: frame, body: Bytes::new(), nul: false, heart_beat: false }
     }
 
     /// A frame in two parts; the NUL that ends it is added when the bytes are read.
     ///
     /// `head` is everything up to and with the blank line.
     pub fn split(head: Bytes, body: Bytes) -> Self {
-        Self { head, body, tail: b"\0", heart_beat: false }
+        Self { head, body, nul: true, heart_beat: false }
     }
 
     /// A heart-beat: one line feed.
     pub fn heart_beat() -> Self {
-        Self { head: Bytes::from_static(b"\n"), body: Bytes::new(), tail: b"", heart_beat: true }
+        Self { head: Bytes::from_static(b"\n"), body: Bytes::new(), nul: false, heart_beat: true }
     }
 
     /// Whether this is a heart-beat and no frame.
@@ -48,9 +48,12 @@ impl Outbound {
     }
 
     /// What remains, in order; some of it may be empty.
-    #[cfg(feature = "ws")]
     pub(crate) fn parts(&self) -> [&[u8]; 3] {
-        [&self.head, &self.body, self.tail]
+        [&self.head, &self.body, self.tail()]
+    }
+
+    fn tail(&self) -> &'static [u8] {
+        if self.nul { b"\0" } else { b"" }
     }
 
     /// The byte at a place of what remains.
@@ -78,7 +81,7 @@ impl Outbound {
 
     /// The bytes as one piece: for free if they already are, else copied once.
     pub fn into_bytes(mut self) -> Bytes {
-        if self.body.is_empty() && self.tail.is_empty() {
+        if self.body.is_empty() && !self.nul {
             return self.head;
         }
         self.copy_to_bytes(self.remaining())
@@ -98,7 +101,7 @@ impl fmt::Debug for Outbound {
         f.debug_struct("Outbound")
             .field("head", &self.head.len())
             .field("body", &self.body.len())
-            .field("tail", &self.tail.len())
+            .field("nul", &self.nul)
             .field("heart_beat", &self.heart_beat)
             .finish()
     }
@@ -106,11 +109,11 @@ impl fmt::Debug for Outbound {
 
 impl Buf for Outbound {
     fn remaining(&self) -> usize {
-        self.head.len() + self.body.len() + self.tail.len()
+        self.head.len() + self.body.len() + usize::from(self.nul)
     }
 
     fn chunk(&self) -> &[u8] {
-        [self.head.chunk(), self.body.chunk()].into_iter().find(|part| !part.is_empty()).unwrap_or(self.tail)
+        [&self.head, &self.body].into_iter().find(|part| !part.is_empty()).map_or(self.tail(), |part| part)
     }
 
     fn advance(&mut self, cnt: usize) {
@@ -118,13 +121,14 @@ impl Buf for Outbound {
         self.head.advance(from_head);
         let from_body = (cnt - from_head).min(self.body.len());
         self.body.advance(from_body);
-        self.tail = &self.tail[cnt - from_head - from_body..];
+        let from_tail = cnt - from_head - from_body;
+        assert!(from_tail <= usize::from(self.nul), "advanced by {cnt}, past the end");
+        self.nul &= from_tail == 0;
     }
 
     fn chunks_vectored<'a>(&'a self, dst: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
-        let parts = [self.head.chunk(), self.body.chunk(), self.tail];
-        for (slot, part) in dst.iter_mut().zip(parts.into_iter().filter(|part| !part.is_empty())) {
+        for (slot, part) in dst.iter_mut().zip(self.parts().into_iter().filter(|part| !part.is_empty())) {
             *slot = IoSlice::new(part);
             filled += 1;
         }

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::{Command, Strictness, Version};
+use crate::{Command, Strictness, Version, block};
 
 /// How the backslash is read and written in one frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,30 +107,27 @@ pub(crate) enum Part {
 pub(crate) fn is_plain(text: &str) -> bool {
     let octets = text.as_bytes();
     // Names and values are short: looking at some octets twice is cheaper than at the last ones each on its own.
-    let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) else {
-        return match (octets.first_chunk(), octets.last_chunk()) {
-            (Some(&[a, b, c, d]), Some(&[e, f, g, h])) => specials([a, b, c, d, e, f, g, h]) == 0,
-            _ => !octets.iter().any(|&octet| is_special(octet)),
-        };
-    };
-    let mut special = specials(*first) | specials(*last);
-    if octets.len() > 16 {
-        special = octets.as_chunks().0.iter().fold(special, |special, word| special | specials(*word));
+    if let (Some(first), Some(last)) = (octets.first_chunk::<16>(), octets.last_chunk::<16>()) {
+        let (pieces, _) = octets.as_chunks::<16>();
+        let between = pieces.get(1..).unwrap_or_default();
+        return is_plain_piece(*first)
+            && is_plain_piece(*last)
+            && between.iter().all(|piece| is_plain_piece(*piece));
     }
-    special == 0
+    if let (Some(first), Some(last)) = (octets.first_chunk::<8>(), octets.last_chunk::<8>()) {
+        return block::is_plain([u64::from_le_bytes(*first), u64::from_le_bytes(*last)]);
+    }
+    if let (Some(first), Some(last)) = (octets.first_chunk::<4>(), octets.last_chunk::<4>()) {
+        let [first, last] = [*first, *last].map(|octets| u64::from(u32::from_le_bytes(octets)));
+        return block::is_plain([first | last << 32; 2]);
+    }
+    !octets.iter().any(|&octet| is_special(octet))
 }
 
-/// Not zero if there is a colon, a backslash or a control character up to the carriage return among these octets.
 #[inline(always)]
-fn specials(octets: [u8; 8]) -> u64 {
-    let each = |octet| u64::from_le_bytes([octet; 8]);
-    let word = u64::from_le_bytes(octets);
-    // What is less than the octet that is subtracted borrows from its highest bit. The octet behind it may borrow as well,
-    // but then there was one.
-    let less = |word: u64, than| word.wrapping_sub(each(than));
-    let special = less(word, b'\r' + 1) | less(word ^ each(b':'), 1) | less(word ^ each(b'\\'), 1);
-    // What is beyond ASCII has that bit to begin with.
-    special & !word & each(0x80)
+fn is_plain_piece(octets: [u8; 16]) -> bool {
+    let both = u128::from_le_bytes(octets);
+    block::is_plain([both as u64, (both >> 64) as u64])
 }
 
 /// Appends a text escaped as 1.2 does it, NUL as it is; whether there was anything to escape.

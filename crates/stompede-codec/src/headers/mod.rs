@@ -7,7 +7,7 @@ pub(crate) mod name;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use core::fmt;
+use core::{fmt, str};
 
 use bytes::Bytes;
 
@@ -45,8 +45,9 @@ enum Storage {
     /// As read, known to be UTF-8; the lines begin at `first`.
     Shared { head: Bytes, first: u8, len: usize, escaped: bool },
     /// As read, a copy of the few lines that there are: it is quicker than to share the chunk, and does not keep it alive.
-    /// The first `text_len` octets are known to be UTF-8.
-    Small { text: Aligned, text_len: u8, len: u8, escaped: bool },
+    /// Or our `own`, and nothing in it that any version escapes or refuses, nor a `content-length`: most frames that are made
+    /// need no more, and no memory is asked for. The first `text_len` octets are known to be UTF-8.
+    Small { text: Aligned, text_len: u8, len: u8, escaped: bool, own: bool },
     /// Our own, escaped as 1.2 does it: what the wire has, unless there is something `odd` that no version can write.
     Owned(Own),
 }
@@ -101,13 +102,7 @@ const _: () = assert!(size_of::<crate::Frame>() == 128);
 impl Headers {
     /// No headers; does not allocate.
     pub const fn new() -> Self {
-        Self(Storage::Owned(Own {
-            text: String::new(),
-            len: 0,
-            escaped: false,
-            odd: false,
-            length: GivenLength::None,
-        }))
+        Self(Storage::Owned(Own::NONE))
     }
 
     /// Headers as read: `len` lines from `first` on of the head that takes the first `head_len` of `octets` and was checked.
@@ -128,18 +123,54 @@ impl Headers {
     /// Headers as read: `len` lines, which take the first `text_len` of these octets and were checked.
     #[inline(always)]
     pub(crate) fn few(lines: &FewLines, text_len: usize, len: usize, escaped: bool) -> Self {
-        Self(Storage::Small { text: Aligned(*lines), text_len: text_len as u8, len: len as u8, escaped })
+        let (text_len, len) = (text_len as u8, len as u8);
+        Self(Storage::Small { text: Aligned(*lines), text_len, len, escaped, own: false })
     }
 
     /// Adds an entry behind the others, whether or not the name exists already.
     #[inline]
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        self.push_line(name.as_ref(), value.as_ref());
+    }
+
+    fn push_line(&mut self, name: &str, value: &str) {
+        if self.push_small(name, value) {
+            return;
+        }
         if !matches!(self.0, Storage::Owned(_)) {
-            *self = self.copied();
+            self.0 = Storage::Owned(self.to_own());
         }
         if let Storage::Owned(own) = &mut self.0 {
-            own.push(name.as_ref(), value.as_ref());
+            own.push(name, value);
         }
+    }
+
+    /// Adds a line to few others, if it fits there and there is nothing to think about; whether it did.
+    fn push_small(&mut self, name: &str, value: &str) -> bool {
+        if name.is_empty() || name.len() > SMALL || value.len() > SMALL || name == name::CONTENT_LENGTH {
+            return false;
+        }
+        if let Storage::Owned(Own { text, .. }) = &self.0
+            && text.capacity() == 0
+        {
+            let text = Aligned([0; SMALL]);
+            self.0 = Storage::Small { text, text_len: 0, len: 0, escaped: false, own: true };
+        }
+        let Storage::Small { text, text_len, len, own: true, .. } = &mut self.0 else { return false };
+        let start = usize::from(*text_len);
+        let line = text.0.get_mut(start..start + name.len() + value.len() + 2);
+        let Some(line) = line.filter(|_| escape::is_plain(name) && escape::is_plain(value)) else {
+            return false;
+        };
+        *text_len += line.len() as u8;
+        *len += 1;
+        let (name_part, rest) = line.split_at_mut(name.len());
+        name_part.copy_from_slice(name.as_bytes());
+        if let [colon, value_part @ .., end] = rest {
+            (*colon, *end) = (b':', b'\n');
+            value_part.copy_from_slice(value.as_bytes());
+        }
+        true
     }
 
     /// Sets a header: replaces all entries of that name by one, where the first of them stood.
@@ -208,12 +239,24 @@ impl Headers {
 
     /// The same headers, sharing no bytes with anything.
     pub(crate) fn copied(&self) -> Self {
-        let mut copy = Self::new();
-        if let Storage::Owned(own) = &mut copy.0 {
-            own.text.reserve(self.text_len());
+        match &self.0 {
+            Storage::Small { .. } => self.clone(),
+            Storage::Shared { .. } | Storage::Owned(_) => Self(Storage::Owned(self.to_own())),
         }
-        copy.extend(self);
-        copy
+    }
+
+    /// The same headers as our own, with room for more.
+    fn to_own(&self) -> Own {
+        let text = String::with_capacity((2 * self.text_len()).max(FIRST));
+        let mut own = Own { text, ..Own::NONE };
+        match &self.0 {
+            Storage::Small { text, text_len, len, own: true, .. } => {
+                own.text.push_str(str::from_utf8(&text.0[..usize::from(*text_len)]).unwrap_or_default());
+                own.len = usize::from(*len);
+            }
+            _ => self.iter().for_each(|(name, value)| own.push(&name, &value)),
+        }
+        own
     }
 
     /// About how many octets the entries take on the wire.
@@ -223,9 +266,12 @@ impl Headers {
     }
 
     /// All entries as the wire has them, if 1.2 can carry them, and whether any of them has an escape.
-    pub(crate) fn written(&self) -> Option<(&str, bool)> {
+    pub(crate) fn written(&self) -> Option<(&[u8], bool)> {
         match &self.0 {
-            Storage::Owned(Own { text, escaped, odd: false, .. }) => Some((text, *escaped)),
+            Storage::Small { text, text_len, own: true, .. } => {
+                Some((text.0.get(..usize::from(*text_len))?, false))
+            }
+            Storage::Owned(Own { text, escaped, odd: false, .. }) => Some((text.as_bytes(), *escaped)),
             _ => None,
         }
     }
@@ -233,6 +279,7 @@ impl Headers {
     /// What the first `content-length` says.
     pub(crate) fn content_length(&self) -> GivenLength {
         match &self.0 {
+            Storage::Small { own: true, .. } => GivenLength::None,
             Storage::Shared { .. } | Storage::Small { .. } => {
                 self.get(name::CONTENT_LENGTH).map_or(GivenLength::None, |value| GivenLength::read(&value))
             }
@@ -246,7 +293,7 @@ impl Headers {
                 let (text, end) = (Text::Octets(head), head.len());
                 Entries { text, first: usize::from(*first), end, len: *len, escaped: *escaped }
             }
-            Storage::Small { text, text_len, len, escaped } => {
+            Storage::Small { text, text_len, len, escaped, .. } => {
                 let (text, end) = (Text::Octets(&text.0), usize::from(*text_len));
                 Entries { text, first: 0, end, len: usize::from(*len), escaped: *escaped }
             }
@@ -258,6 +305,10 @@ impl Headers {
 }
 
 impl Own {
+    /// No headers; does not allocate.
+    const NONE: Self =
+        Self { text: String::new(), len: 0, escaped: false, odd: false, length: GivenLength::None };
+
     fn push(&mut self, name: &str, value: &str) {
         if self.length == GivenLength::None && name == name::CONTENT_LENGTH {
             self.length = GivenLength::read(value);

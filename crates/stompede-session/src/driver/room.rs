@@ -1,7 +1,6 @@
 //! Who waits for room in the queue of frames, in the order in which they came.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,8 @@ use crate::protocol::Machine;
 use crate::{Error, ErrorKind, rt};
 
 /// A place in the line for room; dropped, it is given up.
-pub(crate) struct Room {
-    shared: Arc<Shared>,
+pub(crate) struct Room<'a> {
+    shared: &'a Shared,
     /// About how many bytes are going to be queued.
     bytes: usize,
     within: Duration,
@@ -28,9 +27,9 @@ struct Wait {
     until: Option<Instant>,
 }
 
-impl Room {
+impl<'a> Room<'a> {
     /// `within` is how long the wait may take.
-    pub(crate) fn new(shared: Arc<Shared>, bytes: usize, within: Duration) -> Self {
+    pub(crate) fn new(shared: &'a Shared, bytes: usize, within: Duration) -> Self {
         Self { shared, bytes, within, limit: QUEUE_BYTES, wait: None }
     }
 
@@ -41,8 +40,8 @@ impl Room {
         self
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn shared(&self) -> &'a Shared {
+        self.shared
     }
 
     /// How long the wait may take.
@@ -88,7 +87,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Room<'_> {
     fn drop(&mut self) {
         let Some(Wait { place, .. }) = self.wait else { return };
         let mut woken = Vec::new();

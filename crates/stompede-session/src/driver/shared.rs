@@ -63,13 +63,18 @@ impl Shared {
     /// Acts under the lock, then wakes without it.
     pub(super) fn finish<R>(&self, mut core: MutexGuard<'_, Core>, act: impl FnOnce(&mut Core) -> R) -> R {
         let result = act(&mut core);
-        let (driver, mut wakers) = (core.driver.take(), Vec::new());
-        core.machine.drain_wakers(&mut wakers);
+        let driver = core.driver.take();
+        let mut wakers = Vec::new();
+        if core.machine.has_wakers() {
+            core.machine.drain_wakers(&mut wakers);
+        }
         drop(core);
         if let Some(driver) = driver {
             driver.wake();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        if !wakers.is_empty() {
+            wakers.into_iter().for_each(Waker::wake);
+        }
         result
     }
 

@@ -1,30 +1,19 @@
 //! The frames that are sent: what stands before a payload, and what is done to it.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-
 use super::opcode::MASKED;
 
-/// Keys that nobody who does not have the process's memory can foresee, as RFC 6455 wants them.
-///
-/// They are the values of SipHash for a count, under a key that comes from the operating system's random numbers.
+/// Keys that nobody can foresee, as RFC 6455 (section 5.3) wants them: random numbers fit for secrets, two keys of each.
+#[derive(Default)]
 pub(super) struct Masks {
-    random: RandomState,
-    count: u64,
     spare: Option<[u8; 4]>,
 }
 
 impl Masks {
-    pub(super) fn new() -> Self {
-        Self { random: RandomState::new(), count: 0, spare: None }
-    }
-
     pub(super) fn next(&mut self) -> [u8; 4] {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
-        self.count += 1;
-        let [a, b, c, d, spare @ ..] = self.random.hash_one(self.count).to_ne_bytes();
+        let [a, b, c, d, spare @ ..] = rand::random::<u64>().to_ne_bytes();
         self.spare = Some(spare);
         [a, b, c, d]
     }
@@ -33,41 +22,55 @@ impl Masks {
 /// Appends what stands before a payload of `len` bytes; `first` is the opcode and FIN.
 pub(super) fn write_header(buffer: &mut Vec<u8>, first: u8, len: usize, mask: Option<[u8; 4]>) {
     let masked = if mask.is_some() { MASKED } else { 0 };
-    let mut header = [0; LONGEST_HEADER];
-    let mut end = match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len @ ..126), _) => {
-            header[..2].copy_from_slice(&[first, masked | len]);
-            2
-        }
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ ..126), _) => put(buffer, [first, masked | len], mask),
         (_, Ok(len)) => {
-            header[..2].copy_from_slice(&[first, masked | 126]);
-            header[2..4].copy_from_slice(&len.to_be_bytes());
-            4
+            let [a, b] = len.to_be_bytes();
+            put(buffer, [first, masked | 126, a, b], mask);
         }
         _ => {
-            header[..2].copy_from_slice(&[first, masked | 127]);
-            header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-            10
+            let [a, b, c, d, e, f, g, h] = (len as u64).to_be_bytes();
+            put(buffer, [first, masked | 127, a, b, c, d, e, f, g, h], mask);
         }
-    };
-    if let Some(mask) = mask {
-        header[end..end + 4].copy_from_slice(&mask);
-        end += 4;
     }
-    // At once: each part alone would cost as much as the whole.
-    buffer.extend_from_slice(&header[..end]);
 }
 
-/// Masks a payload, or unmasks it.
-pub(super) fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+/// Arrays, of which the compiler knows the size: to copy so few bytes by a call takes several times as long.
+#[inline(always)]
+fn put<const N: usize>(buffer: &mut Vec<u8>, header: [u8; N], mask: Option<[u8; 4]>) {
+    buffer.reserve(LONGEST_HEADER);
+    buffer.extend_from_slice(&header);
+    if let Some(mask) = mask {
+        buffer.extend_from_slice(&mask);
     }
-    rest.iter_mut().zip(wide.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
 }
+
+/// Masks what `buffer` has from `at` on. Gives the bits that were set in any byte of that.
+pub(super) fn mask_from(buffer: &mut Vec<u8>, at: usize, mask: [u8; 4]) -> u8 {
+    // Filled up to whole pieces: the last bytes one by one would take as long as all before them.
+    let len = buffer.len();
+    buffer.extend_from_slice(&[0; PIECE - 1]);
+    let mut keys = [0; PIECE];
+    keys.as_chunks_mut().0.fill(mask);
+    // Bytes next to each other, not words: so the compiler takes the vector registers that every processor has.
+    let mut any = [0; PIECE];
+    for piece in buffer[at..].as_chunks_mut::<PIECE>().0 {
+        for ((byte, any), key) in piece.iter_mut().zip(&mut any).zip(keys) {
+            *any |= *byte;
+            *byte ^= key;
+        }
+    }
+    buffer.truncate(len);
+    any_bits(&any)
+}
+
+/// The bits that are set in any byte. Below 0x80 all of it is ASCII.
+pub(super) fn any_bits(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |any, byte| any | byte)
+}
+
+/// What is masked at a time.
+const PIECE: usize = 16;
 
 /// Opcode, a length of 64 bits and a mask.
 const LONGEST_HEADER: usize = 14;
@@ -80,7 +83,7 @@ mod tests {
     fn masks_differ_from_frame_to_frame_and_from_connection_to_connection() {
         let masks: std::collections::HashSet<[u8; 4]> = (0..10)
             .flat_map(|_| {
-                let mut masks = Masks::new();
+                let mut masks = Masks::default();
                 (0..100).map(move |_| masks.next())
             })
             .collect();

@@ -8,8 +8,8 @@ use tokio::io::AsyncWrite;
 use tungstenite::protocol::Role;
 
 use super::config::Split;
-use super::frame::{Masks, apply_mask, write_header};
-use super::opcode::{CONTINUATION, FIN, PING};
+use super::frame::{Masks, any_bits, mask_from, write_header};
+use super::opcode::{CONTINUATION, FIN, PING, TEXT};
 use crate::Outbound;
 
 /// With this many encoded bytes waiting, nothing more is taken until some were written.
@@ -46,6 +46,20 @@ pub(super) struct Outgoing {
     total: u64,
 }
 
+/// What a message is sent as.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Opcode {
+    Known(u8),
+    /// As text if it is UTF-8, otherwise as this, if as anything.
+    Text {
+        otherwise: Option<u8>,
+    },
+}
+
+/// An item is no text, and nothing else is to be sent.
+#[derive(Debug)]
+pub(super) struct NotText;
+
 /// An item that is being encoded.
 struct Rest {
     item: Outbound,
@@ -60,7 +74,7 @@ struct Rest {
 impl Outgoing {
     pub(super) fn new(role: Role) -> Self {
         let masks = match role {
-            Role::Client => Some(Masks::new()),
+            Role::Client => Some(Masks::default()),
             Role::Server => None,
         };
         Self { buffer: Vec::new(), written: 0, rest: None, masks, expected: 0, total: 0 }
@@ -81,26 +95,42 @@ impl Outgoing {
     }
 
     /// Takes one item as one message, or as `split` says; only while there is room.
-    pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
+    pub(super) fn push(&mut self, item: Outbound, opcode: Opcode, split: Split) -> Result<(), NotText> {
         self.make_room();
         if item.remaining() <= PART.min(split.limit()) {
             return self.push_small(&item, opcode);
         }
+        let opcode = opcode.of(|| item.is_text())?;
         self.rest = Some(Rest { item, split, opcode, in_frame: 0, mask: None });
         self.encode();
+        Ok(())
     }
 
-    /// Nearly all frames are small: they go into the buffer at once, and nothing is kept.
-    fn push_small(&mut self, item: &Outbound, opcode: u8) {
-        let mask = self.masks.as_mut().map(Masks::next);
-        write_header(&mut self.buffer, opcode | FIN, item.remaining(), mask);
+    /// Nearly all frames are small: they go into the buffer at once, and nothing is kept. They are nearly all ASCII as well,
+    /// which is seen while they are masked.
+    fn push_small(&mut self, item: &Outbound, opcode: Opcode) -> Result<(), NotText> {
+        let (before, mask) = (self.buffer.len(), self.masks.as_mut().map(Masks::next));
+        write_header(&mut self.buffer, opcode.if_text() | FIN, item.remaining(), mask);
         let at = self.buffer.len();
-        for part in item.parts() {
-            self.buffer.extend_from_slice(part);
+        let [head, body, tail] = item.parts();
+        self.buffer.extend_from_slice(head);
+        if head.len() < item.remaining() {
+            self.buffer.extend_from_slice(body);
+            self.buffer.extend_from_slice(tail);
         }
-        if let Some(mask) = mask {
-            apply_mask(&mut self.buffer[at..], mask);
+        let any = match mask {
+            Some(mask) => mask_from(&mut self.buffer, at, mask),
+            None => any_bits(&self.buffer[at..]),
+        };
+        if any < 0x80 {
+            return Ok(());
         }
+        let decided = opcode.of(|| item.is_text());
+        match &decided {
+            Ok(opcode) => self.buffer[before] = opcode | FIN,
+            Err(NotText) => self.buffer.truncate(before),
+        }
+        decided.map(|_| ())
     }
 
     /// Takes frames that are encoded already, all of them or none; whether it did.
@@ -187,6 +217,23 @@ impl Outgoing {
     }
 }
 
+impl Opcode {
+    fn of(self, is_text: impl FnOnce() -> bool) -> Result<u8, NotText> {
+        match self {
+            Self::Known(opcode) => Ok(opcode),
+            Self::Text { .. } if is_text() => Ok(TEXT),
+            Self::Text { otherwise } => otherwise.ok_or(NotText),
+        }
+    }
+
+    fn if_text(self) -> u8 {
+        match self {
+            Self::Known(opcode) => opcode,
+            Self::Text { .. } => TEXT,
+        }
+    }
+}
+
 impl Rest {
     fn begin_frame(&mut self, buffer: &mut Vec<u8>, masks: Option<&mut Masks>) {
         let remaining = self.item.remaining();
@@ -219,7 +266,7 @@ impl Rest {
             buffer.extend_from_slice(&chunk[..len]);
             self.item.advance(len);
             if let Some(mask) = &mut self.mask {
-                apply_mask(&mut buffer[at..], *mask);
+                mask_from(buffer, at, *mask);
                 mask.rotate_left(len % 4);
             }
             left -= len;
@@ -244,7 +291,9 @@ mod tests {
     use tungstenite::{Message, error::Error};
 
     use super::*;
-    use crate::ws::opcode::{BINARY, TEXT};
+    use crate::ws::opcode::BINARY;
+
+    const AS_TEXT: Opcode = Opcode::Text { otherwise: None };
 
     /// A socket that takes at most so many bytes at a time, every other time none.
     struct Slow {
@@ -324,8 +373,8 @@ mod tests {
             for at_most in [1, 7, 4000, 1 << 20] {
                 for len in [0, 1, 118, 119, 120, 65_528, 65_529, 65_530, 200_000] {
                     let mut outgoing = Outgoing::new(role);
-                    outgoing.push(Outbound::heart_beat(), TEXT, Split::No);
-                    outgoing.push(item(len), TEXT, Split::No);
+                    outgoing.push(Outbound::heart_beat(), AS_TEXT, Split::No).unwrap();
+                    outgoing.push(item(len), AS_TEXT, Split::No).unwrap();
                     let texts = [&b"\n"[..], &item(len).into_bytes()]
                         .map(|text| Message::text(String::from_utf8(text.to_vec()).unwrap()));
                     assert!(messages(&write_out(&mut outgoing, at_most), role) == texts, "{role:?} {len}");
@@ -337,7 +386,7 @@ mod tests {
     #[test]
     fn a_large_item_is_encoded_as_it_is_written_and_the_buffer_is_given_back() {
         let mut outgoing = Outgoing::new(Role::Client);
-        outgoing.push(item(16 << 20), TEXT, Split::No);
+        outgoing.push(item(16 << 20), AS_TEXT, Split::No).unwrap();
         assert!(!outgoing.has_room());
         assert!(!outgoing.push_control(b"no ping may come between"));
         let wire = write_out(&mut outgoing, 10_000);
@@ -348,7 +397,7 @@ mod tests {
             let mut slow = Slow { taken: Vec::new(), at_most: 90, refuses: true };
             let _ = outgoing.poll_write(&mut slow, &mut nobody());
             while outgoing.has_room() {
-                outgoing.push(item(100), TEXT, Split::No);
+                outgoing.push(item(100), AS_TEXT, Split::No).unwrap();
             }
             assert!(outgoing.buffer.capacity() <= 4 * HIGH_WATER, "{}", outgoing.buffer.capacity());
         }
@@ -358,11 +407,11 @@ mod tests {
     fn a_flush_of_nothing_does_not_forget_how_much_the_buffer_will_need() {
         let mut outgoing = Outgoing::new(Role::Client);
         for _ in 0..100 {
-            outgoing.push(item(100), TEXT, Split::No);
+            outgoing.push(item(100), AS_TEXT, Split::No).unwrap();
         }
         let len = write_out(&mut outgoing, 1 << 20).len();
         write_out(&mut outgoing, 1 << 20);
-        outgoing.push(Outbound::heart_beat(), TEXT, Split::No);
+        outgoing.push(Outbound::heart_beat(), AS_TEXT, Split::No).unwrap();
         assert!(outgoing.buffer.capacity() >= len, "{} after {len}", outgoing.buffer.capacity());
     }
 
@@ -376,7 +425,7 @@ mod tests {
                 let item = Outbound::split(bytes.slice(..head), bytes.slice(head..));
                 let whole = format!("{text}\0");
                 let mut outgoing = Outgoing::new(Role::Server);
-                outgoing.push(item.clone(), TEXT, Split::Messages(max));
+                outgoing.push(item.clone(), AS_TEXT, Split::Messages(max)).unwrap();
                 let pieces: Vec<String> = messages(&write_out(&mut outgoing, 1 << 20), Role::Server)
                     .into_iter()
                     .map(|message| message.into_text().expect("each is text by itself").as_str().to_owned())
@@ -385,7 +434,7 @@ mod tests {
                 assert!(pieces.iter().all(|piece| piece.len() <= max && !piece.is_empty()), "{pieces:?}");
                 assert!(pieces.iter().rev().skip(1).all(|piece| piece.len() + 3 >= max), "{pieces:?}");
 
-                outgoing.push(item, TEXT, Split::Fragments(max));
+                outgoing.push(item, AS_TEXT, Split::Fragments(max)).unwrap();
                 let wire = write_out(&mut outgoing, 1 << 20);
                 assert_eq!(messages(&wire, Role::Server), [Message::text(whole.clone())]);
                 assert_eq!(wire[0] & FIN != 0, whole.len() <= max);
@@ -397,7 +446,7 @@ mod tests {
     fn what_is_no_text_is_cut_where_the_size_says() {
         let bytes = Bytes::from(vec![0x80; 100]);
         let mut outgoing = Outgoing::new(Role::Server);
-        outgoing.push(Outbound::whole(bytes), BINARY, Split::Messages(30));
+        outgoing.push(Outbound::whole(bytes), Opcode::Known(BINARY), Split::Messages(30)).unwrap();
         let lens: Vec<usize> =
             messages(&write_out(&mut outgoing, 7), Role::Server).iter().map(Message::len).collect();
         assert_eq!(lens, [30, 30, 30, 10]);

@@ -12,7 +12,7 @@ use super::ahead::{Ahead, First};
 use super::config::Split;
 use super::gather::{Gather, SMALL};
 use super::opcode::TextToBinary;
-use super::outgoing::Outgoing;
+use super::outgoing::{NotText, Opcode, Outgoing};
 use crate::stall::Stall;
 use crate::{Outbound, TransportError};
 
@@ -95,8 +95,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
     }
 
     /// Starts an item; only while there is room.
-    pub(super) fn push(&mut self, item: Outbound, opcode: u8, split: Split) {
-        self.outgoing.push(item, opcode, split);
+    pub(super) fn push(&mut self, item: Outbound, opcode: Opcode, split: Split) -> Result<(), NotText> {
+        self.outgoing.push(item, opcode, split)
     }
 
     /// Starts a ping, if there is room for one.

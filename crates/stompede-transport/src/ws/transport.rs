@@ -16,6 +16,7 @@ use super::WsMessageKind;
 use super::config::Speech;
 use super::gather::Gather;
 use super::opcode::{BINARY, TEXT};
+use super::outgoing::{NotText, Opcode};
 use super::pipe::Pipe;
 use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
 
@@ -274,6 +275,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
 
     /// Why nothing can be sent any more, if so.
     fn check_sendable(&self) -> Result<(), TransportError> {
+        if self.end.is_none() && self.closing == Closing::No && self.pipe.write_error().is_none() {
+            return Ok(());
+        }
         self.check_writable()?;
         match &self.end {
             Some(End::Orderly) => Err(TransportError::new(Kind::Lost, "the peer has closed the WebSocket")),
@@ -344,9 +348,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
                 format!("a frame of {len} bytes is larger than the limit of {limit} bytes a message");
             return Err(TransportError::new(Kind::TooLarge, context));
         }
-        let opcode = opcode(&self.settings.speech, &item)?;
-        self.pipe.push(item, opcode, self.settings.speech.split);
-        Ok(())
+        let Speech { split, .. } = self.settings.speech;
+        self.pipe.push(item, opcode(&self.settings.speech), split).map_err(|NotText| {
+            let context = "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can";
+            TransportError::new(Kind::NotText, context)
+        })
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
@@ -412,16 +418,13 @@ impl<IO> fmt::Debug for WsTransport<IO> {
     }
 }
 
-/// What a message is sent as. Its body is looked at here and nowhere else.
-fn opcode(speech: &Speech, item: &Outbound) -> Result<u8, TransportError> {
+/// What a message is sent as.
+fn opcode(speech: &Speech) -> Opcode {
     match speech.kind {
-        WsMessageKind::Binary => Ok(BINARY),
-        WsMessageKind::Auto | WsMessageKind::Text if speech.any_as_text || item.is_text() => Ok(TEXT),
-        WsMessageKind::Auto => Ok(BINARY),
-        WsMessageKind::Text => Err(TransportError::new(
-            Kind::NotText,
-            "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can",
-        )),
+        WsMessageKind::Binary => Opcode::Known(BINARY),
+        WsMessageKind::Auto | WsMessageKind::Text if speech.any_as_text => Opcode::Known(TEXT),
+        WsMessageKind::Auto => Opcode::Text { otherwise: Some(BINARY) },
+        WsMessageKind::Text => Opcode::Text { otherwise: None },
     }
 }
 

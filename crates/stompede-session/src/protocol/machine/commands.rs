@@ -110,6 +110,7 @@ impl Machine {
         }
     }
 
+    #[inline]
     fn push(&mut self, version: Version, frame: &Frame, receipt: Option<ReceiptId>) -> Result<(), Error> {
         self.transmit.push(self.encoder(version, frame), frame, receipt)?;
         if self.config.sending.queues_offline() && is_message(frame) {
@@ -118,6 +119,7 @@ impl Machine {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn encoder(&self, version: Version, frame: &Frame) -> Encoder {
         let encoder = Encoder::new(version);
         let unasked = !self.config.auto_content_length && !frame.headers().contains("content-length");
@@ -129,6 +131,7 @@ impl Machine {
     }
 
     /// Which way a frame goes from here.
+    #[inline]
     fn way_of(&self, frame: &Frame) -> Result<Way, Error> {
         let open = self.open_version();
         let policy = &self.config.sending;

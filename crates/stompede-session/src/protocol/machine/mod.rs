@@ -350,6 +350,11 @@ impl Machine {
         self.transmit.taken()
     }
 
+    /// Whether [`drain_wakers`](Self::drain_wakers) has something to give.
+    pub fn has_wakers(&self) -> bool {
+        !self.wakers.is_empty() || self.receipts.has_wakers()
+    }
+
     /// Moves the tasks out that wait for something that has come: a message, the outcome of a receipt. Wake them once no
     /// lock is held.
     pub fn drain_wakers(&mut self, into: &mut Vec<Waker>) {

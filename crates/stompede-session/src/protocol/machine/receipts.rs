@@ -198,6 +198,10 @@ impl Receipts {
         self.awaited
     }
 
+    pub(super) fn has_wakers(&self) -> bool {
+        !self.wakers.is_empty()
+    }
+
     pub(super) fn append_wakers(&mut self, to: &mut Vec<Waker>) {
         to.append(&mut self.wakers);
     }

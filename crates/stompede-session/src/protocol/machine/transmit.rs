@@ -61,10 +61,8 @@ impl Transmit {
         frame: &Frame,
         receipt: Option<ReceiptId>,
     ) -> Result<(), Error> {
-        let item = self.encode(encoder, frame, None)?;
-        let frame = self.told(frame);
-        self.put_last(item, receipt, frame);
-        Ok(())
+        let told = self.told(frame);
+        self.put_last(encoder, frame, None, receipt, told)
     }
 
     /// The same for one that asks for this RECEIPT and does not say so itself. Nobody is told of it.
@@ -74,9 +72,7 @@ impl Transmit {
         frame: &Frame,
         receipt: ReceiptId,
     ) -> Result<(), Error> {
-        let item = self.encode(encoder, frame, Some(receipt))?;
-        self.put_last(item, Some(receipt), None);
-        Ok(())
+        self.put_last(encoder, frame, Some(receipt), Some(receipt), None)
     }
 
     /// The same for an acknowledgement.
@@ -180,12 +176,24 @@ impl Transmit {
         self.keep_frames.then(|| Box::new(frame.clone()))
     }
 
-    fn put_last(&mut self, item: Outbound, receipt: Option<ReceiptId>, frame: Option<Box<Frame>>) {
+    /// `asked` is the RECEIPT that the frame does not ask for itself.
+    fn put_last(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        asked: Option<ReceiptId>,
+        receipt: Option<ReceiptId>,
+        told: Option<Box<Frame>>,
+    ) -> Result<(), Error> {
+        let item = self.encode(encoder, frame, asked)?;
         self.bytes += item.remaining();
         self.queued += 1;
-        self.queue.push_back(Entry { number: self.queued, item, receipt, frame, lasts: false, ack: false });
+        let number = self.queued;
+        self.queue.push_back(Entry { number, item, receipt, frame: told, lasts: false, ack: false });
+        Ok(())
     }
 
+    #[inline]
     fn encode(
         &mut self,
         encoder: Encoder,
