@@ -154,6 +154,7 @@ impl<'a> SendBuilder<'a> {
     /// Dropped before it was handed over (it waits only while the queue is full, and for an
     /// [`Outbox`](crate::Outbox) to append it), nothing is sent. Dropped later, the message is sent and only the
     /// confirmation is lost.
+    #[inline]
     pub fn confirm(self) -> ConfirmFuture<'a> {
         ConfirmFuture { hand_over: self.into_hand_over(true), receipt: Step::HandingOver }
     }
@@ -164,6 +165,7 @@ impl<'a> SendBuilder<'a> {
         SendError::NotSent(Box::new(Unsent { frame: self.frame, cause }))
     }
 
+    #[inline]
     fn into_hand_over(self, want_receipt: bool) -> HandOver<'a> {
         let within = self.deadline.unwrap_or(self.session.receipt_timeout());
         let bytes = self.frame.body().len() + ABOUT_A_HEAD;
@@ -207,6 +209,7 @@ impl<'a> IntoFuture for SendBuilder<'a> {
     type Output = Result<(), SendError>;
     type IntoFuture = SendFuture<'a>;
 
+    #[inline]
     fn into_future(self) -> SendFuture<'a> {
         let stored = Step::HandingOver;
         SendFuture { hand_over: self.into_hand_over(false), stored }

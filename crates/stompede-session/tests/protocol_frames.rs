@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use common::{Rig, SECOND, header, send};
 use stompede_codec::Command;
-use stompede_session::protocol::{Event, Outcome, ReceiptId, SubscribeRequest};
+use stompede_session::protocol::{Batch, Event, Outcome, ReceiptId, SubscribeRequest};
 use stompede_session::{AckMode, ErrorKind};
 use stompede_transport::{TransportError, TransportErrorKind};
 
@@ -124,6 +124,64 @@ fn a_lost_connection_tells_written_from_unwritten() {
     assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::ConnectionLost);
     assert!(rig.machine.poll_transmit(rig.now).is_none());
     assert!(rig.machine.send(&send("/queue/c")).is_err());
+}
+
+#[test]
+fn frames_that_were_taken_together_and_not_written_are_as_if_they_had_not_been_taken() {
+    let mut rig = Rig::connected("1.2");
+    let ids: Vec<_> = (0..5)
+        .map(|n| rig.machine.send_with_receipt(&mut send(&format!("/queue/{n}")), None).expect("sent"))
+        .collect();
+    let (queued, mut batch) = (rig.machine.queued_bytes(), Batch::default());
+    rig.machine.take_batch(rig.now, &mut batch);
+    assert!(batch.next_frame().is_some() && batch.next_frame().is_some());
+    assert!(rig.machine.queued_bytes() < queued / 5, "small ones come together");
+    rig.machine.give_back(&mut batch);
+    assert!(batch.is_empty());
+    let destinations: Vec<_> =
+        rig.frames().iter().map(|frame| frame.header("destination").unwrap().into_owned()).collect();
+    assert_eq!(destinations, ["/queue/2", "/queue/3", "/queue/4"], "and go in order");
+
+    let later: Vec<_> =
+        (0..3).map(|_| rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent")).collect();
+    rig.machine.take_batch(rig.now, &mut batch);
+    assert!(batch.next_frame().is_some());
+    rig.machine.give_back(&mut batch);
+    rig.cut(Some(TransportError::new(TransportErrorKind::Lost, "reset")));
+    for id in ids.into_iter().chain(later.first().copied()) {
+        assert!(matches!(outcome(&mut rig, id), Poll::Ready(Some(Outcome::Unknown(_)))));
+    }
+    for id in &later[1..] {
+        assert!(matches!(outcome(&mut rig, *id), Poll::Ready(Some(Outcome::NotSent(_)))));
+    }
+}
+
+#[test]
+fn a_refused_frame_is_known_among_those_that_were_taken_together() {
+    let mut rig = Rig::connected("1.2");
+    let [first, second, third] = ["a", "b", "c"]
+        .map(|name| rig.machine.send_with_receipt(&mut send(&format!("/queue/{name}")), None).expect("sent"));
+    let mut batch = Batch::default();
+    rig.machine.take_batch(rig.now, &mut batch);
+    assert!(batch.next_frame().is_some() && batch.next_frame().is_some());
+    rig.machine.give_back(&mut batch);
+    rig.machine.transmit_refused(TransportError::new(TransportErrorKind::TooLarge, "more than may be"));
+    assert!(matches!(outcome(&mut rig, second), Poll::Ready(Some(Outcome::NotSent(_)))));
+    assert!(outcome(&mut rig, first).is_pending() && outcome(&mut rig, third).is_pending());
+    assert_eq!(rig.frame().header("destination").as_deref(), Some("/queue/c"));
+}
+
+#[test]
+fn what_was_taken_for_a_connection_that_is_gone_is_not_given_to_the_next() {
+    let mut rig = Rig::connected("1.2");
+    let id = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+    let mut batch = Batch::default();
+    rig.machine.take_batch(rig.now, &mut batch);
+    rig.machine.abort();
+    rig.machine.give_back(&mut batch);
+    assert!(batch.is_empty());
+    assert!(matches!(outcome(&mut rig, id), Poll::Ready(Some(Outcome::Unknown(_)))));
+    assert!(rig.machine.poll_transmit(rig.now).is_none());
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) use self::outbox::load;
 use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
-use crate::protocol::{Event, Input, Machine, Output};
+use crate::protocol::{Batch, Event, Input, Machine, Output};
 use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
@@ -69,9 +69,9 @@ pub(crate) fn start(
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
     let link = Link::Down;
-    let (timer, turn) = (None, Turn::default());
+    let (timer, batch, turn) = (None, Batch::default(), Turn::default());
     let driver =
-        Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, turn };
+        Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, batch, turn };
     rt::spawn(driver)?;
     Ok(shared)
 }
@@ -85,7 +85,8 @@ struct Driver {
     span: tracing::Span,
     link: Link,
     timer: Option<Pin<Box<rt::Sleep>>>,
-    /// Kept for the memory that it has.
+    /// Empty between turns. Kept, as the next one, for the memory that it has.
+    batch: Batch,
     turn: Turn,
 }
 
@@ -93,6 +94,16 @@ enum Link {
     Down,
     Dialing(Dials),
     Up { transport: BoxTransport, closing: bool, unflushed: bool },
+}
+
+/// How starting frames ended.
+enum Started {
+    /// There are no more.
+    All,
+    /// Others want their turn.
+    Enough,
+    /// The transport has no room.
+    Blocked,
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -229,30 +240,23 @@ impl Driver {
     }
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
-        let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
-        let (mut budget, now) = (WRITE_BUDGET, rt::now());
-        while budget > 0 {
-            if transport.poll_ready(cx)?.is_pending() {
+        let now = rt::now();
+        let started = self.start_frames(cx, now);
+        if !self.batch.is_empty() {
+            self.shared.lock().machine.give_back(&mut self.batch);
+        }
+        let busy = match started? {
+            Started::All => false,
+            Started::Enough => true,
+            Started::Blocked => {
                 let machine = &mut self.shared.lock().machine;
                 if machine.wants_to_write() {
                     machine.handle_input(Input::Blocked { now });
                 }
-                break;
+                false
             }
-            let Some(item) = self.shared.lock().machine.poll_transmit(now) else { break };
-            match transport.start_send(item) {
-                Ok(()) => *unflushed = true,
-                // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
-                Err(error)
-                    if matches!(error.kind(), TransportErrorKind::TooLarge | TransportErrorKind::NotText) =>
-                {
-                    tracing::warn!(%error, "a frame was not sent");
-                    self.shared.command(|machine| machine.transmit_refused(error));
-                }
-                Err(error) => return Err(error),
-            }
-            budget -= 1;
-        }
+        };
+        let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
         if *unflushed && transport.poll_flush(cx)?.is_ready() {
             *unflushed = false;
             let mut core = self.shared.lock();
@@ -265,7 +269,37 @@ impl Driver {
             // Ready or not: how long to wait for the peer's own close is the protocol's timer.
             let _ = transport.poll_close(cx)?;
         }
-        Ok(budget == 0)
+        Ok(busy)
+    }
+
+    /// Starts frames while the transport has room. What is left in the batch then has not been started.
+    fn start_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Started, TransportError> {
+        let Link::Up { transport, unflushed, .. } = &mut self.link else { return Ok(Started::All) };
+        for _ in 0..WRITE_BUDGET {
+            if transport.poll_ready(cx)?.is_pending() {
+                return Ok(Started::Blocked);
+            }
+            if self.batch.is_empty() {
+                self.shared.lock().machine.take_batch(now, &mut self.batch);
+            }
+            let Some(item) = self.batch.next_frame() else { return Ok(Started::All) };
+            match transport.start_send(item) {
+                Ok(()) => *unflushed = true,
+                // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
+                Err(error)
+                    if matches!(error.kind(), TransportErrorKind::TooLarge | TransportErrorKind::NotText) =>
+                {
+                    tracing::warn!(%error, "a frame was not sent");
+                    let batch = &mut self.batch;
+                    self.shared.command(|machine| {
+                        machine.give_back(batch);
+                        machine.transmit_refused(error);
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Started::Enough)
     }
 
     /// `true` if it was time for something, which may have left something to write.

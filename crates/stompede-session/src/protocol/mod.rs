@@ -62,7 +62,7 @@ pub use input::Input;
 #[doc(hidden)]
 pub use machine::Planted;
 pub use machine::{
-    Delivery, End, Fate, Gap, Inbox, Machine, OutboxJob, Outcome, Race, ReceiptId, ReceiptName, RenewHeaders,
-    Settle, SubscribeRequest, SubscriptionId, Ticket, TransactionId, WhenFull,
+    Batch, Delivery, End, Fate, Gap, Inbox, Machine, OutboxJob, Outcome, Race, ReceiptId, ReceiptName,
+    RenewHeaders, Settle, SubscribeRequest, SubscriptionId, Ticket, TransactionId, WhenFull,
 };
 pub use output::Output;

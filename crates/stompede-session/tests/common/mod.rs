@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use stompede_codec::{Command, Decoder, Frame, Item, Limits};
 use stompede_session::protocol::{
-    Delivery, End, Event, Inbox, Input, Machine, Output, SubscriptionId, Ticket,
+    Batch, Delivery, End, Event, Inbox, Input, Machine, Output, SubscriptionId, Ticket,
 };
 use stompede_session::{Config, Error, ReconnectPolicy};
 use stompede_transport::TransportError;
@@ -139,7 +139,12 @@ impl Rig {
 
     /// Writes everything that waits, and reads it as a broker would.
     pub(crate) fn frames(&mut self) -> Vec<Frame> {
-        while let Some(mut item) = self.machine.poll_transmit(self.now) {
+        let mut batch = Batch::default();
+        loop {
+            if batch.is_empty() {
+                self.machine.take_batch(self.now, &mut batch);
+            }
+            let Some(mut item) = batch.next_frame() else { break };
             if item.is_heart_beat() {
                 self.beats += 1;
             }

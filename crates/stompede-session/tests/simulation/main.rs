@@ -134,6 +134,8 @@ fn planted_bugs_are_found() {
         Planted::SendBeforeKept,
         Planted::ForgetToRemove,
         Planted::KeepWhatWasCancelled,
+        Planted::LoseWhatComesBack,
+        Planted::ReturnInReverse,
     ];
     let missed: Vec<_> = bugs
         .into_iter()

@@ -3,6 +3,7 @@
 mod acks;
 mod backlog;
 mod backoff;
+mod batch;
 mod commands;
 mod farewell;
 mod flow;
@@ -30,6 +31,7 @@ use stompede_transport::{Outbound, TransportError};
 pub use self::acks::{Settle, Ticket};
 use self::backlog::Backlog;
 use self::backoff::{Backoff, Hosts};
+pub use self::batch::Batch;
 use self::flow::{Flow, Stall};
 use self::inbox::{Arrival, Chunk};
 pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};

@@ -59,4 +59,6 @@ pub enum Planted {
     SendBeforeKept,
     ForgetToRemove,
     KeepWhatWasCancelled,
+    LoseWhatComesBack,
+    ReturnInReverse,
 }

@@ -115,8 +115,17 @@ impl Receipts {
 
     /// Notes that the frame is on its way: from now on nobody can promise that it was not sent.
     pub(super) fn mark_written(&mut self, id: ReceiptId) {
+        self.mark(id, true);
+    }
+
+    /// Notes that it is not on its way after all.
+    pub(super) fn mark_unwritten(&mut self, id: ReceiptId) {
+        self.mark(id, false);
+    }
+
+    fn mark(&mut self, id: ReceiptId, is_written: bool) {
         if let Some(Slot { state: SlotState::Awaited { written, .. }, .. }) = self.slot(id) {
-            *written = true;
+            *written = is_written;
         }
     }
 

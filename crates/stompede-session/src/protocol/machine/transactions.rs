@@ -73,6 +73,11 @@ impl Fate {
 }
 
 impl Transactions {
+    /// Whether none is open, nor is there one whose COMMIT has not been written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.committing.is_empty()
+    }
+
     fn add(&mut self, epoch: u64) -> TransactionId {
         self.last += 1;
         let id = TransactionId(self.last);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use stompede_codec::{Encoder, Frame};
 use stompede_transport::Outbound;
 
@@ -31,16 +31,58 @@ pub(super) struct Transmit {
     block_len: usize,
 }
 
+/// One cache line: in a full queue there are a good thousand of them.
 #[derive(Debug)]
-struct Entry {
-    number: u64,
-    item: Outbound,
-    receipt: Option<ReceiptId>,
-    /// The frame itself, if somebody wants to be told of it when it is taken, or if it [lasts](Self::lasts).
-    frame: Option<Box<Frame>>,
+pub(super) struct Entry {
+    pub(super) number: u64,
+    /// The encoded frame, or all of it before a body that is beside it.
+    head: Bytes,
+    pub(super) receipt: Option<ReceiptId>,
     /// It is to wait for another connection should this one be lost before it is written.
     lasts: bool,
     ack: bool,
+    /// What few frames have.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    body: Option<Bytes>,
+    /// The frame itself, if somebody wants to be told of it when it is taken, or if it lasts.
+    frame: Option<Box<Frame>>,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Entry>() == 64);
+
+impl Entry {
+    fn len(&self) -> usize {
+        let body = self.more.as_ref().and_then(|more| more.body.as_ref());
+        // Behind a body that is beside the frame comes a NUL.
+        self.head.len() + body.map_or(0, |body| body.len() + 1)
+    }
+
+    /// Whether nothing is to be done about it but to write it.
+    fn is_plain(&self) -> bool {
+        let is_told = self.more.as_ref().is_some_and(|more| more.frame.is_some());
+        !(self.ack || self.lasts || is_told)
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub(super) fn into_item(self) -> Outbound {
+        self.apart().0
+    }
+
+    fn apart(self) -> (Outbound, Option<Box<Frame>>) {
+        match self.more.map(|more| *more) {
+            None => (Outbound::whole(self.head), None),
+            Some(More { body: None, frame }) => (Outbound::whole(self.head), frame),
+            Some(More { body: Some(body), frame }) => (Outbound::split(self.head, body), frame),
+        }
+    }
 }
 
 /// A frame on its way out.
@@ -85,7 +127,7 @@ impl Transmit {
         self.push(encoder, frame, receipt)?;
         if let Some(entry) = self.queue.back_mut() {
             entry.ack = true;
-            self.ack_bytes += entry.item.remaining();
+            self.ack_bytes += entry.len();
         }
         Ok(())
     }
@@ -93,14 +135,17 @@ impl Transmit {
     /// What was queued last waits for another connection if this one is lost before it is written.
     pub(super) fn keep_last(&mut self, frame: Frame) {
         if let Some(entry) = self.queue.back_mut() {
-            entry.frame = Some(Box::new(frame));
+            entry.more().frame = Some(Box::new(frame));
             entry.lasts = true;
         }
     }
 
     /// Encodes `frame` and queues it before all that is not first as well.
     pub(super) fn push_first(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
-        let item = self.encode(encoder, frame, None)?;
+        let item = match self.encode(encoder, frame, None)? {
+            (head, None) => Outbound::whole(head),
+            (head, Some(body)) => Outbound::split(head, body),
+        };
         self.bytes += item.remaining();
         let frame = self.told(frame);
         self.first.push_back((item, frame));
@@ -139,9 +184,36 @@ impl Transmit {
         let entry = self.queue.pop_front()?;
         self.uncount(&entry);
         self.last_taken = entry.number;
-        let Entry { item, receipt, frame, ack, .. } = entry;
+        let (receipt, ack) = (entry.receipt, entry.ack);
+        let (item, frame) = entry.apart();
         let frame = frame.filter(|_| self.keep_frames);
         Some(Taken { item, receipt, frame, ack })
+    }
+
+    /// Takes the next ones out together that are plain.
+    pub(super) fn pop_plain(&mut self, into: &mut VecDeque<Entry>) {
+        if self.held || !self.first.is_empty() {
+            return;
+        }
+        let mut bytes = 0;
+        while bytes < TOGETHER_BYTES && into.len() < TOGETHER {
+            if !self.queue.front().is_some_and(Entry::is_plain) {
+                break;
+            }
+            let Some(entry) = self.queue.pop_front() else { break };
+            bytes += entry.len();
+            self.last_taken = entry.number;
+            into.push_back(entry);
+        }
+        self.bytes -= bytes;
+    }
+
+    /// Puts what was taken out by [`pop_plain`](Self::pop_plain) and not written back where it was, the last one first.
+    /// `last` is what was taken before.
+    pub(super) fn put_back(&mut self, entry: Entry) {
+        self.bytes += entry.len();
+        self.last_taken = entry.number - 1;
+        self.queue.push_front(entry);
     }
 
     /// Whether [`pop`](Self::pop) has something to give.
@@ -169,7 +241,7 @@ impl Transmit {
         (self.bytes, self.ack_bytes) = (0, 0);
         let queue = std::mem::take(&mut self.queue);
         let lasting = queue.into_iter().filter(|entry| entry.lasts);
-        lasting.filter_map(|entry| Some((*entry.frame?, entry.receipt))).collect()
+        lasting.filter_map(|entry| Some((*entry.more?.frame?, entry.receipt))).collect()
     }
 
     fn told(&self, frame: &Frame) -> Option<Box<Frame>> {
@@ -185,21 +257,23 @@ impl Transmit {
         receipt: Option<ReceiptId>,
         told: Option<Box<Frame>>,
     ) -> Result<(), Error> {
-        let item = self.encode(encoder, frame, asked)?;
-        self.bytes += item.remaining();
+        let (head, body) = self.encode(encoder, frame, asked)?;
+        let more = (body.is_some() || told.is_some()).then(|| Box::new(More { body, frame: told }));
         self.queued += 1;
-        let number = self.queued;
-        self.queue.push_back(Entry { number, item, receipt, frame: told, lasts: false, ack: false });
+        let entry = Entry { number: self.queued, head, receipt, lasts: false, ack: false, more };
+        self.bytes += entry.len();
+        self.queue.push_back(entry);
         Ok(())
     }
 
+    /// The encoded frame, and its body if that is to go beside it.
     #[inline]
     fn encode(
         &mut self,
         encoder: Encoder,
         frame: &Frame,
         receipt: Option<ReceiptId>,
-    ) -> Result<Outbound, Error> {
+    ) -> Result<(Bytes, Option<Bytes>), Error> {
         let body = frame.body();
         let beside = body.len() > LARGE_BODY;
         self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
@@ -210,11 +284,11 @@ impl Transmit {
             self.block.put_slice(id.end_of_head().as_bytes());
         }
         if beside {
-            return Ok(Outbound::split(self.block.split().freeze(), body.clone()));
+            return Ok((self.block.split().freeze(), Some(body.clone())));
         }
         self.block.put_slice(body);
         self.block.put_u8(0);
-        Ok(Outbound::whole(self.block.split().freeze()))
+        Ok((self.block.split().freeze(), None))
     }
 
     /// Begins another block if this one has too little left. Whoever sends much has large ones soon.
@@ -253,12 +327,17 @@ impl Transmit {
     }
 
     fn uncount(&mut self, entry: &Entry) {
-        self.bytes -= entry.item.remaining();
+        self.bytes -= entry.len();
         if entry.ack {
-            self.ack_bytes -= entry.item.remaining();
+            self.ack_bytes -= entry.len();
         }
     }
 }
+
+/// Frames that are taken out together at most, and bytes that they may have before the last one. A transport that has no
+/// room for all of them gives the others back.
+const TOGETHER: usize = 32;
+const TOGETHER_BYTES: usize = 16 * 1024;
 
 /// Bodies above this many bytes are not copied into the block but travel beside their head.
 ///

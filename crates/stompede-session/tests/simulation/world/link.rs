@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
-use stompede_session::protocol::Input;
+use stompede_session::protocol::{Batch, Input};
 use stompede_transport::{TransportError, TransportErrorKind};
 
 use super::{MS, SECOND, Seen, World};
@@ -121,9 +121,12 @@ impl World {
         }
         // Now and then the connection takes only a part, so that something is left when it breaks.
         let mut room = if self.faults && self.random.one_in(4) { self.random.up_to(3) } else { 1000 };
-        while room > 0
-            && let Some(mut item) = self.machine.poll_transmit(self.now)
-        {
+        let mut batch = Batch::default();
+        while room > 0 {
+            if batch.is_empty() {
+                self.machine.take_batch(self.now, &mut batch);
+            }
+            let Some(mut item) = batch.next_frame() else { break };
             room -= 1;
             wrote = true;
             let mut bytes = item.copy_to_bytes(item.remaining());
@@ -136,6 +139,7 @@ impl World {
                 link.to_broker.push_back((at, bytes));
             }
         }
+        self.machine.give_back(&mut batch);
         if wrote {
             self.machine.handle_input(Input::Flushed { now: self.now });
         }
