@@ -87,7 +87,22 @@ impl Encoder {
     /// # Errors
     /// If the version cannot carry the frame, its body included; `out` is as before then.
     pub fn encode_head(&self, frame: &Frame, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.encode_head_and(frame, None, out)
+        if self.put_usual_head(frame, out) { Ok(()) } else { self.encode_head_and(frame, None, out) }
+    }
+
+    /// Appends the head of a message in which nothing is to be escaped, refused or looked for, as nearly all are; whether
+    /// it did.
+    fn put_usual_head(&self, frame: &Frame, out: &mut BytesMut) -> bool {
+        let (command, body) = (frame.command(), frame.body());
+        let has_length =
+            self.content_length == ContentLength::Auto && command.may_have_body() && !body.is_empty();
+        let Some(text) = frame.headers().plain_text().filter(|_| has_length) else { return false };
+        let line = command.line();
+        out.reserve(line.len() + text.len() + LENGTH_LINE);
+        out.put_slice(line);
+        out.put_slice(text);
+        put_length_and_blank_line(body.len(), out);
+        true
     }
 
     /// As [`encode_head`](Self::encode_head), with one more header, which the frame does not have.
@@ -124,18 +139,11 @@ impl Encoder {
         let command = frame.command();
         let length = self.length_to_write(frame, more)?;
         let rules = Rules::for_writing(command, self.version);
-        let line = command.line();
+        out.reserve(head_len(frame));
+        out.put_slice(command.line());
         match self.text_as_it_is(frame, rules) {
-            Some(text) => {
-                out.reserve(line.len() + text.len() + LENGTH_LINE);
-                out.put_slice(line);
-                out.put_slice(text);
-            }
-            None => {
-                out.reserve(head_len(frame));
-                out.put_slice(line);
-                self.write_headers(frame, rules, out)?;
-            }
+            Some(text) => out.put_slice(text),
+            None => self.write_headers(frame, rules, out)?,
         }
         if let Some((header, value)) = more.filter(|more| !self.omits(more.0)) {
             self.write_header(command, rules, (header, value), out)?;

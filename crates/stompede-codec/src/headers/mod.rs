@@ -276,6 +276,17 @@ impl Headers {
         }
     }
 
+    /// All entries as the wire has them in every version, if there is nothing to escape in them and no `content-length`.
+    pub(crate) fn plain_text(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Storage::Small { text, text_len, own: true, .. } => text.0.get(..usize::from(*text_len)),
+            Storage::Owned(Own { text, escaped: false, odd: false, length: GivenLength::None, .. }) => {
+                Some(text.as_bytes())
+            }
+            _ => None,
+        }
+    }
+
     /// What the first `content-length` says.
     pub(crate) fn content_length(&self) -> GivenLength {
         match &self.0 {

@@ -1,25 +1,34 @@
 //! The frames that are sent: what stands before a payload, and what is done to it.
 
+use rand::Rng;
+
 use super::opcode::MASKED;
 
-/// Keys that nobody can foresee, as RFC 6455 (section 5.3) wants them: random numbers fit for secrets, two keys of each.
-#[derive(Default)]
+/// Keys that nobody can foresee, as RFC 6455 (section 5.3) wants them: random numbers fit for secrets, some at a time.
 pub(super) struct Masks {
-    spare: Option<[u8; 4]>,
+    keys: [[u8; 4]; 16],
+    used: usize,
 }
 
 impl Masks {
+    pub(super) fn new() -> Self {
+        Self { keys: [[0; 4]; 16], used: usize::MAX }
+    }
+
+    #[inline]
     pub(super) fn next(&mut self) -> [u8; 4] {
-        if let Some(spare) = self.spare.take() {
-            return spare;
+        if let Some(key) = self.keys.get(self.used) {
+            self.used += 1;
+            return *key;
         }
-        let [a, b, c, d, spare @ ..] = rand::random::<u64>().to_ne_bytes();
-        self.spare = Some(spare);
-        [a, b, c, d]
+        rand::rng().fill_bytes(self.keys.as_flattened_mut());
+        self.used = 1;
+        self.keys[0]
     }
 }
 
 /// Appends what stands before a payload of `len` bytes; `first` is the opcode and FIN.
+#[inline]
 pub(super) fn write_header(buffer: &mut Vec<u8>, first: u8, len: usize, mask: Option<[u8; 4]>) {
     let masked = if mask.is_some() { MASKED } else { 0 };
     match (u8::try_from(len), u16::try_from(len)) {
@@ -83,7 +92,7 @@ mod tests {
     fn masks_differ_from_frame_to_frame_and_from_connection_to_connection() {
         let masks: std::collections::HashSet<[u8; 4]> = (0..10)
             .flat_map(|_| {
-                let mut masks = Masks::default();
+                let mut masks = Masks::new();
                 (0..100).map(move |_| masks.next())
             })
             .collect();

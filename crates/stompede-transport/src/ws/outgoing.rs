@@ -74,7 +74,7 @@ struct Rest {
 impl Outgoing {
     pub(super) fn new(role: Role) -> Self {
         let masks = match role {
-            Role::Client => Some(Masks::default()),
+            Role::Client => Some(Masks::new()),
             Role::Server => None,
         };
         Self { buffer: Vec::new(), written: 0, rest: None, masks, expected: 0, total: 0 }

@@ -57,6 +57,8 @@ pub struct WsTransport<IO> {
     pipe: Pipe<IO>,
     context: WebSocketContext,
     settings: Settings,
+    /// What messages are sent as.
+    opcode: Opcode,
     gather: Gather,
     /// A larger message in one piece is refused.
     max_payload: usize,
@@ -114,6 +116,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
             answering: false,
             context: WebSocketContext::new(settings.role, Some(config)),
             pings: settings.speech.ping_interval.map(pings),
+            opcode: opcode(&settings.speech),
             settings,
             gather: Gather::new(),
             end: None,
@@ -273,11 +276,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WsTransport<IO> {
         End::Failed(TransportError::new(kind, context).with_source(error))
     }
 
+    /// Whether nothing has ended yet. A short answer, for each frame; why is in [`check_sendable`](Self::check_sendable).
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.end.is_none() && self.closing == Closing::No && self.pipe.write_error().is_none()
+    }
+
+    #[cold]
+    fn too_large(&self, len: usize) -> TransportError {
+        let limit = self.settings.speech.max_message;
+        let context = format!("a frame of {len} bytes is larger than the limit of {limit} bytes a message");
+        TransportError::new(Kind::TooLarge, context)
+    }
+
     /// Why nothing can be sent any more, if so.
     fn check_sendable(&self) -> Result<(), TransportError> {
-        if self.end.is_none() && self.closing == Closing::No && self.pipe.write_error().is_none() {
-            return Ok(());
-        }
         self.check_writable()?;
         match &self.end {
             Some(End::Orderly) => Err(TransportError::new(Kind::Lost, "the peer has closed the WebSocket")),
@@ -328,7 +341,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.check_sendable()?;
+        if !self.is_open() {
+            self.check_sendable()?;
+        }
         if self.pipe.has_room() {
             return Poll::Ready(Ok(()));
         }
@@ -341,18 +356,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
     }
 
     fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
-        self.check_sendable()?;
-        let (len, limit) = (item.remaining(), self.settings.speech.max_message);
-        if len > limit {
-            let context =
-                format!("a frame of {len} bytes is larger than the limit of {limit} bytes a message");
-            return Err(TransportError::new(Kind::TooLarge, context));
+        if !self.is_open() {
+            self.check_sendable()?;
         }
-        let Speech { split, .. } = self.settings.speech;
-        self.pipe.push(item, opcode(&self.settings.speech), split).map_err(|NotText| {
-            let context = "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can";
-            TransportError::new(Kind::NotText, context)
-        })
+        let len = item.remaining();
+        if len > self.settings.speech.max_message {
+            return Err(self.too_large(len));
+        }
+        self.pipe.push(item, self.opcode, self.settings.speech.split).map_err(not_text)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
@@ -426,6 +437,13 @@ fn opcode(speech: &Speech) -> Opcode {
         WsMessageKind::Auto => Opcode::Text { otherwise: Some(BINARY) },
         WsMessageKind::Text => Opcode::Text { otherwise: None },
     }
+}
+
+#[cold]
+fn not_text(NotText: NotText) -> TransportError {
+    let context =
+        "a frame that is not UTF-8 cannot be sent as WebSocket text; the message kinds Auto and Binary can";
+    TransportError::new(Kind::NotText, context)
 }
 
 fn pings(period: Duration) -> Interval {
