@@ -175,11 +175,14 @@ impl Decoder {
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, as it would be in an iterator")]
     pub fn next(&mut self) -> Result<Option<Item>, DecodeError> {
         match self.find_usual() {
-            Found::Nothing => self.next_of_any_kind(),
-            Found::HeartBeat => Ok(Some(Item::HeartBeat)),
-            Found::Frame(whole) => {
+            Usual::Nothing => self.next_of_any_kind(),
+            Usual::LineFeeds(len) => {
+                self.pass(len);
+                Ok(Some(Item::HeartBeat))
+            }
+            Usual::Frame(whole, unread) => {
                 let (chunk, start) = self.input.chunk();
-                let item = match whole.few_lines(&chunk[start..]) {
+                let item = match whole.few_lines(unread) {
                     Some(lines) => Item::Frame(whole.frame_of(lines, chunk, start)),
                     None => return self.share(&Whole { ..whole }),
                 };
@@ -212,9 +215,12 @@ impl Decoder {
     /// As [`next`](Decoder::next).
     pub fn next_ref(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
         match self.find_usual() {
-            Found::Nothing => self.next_ref_of_any_kind(),
-            Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
-            Found::Frame(whole) => {
+            Usual::Nothing => self.next_ref_of_any_kind(),
+            Usual::LineFeeds(len) => {
+                self.pass(len);
+                Ok(Some(ItemRef::HeartBeat))
+            }
+            Usual::Frame(whole, _) => {
                 let (_, start) = self.input.chunk();
                 self.pass(whole.len);
                 let (chunk, _) = self.input.chunk();
@@ -237,21 +243,20 @@ impl Decoder {
 
     /// Looks for what nearly always comes next; nothing, if it is something else.
     #[inline(always)]
-    fn find_usual(&mut self) -> Found {
+    fn find_usual(&self) -> Usual<'_> {
         if self.after_cr || !self.input.joined.is_empty() {
-            return Found::Nothing;
+            return Usual::Nothing;
         }
         // After an error nothing is held.
         let unread = self.input.unread();
         if unread.first() == Some(&b'\n') {
             if let Some(len) = line_feeds_before_frame(unread) {
-                self.pass(len);
-                return Found::HeartBeat;
+                return Usual::LineFeeds(len);
             }
         } else if let Some(whole) = usual::whole(unread, &self.settings) {
-            return Found::Frame(whole);
+            return Usual::Frame(whole, unread);
         }
-        Found::Nothing
+        Usual::Nothing
     }
 
     /// The whole frame at the beginning of the chunk, which it shares.
@@ -413,8 +418,23 @@ impl Decoder {
 /// How many line feeds the chunk begins with, if a frame comes behind them in there.
 #[inline]
 fn line_feeds_before_frame(chunk: &[u8]) -> Option<usize> {
-    let len = chunk.iter().position(|&octet| octet != b'\n')?;
+    // Up to seven of them all at once: whether there are one or two cannot be guessed.
+    let len = match chunk.first_chunk().map(|octets| u64::from_le_bytes(*octets) ^ LINE_FEEDS) {
+        None | Some(0) => chunk.iter().position(|&octet| octet != b'\n')?,
+        Some(others) => others.trailing_zeros() as usize / 8,
+    };
     (chunk[len] > b'\r').then_some(len)
+}
+
+const LINE_FEEDS: u64 = u64::from_le_bytes([b'\n'; 8]);
+
+/// What lies at the beginning of what is unread of a chunk.
+enum Usual<'a> {
+    Nothing,
+    /// So many line feeds, and a frame behind them.
+    LineFeeds(usize),
+    /// A frame, and what is unread from its beginning on.
+    Frame(Whole, &'a [u8]),
 }
 
 /// What a search came to.
