@@ -68,12 +68,6 @@ impl Block {
     pub(crate) fn is_plain(self) -> bool {
         self.0.is_plain()
     }
-
-    /// Whether there is a NUL.
-    #[inline(always)]
-    pub(crate) fn has_nul(self) -> bool {
-        self.0.has_nul()
-    }
 }
 
 /// Up to 64 octets of a text, wherever in it.
@@ -108,8 +102,8 @@ impl View {
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use safe_arch::{
-        bitor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i,
-        move_mask_i8_m128i, set_i64_m128i, set_splat_i8_m128i, zeroed_m128i,
+        bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i,
+        move_mask_i8_m128i, set_i64_m128i, set_splat_i8_m128i, sub_saturating_i8_m128i,
     };
 
     use super::WIDTH;
@@ -158,10 +152,9 @@ mod sse2 {
         #[inline(always)]
         pub(super) fn special(self) -> u64 {
             let (one, backslash) = (set_splat_i8_m128i(1), set_splat_i8_m128i(b'\\'.cast_signed()));
-            // With a sign, octets beyond ASCII are less than NUL.
-            self.bits(|lane| {
-                bitor_m128i(cmp_gt_mask_i8_m128i(one, lane), cmp_eq_mask_i8_m128i(lane, backslash))
-            })
+            // The lesser of an octet and what differs in it from a backslash is 0 for NUL and backslash alone, and not
+            // ASCII where the octet is not. Less one, these are negative and the others are not.
+            self.bits(|lane| sub_saturating_i8_m128i(min_u8_m128i(lane, bitxor_m128i(lane, backslash)), one))
         }
 
         #[inline(always)]
@@ -170,13 +163,6 @@ mod sse2 {
             // The highest bit is set in what is equal, and in what is not ASCII.
             let [a, b, c, d] = self.0.map(|lane| bitor_m128i(cmp_eq_mask_i8_m128i(lane, backslash), lane));
             move_mask_i8_m128i(bitor_m128i(bitor_m128i(a, b), bitor_m128i(c, d))) == 0
-        }
-
-        #[inline(always)]
-        pub(super) fn has_nul(self) -> bool {
-            let [a, b, c, d] = self.0;
-            let least = min_u8_m128i(min_u8_m128i(a, b), min_u8_m128i(c, d));
-            move_mask_i8_m128i(cmp_eq_mask_i8_m128i(least, zeroed_m128i())) != 0
         }
 
         #[inline(always)]
@@ -250,11 +236,6 @@ mod portable {
             self.equal_to(b'\\') == 0 && self.0.iter().fold(0, |all, word| all | word) & !LOW == 0
         }
 
-        #[inline(always)]
-        pub(super) fn has_nul(self) -> bool {
-            self.equal_to(0) != 0
-        }
-
         /// Gathers the highest bit of each octet.
         #[inline(always)]
         fn bits(self, question: impl Fn(u64) -> u64) -> u64 {
@@ -294,7 +275,7 @@ mod tests {
         let block = Block::first_of(b"a:\n");
         assert_eq!(block.equal_to(b':'), 0b010);
         assert_eq!(block.equal_to(b'\n'), 0b100);
-        assert!(!block.has_nul());
+        assert_eq!(block.equal_to(0), 0);
     }
 
     #[test]
@@ -331,7 +312,5 @@ mod tests {
         assert_eq!((block.beyond_ascii(), lanes.beyond_ascii()), (expected, expected));
         let expected = octets.is_ascii() && !octets.contains(&b'\\');
         assert_eq!((block.is_plain(), lanes.is_plain()), (expected, expected));
-        let expected = octets.contains(&0);
-        assert_eq!((block.has_nul(), lanes.has_nul()), (expected, expected));
     }
 }

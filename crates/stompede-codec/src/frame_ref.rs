@@ -102,7 +102,7 @@ impl<'a> FrameRef<'a> {
     /// What does not lie in `slab` is copied.
     pub fn to_frame(&self, slab: &Bytes) -> Frame {
         let head = share(slab, self.head);
-        let headers = Headers::read(&head, self.first, self.head.len(), self.len, self.escaped);
+        let headers = Headers::read(&head, 0..self.head.len(), self.first, self.len, self.escaped);
         Frame::from_parts(self.command, headers, share(slab, self.body))
     }
 

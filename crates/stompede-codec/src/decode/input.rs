@@ -4,32 +4,35 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::scan::Whole;
 use crate::Frame;
 
 /// The octets of a stream from the frame at hand on.
 ///
-/// The frame at hand lies at the beginning of `chunk`, as long as that has all of it that has arrived; a frame that
-/// spans chunks is in `joined`, and its rest is to come from `chunk`.
+/// The frame at hand lies in `chunk` from `at` on, as long as that has all of it that has arrived; a frame that spans
+/// chunks is in `joined`, and its rest is to come from `chunk`.
 #[derive(Default)]
 pub(super) struct Input {
     /// The beginning of a frame whose end is in no one chunk, or nothing.
     pub(super) joined: Vec<u8>,
     /// What is being read.
-    pub(super) chunk: Bytes,
+    chunk: Bytes,
+    /// Octets of it that were read. To move its beginning instead would be more to write for each frame.
+    at: usize,
     /// What comes after it.
     waiting: VecDeque<Bytes>,
     waiting_len: usize,
-    /// Octets of the frame that was handed out last and is still there; they are dropped when the next one is asked for.
-    lent: usize,
+    /// Whether what was joined is a whole frame that was handed out; it is dropped when the next one is asked for.
+    lent: bool,
 }
 
 impl Input {
     pub(super) fn push(&mut self, chunk: Bytes) {
         if self.is_read_up() {
             self.chunk = chunk;
+            self.at = 0;
         } else {
             self.waiting_len += chunk.len();
             self.waiting.push_back(chunk);
@@ -38,23 +41,24 @@ impl Input {
 
     /// Whether there is nothing behind what was joined.
     pub(super) fn is_read_up(&self) -> bool {
-        self.chunk.is_empty() && self.waiting.is_empty()
+        self.unread().is_empty() && self.waiting.is_empty()
     }
 
     /// Octets held that were not handed out.
     pub(super) fn len(&self) -> usize {
-        self.joined.len() + self.chunk.len() + self.waiting_len - self.lent
+        let joined = if self.lent { 0 } else { self.joined.len() };
+        joined + self.unread().len() + self.waiting_len
     }
 
     /// Makes sure that there is something unread in the chunk; `false` if there is nothing.
     #[inline]
     pub(super) fn fill(&mut self) -> bool {
-        !self.chunk.is_empty() || self.next_chunk()
+        !self.unread().is_empty() || self.next_chunk()
     }
 
     fn next_chunk(&mut self) -> bool {
-        // An empty slice of a chunk would keep all of it alive.
         self.chunk = self.waiting.pop_front().unwrap_or_default();
+        self.at = 0;
         self.waiting_len -= self.chunk.len();
         if self.waiting.is_empty() && self.waiting.capacity() > WAITING_KEPT {
             self.waiting = VecDeque::new();
@@ -62,25 +66,27 @@ impl Input {
         !self.chunk.is_empty()
     }
 
-    /// What is unread of the chunk, of which there is some, if nothing was joined.
+    /// What is unread of the chunk.
     #[inline(always)]
-    pub(super) fn unread(&mut self) -> Option<&[u8]> {
-        if !self.joined.is_empty() {
-            return None;
-        }
-        let lent = mem::take(&mut self.lent);
-        if lent >= self.chunk.len() {
-            self.chunk = Bytes::new();
-            return None;
-        }
-        self.chunk.advance(lent);
-        Some(&self.chunk)
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.chunk[self.at..]
+    }
+
+    /// The chunk, and where it is unread from.
+    #[inline(always)]
+    pub(super) fn chunk(&self) -> (&Bytes, usize) {
+        (&self.chunk, self.at)
     }
 
     /// Joins so many octets of the chunk to the frame at hand; see [`join_slice`](Input::join_slice).
     pub(super) fn join(&mut self, len: usize, ahead: usize) {
-        append(&mut self.joined, &self.chunk[..len], ahead);
+        append(&mut self.joined, &self.chunk[self.at..][..len], ahead);
         self.skip(len);
+    }
+
+    /// Joins so many octets of the chunk, which stay unread.
+    pub(super) fn try_on(&mut self, len: usize) {
+        self.joined.extend_from_slice(&self.chunk[self.at..][..len]);
     }
 
     /// Joins octets that are in no chunk; if there is no room for them, room is made for `ahead` more.
@@ -88,46 +94,46 @@ impl Input {
         append(&mut self.joined, part, ahead);
     }
 
-    /// Leaves out octets of the chunk.
+    /// Takes octets of the chunk, of which there are so many, for read.
+    #[inline(always)]
     pub(super) fn skip(&mut self, len: usize) {
-        if len < self.chunk.len() {
-            self.chunk.advance(len);
-        } else {
-            self.chunk = Bytes::new();
-        }
-    }
-
-    /// The octets from the beginning of the frame at hand.
-    #[inline]
-    pub(super) fn frame(&self) -> &[u8] {
-        if self.joined.is_empty() { &self.chunk } else { &self.joined }
+        self.at += len;
     }
 
     /// Takes the frame at hand out.
     pub(super) fn take(&mut self, whole: &Whole) -> Frame {
         if self.joined.is_empty() {
-            self.lend(whole.len);
-            whole.frame(&self.chunk)
+            let start = self.at;
+            self.skip(whole.len);
+            whole.frame(&self.chunk, start)
         } else {
-            whole.frame(&Bytes::from(mem::take(&mut self.joined)))
+            whole.frame(&Bytes::from(mem::take(&mut self.joined)), 0)
         }
     }
 
-    /// Notes that the frame at hand, of so many octets, was handed out.
-    pub(super) fn lend(&mut self, len: usize) {
-        self.lent = len;
+    /// Hands out the frame at hand, which has so many octets, and leaves it where it is.
+    pub(super) fn lend(&mut self, len: usize) -> &[u8] {
+        if self.joined.is_empty() {
+            let start = self.at;
+            self.skip(len);
+            &self.chunk[start..]
+        } else {
+            self.lent = true;
+            &self.joined
+        }
     }
 
-    /// Drops the frame that was handed out last, if it is still there.
-    #[inline(always)]
+    /// Drops what was read, or handed out and left where it was.
     pub(super) fn release(&mut self) {
-        let lent = mem::take(&mut self.lent);
-        if lent == 0 {
+        if self.unread().is_empty() {
+            // An empty slice of a chunk would keep all of it alive.
+            self.chunk = Bytes::new();
+            self.at = 0;
+        }
+        if !mem::take(&mut self.lent) {
             return;
         }
-        if self.joined.is_empty() {
-            self.skip(lent);
-        } else if self.joined.capacity() <= JOINED_KEPT {
+        if self.joined.capacity() <= JOINED_KEPT {
             self.joined.clear();
         } else {
             // Making it smaller instead would have the next large frame grow from a place where it does not fit.

@@ -175,15 +175,19 @@ impl Decoder {
     #[expect(clippy::should_implement_trait, reason = "`None` is not the end, as it would be in an iterator")]
     pub fn next(&mut self) -> Result<Option<Item>, DecodeError> {
         match self.find_usual() {
-            Found::Nothing => self.next_of_any_kind(),
-            Found::HeartBeat => Ok(Some(Item::HeartBeat)),
-            Found::Frame(whole) => {
-                self.offset += whole.len as u64;
-                self.input.lend(whole.len);
-                match whole.few_lines(&self.input.chunk) {
-                    Some(lines) => Ok(Some(Item::Frame(whole.frame_of(lines, &self.input.chunk)))),
-                    None => self.share(&Whole { ..whole }),
-                }
+            Usual::Nothing => self.next_of_any_kind(),
+            Usual::LineFeeds(len) => {
+                self.pass(len);
+                Ok(Some(Item::HeartBeat))
+            }
+            Usual::Frame(whole, unread) => {
+                let (chunk, start) = self.input.chunk();
+                let item = match whole.few_lines(unread) {
+                    Some(lines) => Item::Frame(whole.frame_of(lines, chunk, start)),
+                    None => return self.share(&Whole { ..whole }),
+                };
+                self.pass(whole.len);
+                Ok(Some(item))
             }
         }
     }
@@ -211,12 +215,16 @@ impl Decoder {
     /// As [`next`](Decoder::next).
     pub fn next_ref(&mut self) -> Result<Option<ItemRef<'_>>, DecodeError> {
         match self.find_usual() {
-            Found::Nothing => self.next_ref_of_any_kind(),
-            Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
-            Found::Frame(whole) => {
-                self.offset += whole.len as u64;
-                self.input.lend(whole.len);
-                Ok(Some(ItemRef::Frame(FrameRef::from_whole(&whole, &self.input.chunk))))
+            Usual::Nothing => self.next_ref_of_any_kind(),
+            Usual::LineFeeds(len) => {
+                self.pass(len);
+                Ok(Some(ItemRef::HeartBeat))
+            }
+            Usual::Frame(whole, _) => {
+                let (_, start) = self.input.chunk();
+                self.pass(whole.len);
+                let (chunk, _) = self.input.chunk();
+                Ok(Some(ItemRef::Frame(FrameRef::from_whole(&whole, &chunk[start..]))))
             }
         }
     }
@@ -235,25 +243,36 @@ impl Decoder {
 
     /// Looks for what nearly always comes next; nothing, if it is something else.
     #[inline(always)]
-    fn find_usual(&mut self) -> Found {
+    fn find_usual(&self) -> Usual<'_> {
+        if self.after_cr || !self.input.joined.is_empty() {
+            return Usual::Nothing;
+        }
         // After an error nothing is held.
-        let Some(unread) = self.input.unread().filter(|_| !self.after_cr) else { return Found::Nothing };
+        let unread = self.input.unread();
         if unread.first() == Some(&b'\n') {
             if let Some(len) = line_feeds_before_frame(unread) {
-                self.input.skip(len);
-                self.offset += len as u64;
-                return Found::HeartBeat;
+                return Usual::LineFeeds(len);
             }
         } else if let Some(whole) = usual::whole(unread, &self.settings) {
-            return Found::Frame(whole);
+            return Usual::Frame(whole, unread);
         }
-        Found::Nothing
+        Usual::Nothing
     }
 
     /// The whole frame at the beginning of the chunk, which it shares.
     #[inline(never)] // On its own, so that the frame is made in the place of the result.
     fn share(&mut self, whole: &Whole) -> Result<Option<Item>, DecodeError> {
-        Ok(Some(Item::Frame(whole.frame(&self.input.chunk))))
+        let (chunk, start) = self.input.chunk();
+        let frame = whole.frame(chunk, start);
+        self.pass(whole.len);
+        Ok(Some(Item::Frame(frame)))
+    }
+
+    /// Goes on behind octets of the chunk.
+    #[inline(always)]
+    fn pass(&mut self, len: usize) {
+        self.input.skip(len);
+        self.offset += len as u64;
     }
 
     #[cold]
@@ -274,8 +293,7 @@ impl Decoder {
             Found::HeartBeat => Ok(Some(ItemRef::HeartBeat)),
             Found::Frame(whole) => {
                 self.offset += whole.len as u64;
-                self.input.lend(whole.len);
-                let frame = FrameRef::from_whole(&whole, self.input.frame());
+                let frame = FrameRef::from_whole(&whole, self.input.lend(whole.len));
                 if whole.command == Command::Connected {
                     self.settings.adopt_version(frame.header(name::VERSION).as_deref());
                 }
@@ -322,7 +340,7 @@ impl Decoder {
         while self.input.fill() {
             let mut skipped = 0;
             let mut frame = false;
-            for &octet in &self.input.chunk {
+            for &octet in self.input.unread() {
                 match octet {
                     b'\n' => {
                         self.after_cr = false;
@@ -346,10 +364,7 @@ impl Decoder {
                 }
                 skipped += 1;
             }
-            if skipped > 0 {
-                self.input.skip(skipped);
-                self.offset += skipped as u64;
-            }
+            self.pass(skipped);
             if frame {
                 break;
             }
@@ -360,10 +375,10 @@ impl Decoder {
     /// Looks for the end of the frame that begins with the chunk; the frame, if it is whole.
     fn begin(&mut self) -> Result<Option<Whole>, Fault> {
         let Self { settings, scanner, input, .. } = self;
-        if scanner.scan(&input.chunk, settings)? {
-            return mem::replace(scanner, Scanner::new()).whole(&input.chunk).map(Some);
+        if scanner.scan(input.unread(), settings)? {
+            return mem::replace(scanner, Scanner::new()).whole(input.unread()).map(Some);
         }
-        input.join(input.chunk.len(), scanner.room_ahead(&settings.limits));
+        input.join(input.unread().len(), scanner.room_ahead(&settings.limits));
         Ok(None)
     }
 
@@ -371,7 +386,7 @@ impl Decoder {
     fn join_on(&mut self) -> Result<Option<Whole>, Fault> {
         let Self { settings, scanner, input, .. } = self;
         if scanner.in_body() {
-            let (part, whole) = scanner.body(&input.chunk, settings)?;
+            let (part, whole) = scanner.body(input.unread(), settings)?;
             input.join(part, scanner.room_ahead(&settings.limits));
             return if whole {
                 mem::replace(scanner, Scanner::new()).whole(&input.joined).map(Some)
@@ -381,8 +396,8 @@ impl Decoder {
         }
         // The end of the head is found in what was joined; the octets behind it go back.
         let before = input.joined.len();
-        let step = scanner.head_room(&settings.limits).min(input.chunk.len());
-        input.joined.extend_from_slice(&input.chunk[..step]);
+        let step = scanner.head_room(&settings.limits).min(input.unread().len());
+        input.try_on(step);
         scanner.head(&input.joined, settings)?;
         input.joined.truncate(scanner.len());
         input.skip(scanner.len() - before);
@@ -403,8 +418,23 @@ impl Decoder {
 /// How many line feeds the chunk begins with, if a frame comes behind them in there.
 #[inline]
 fn line_feeds_before_frame(chunk: &[u8]) -> Option<usize> {
-    let len = chunk.iter().position(|&octet| octet != b'\n')?;
+    // Up to seven of them all at once: whether there are one or two cannot be guessed.
+    let len = match chunk.first_chunk().map(|octets| u64::from_le_bytes(*octets) ^ LINE_FEEDS) {
+        None | Some(0) => chunk.iter().position(|&octet| octet != b'\n')?,
+        Some(others) => others.trailing_zeros() as usize / 8,
+    };
     (chunk[len] > b'\r').then_some(len)
+}
+
+const LINE_FEEDS: u64 = u64::from_le_bytes([b'\n'; 8]);
+
+/// What lies at the beginning of what is unread of a chunk.
+enum Usual<'a> {
+    Nothing,
+    /// So many line feeds, and a frame behind them.
+    LineFeeds(usize),
+    /// A frame, and what is unread from its beginning on.
+    Frame(Whole, &'a [u8]),
 }
 
 /// What a search came to.

@@ -170,18 +170,18 @@ impl Scanner {
 const RESERVE_AHEAD: usize = 64 * 1024;
 
 impl Whole {
-    /// The frame at the beginning of `octets`, sharing them.
-    pub(crate) fn frame(&self, octets: &Bytes) -> Frame {
+    /// The frame that begins at `start` of `octets`, sharing them.
+    pub(crate) fn frame(&self, octets: &Bytes, start: usize) -> Frame {
         let Self { command, first, count, escaped, head_len, .. } = *self;
-        let headers = Headers::read(octets, first, head_len, count, escaped);
-        Frame::from_read(command, headers, self.body(octets))
+        let headers = Headers::read(octets, start..start + head_len, first, count, escaped);
+        Frame::from_read(command, headers, self.body(octets, start))
     }
 
     /// The same, once it is known that it has but a few header lines.
     #[inline(always)]
-    pub(crate) fn frame_of(&self, lines: &FewLines, octets: &Bytes) -> Frame {
+    pub(crate) fn frame_of(&self, lines: &FewLines, octets: &Bytes, start: usize) -> Frame {
         let Self { command, first, count, escaped, head_len, .. } = *self;
-        let body = self.body(octets);
+        let body = self.body(octets, start);
         Frame::from_read(command, Headers::few(lines, head_len - usize::from(first), count, escaped), body)
     }
 
@@ -195,9 +195,9 @@ impl Whole {
 
     /// An empty slice would keep the whole chunk alive for nothing.
     #[inline(always)]
-    fn body(&self, octets: &Bytes) -> Option<Bytes> {
+    fn body(&self, octets: &Bytes, start: usize) -> Option<Bytes> {
         let end = self.len - 1;
-        if self.head_len == end { None } else { Some(octets.slice(self.head_len..end)) }
+        if self.head_len == end { None } else { Some(octets.slice(start + self.head_len..start + end)) }
     }
 
     /// Head and body of the frame at the beginning of `frame`.

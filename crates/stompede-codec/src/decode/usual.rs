@@ -48,7 +48,7 @@ impl Head {
     #[inline(always)]
     fn at_start(frame: &[u8], settings: &Settings) -> Option<Self> {
         let (command, first) = Command::at_start(frame)?;
-        let mut lines = Lines { at: first, count: 0, is_plain: true, content_length: None };
+        let mut lines = Lines { at: 0, count: 0, is_plain: true, content_length: None };
         // The first block on its own: of short frames there is no other, and much of the work falls away.
         let mut step = lines.block(frame, settings, Seam::AT_COMMAND)?;
         let len = loop {
@@ -83,8 +83,8 @@ struct Seam {
 }
 
 impl Seam {
-    /// The command line ends right before the first header line.
-    const AT_COMMAND: Self = Self { start: 1, behind_name: 1 << (LENGTH_NAME.len() - 1), nameless: 0 };
+    /// The command line is known and no header line. To look at it once more is quicker than to wait for where it ends.
+    const AT_COMMAND: Self = Self { start: 0, behind_name: 0, nameless: 0 };
 }
 
 enum Step {
@@ -115,7 +115,7 @@ impl Lines {
             return None;
         }
         if block.special() & within != 0 {
-            if block.has_nul() && block.equal_to(0) & within != 0 {
+            if block.equal_to(0) & within != 0 {
                 return None;
             }
             self.is_plain = false;

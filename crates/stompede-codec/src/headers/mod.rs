@@ -7,6 +7,7 @@ pub(crate) mod name;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use core::ops::Range;
 use core::{fmt, str};
 
 use bytes::Bytes;
@@ -105,15 +106,15 @@ impl Headers {
         Self(Storage::Owned(Own::NONE))
     }
 
-    /// Headers as read: `len` lines from `first` on of the head that takes the first `head_len` of `octets` and was checked.
-    pub(crate) fn read(octets: &Bytes, first: u8, head_len: usize, len: usize, escaped: bool) -> Self {
+    /// Headers as read: `len` lines, which begin at `first` of the head that stands there in `octets` and was checked.
+    pub(crate) fn read(octets: &Bytes, head: Range<usize>, first: u8, len: usize, escaped: bool) -> Self {
         if len == 0 {
             // A head without headers would keep the whole chunk alive for nothing.
             return Self::new();
         }
-        let lines = &octets[usize::from(first)..head_len];
+        let lines = &octets[head.start + usize::from(first)..head.end];
         if lines.len() > SMALL {
-            return Self(Storage::Shared { head: octets.slice(..head_len), first, len, escaped });
+            return Self(Storage::Shared { head: octets.slice(head), first, len, escaped });
         }
         let mut text = [0; SMALL];
         text[..lines.len()].copy_from_slice(lines);
