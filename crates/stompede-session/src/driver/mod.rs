@@ -92,7 +92,13 @@ struct Driver {
 enum Link {
     Down,
     Dialing(Dials),
-    Up { transport: BoxTransport, closing: bool, unflushed: bool },
+    Up {
+        transport: BoxTransport,
+        closing: bool,
+        unflushed: bool,
+        /// What the transport said last of how much it has written.
+        written: Option<u64>,
+    },
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -173,7 +179,7 @@ impl Driver {
             }
             What::Open(transport) => {
                 machine.win_race(&host, attempt);
-                self.link = Link::Up { transport, closing: false, unflushed: false };
+                self.link = Link::Up { transport, closing: false, unflushed: false, written: None };
                 input = Some(Input::Opened { now });
             }
             What::Failed(error) if is_last => {
@@ -229,7 +235,7 @@ impl Driver {
     }
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
-        let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
+        let Link::Up { transport, closing, unflushed, written } = &mut self.link else { return Ok(false) };
         let (mut budget, now) = (WRITE_BUDGET, rt::now());
         while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
@@ -253,7 +259,12 @@ impl Driver {
             }
             budget -= 1;
         }
-        if *unflushed && transport.poll_flush(cx)?.is_ready() {
+        if *unflushed && transport.poll_flush(cx)?.is_pending() {
+            let before = std::mem::replace(written, transport.written());
+            if *written != before {
+                self.shared.lock().machine.handle_input(Input::Written { now });
+            }
+        } else if *unflushed {
             *unflushed = false;
             let mut core = self.shared.lock();
             core.machine.handle_input(Input::Flushed { now });
@@ -276,6 +287,8 @@ impl Driver {
                 break;
             }
             self.timer = None;
+            // A late one is judged by what the connection has taken meanwhile.
+            let _ = self.poll_write(cx);
             self.feed(Input::Timer { now: rt::now() });
             fired = true;
         }
@@ -300,9 +313,15 @@ impl Driver {
     fn run(&mut self, mut input: Option<Input>) {
         loop {
             self.turn.take(&self.shared, input.take());
-            self.turn.wakers.drain(..).for_each(Waker::wake);
             let mut outputs = std::mem::take(&mut self.turn.outputs);
-            outputs.drain(..).for_each(|output| self.carry_out(output));
+            // First: whoever is woken or told of something may look at once where the session stands.
+            outputs.iter().for_each(|output| self.carry_out(output));
+            self.turn.wakers.drain(..).for_each(Waker::wake);
+            for output in outputs.drain(..) {
+                if let Output::Event(event) = output {
+                    self.announce(&event);
+                }
+            }
             self.turn.outputs = outputs;
             if !self.turn.more {
                 return self.set_timer(self.turn.deadline);
@@ -310,7 +329,7 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: &Output) {
         match output {
             Output::Dial(_) => {
                 let race = self.shared.lock().machine.race();
@@ -327,23 +346,18 @@ impl Driver {
                     let _ = transport.poll_close(&mut Context::from_waker(Waker::noop()));
                 }
             }
-            Output::Event(event) => self.announce(&event),
+            Output::Event(event) => self.note_state(event),
             Output::Wait(_) => {}
         }
     }
 
-    fn announce(&self, event: &Event) {
-        if let Some(observer) = &self.shared.observer {
-            observer.on_event(event);
-        }
+    /// Says where the session stands, if this changes it.
+    fn note_state(&self, event: &Event) {
         match event {
             Event::Connected(peer) => {
-                tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
-            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
             Event::Reconnecting { cause, attempt, next_in } => {
-                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
                 let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
                 self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
             }
@@ -358,6 +372,22 @@ impl Driver {
                 self.shared.state.send_replace(SessionState::Closed(cause.clone()));
             }
             _ => {}
+        }
+    }
+
+    fn announce(&self, event: &Event) {
+        match event {
+            Event::Connected(peer) => {
+                tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
+            }
+            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Reconnecting { cause, attempt, next_in } => {
+                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
+            }
+            _ => {}
+        }
+        if let Some(observer) = &self.shared.observer {
+            observer.on_event(event);
         }
     }
 
@@ -383,7 +413,8 @@ impl Turn {
             core.machine.handle_input(input);
         }
         self.more = true;
-        for _ in 0..OUTPUT_BUDGET {
+        // Where a connection has ended there is nothing left to decode, and all that is to be said of it belongs together.
+        while self.outputs.len() < OUTPUT_BUDGET || core.machine.connected().is_none() {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
                     self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();

@@ -99,7 +99,7 @@ impl Shared {
             return Poll::Ready(Ok(()));
         }
         if let Some(cause) = core.machine.closed() {
-            return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
+            return Poll::Ready(Err(cause.cloned().unwrap_or_else(Error::closed)));
         }
         if core.machine.is_offline() || core.machine.epoch() != epoch {
             let text = "there is no connection, or it was lost before everything was written";

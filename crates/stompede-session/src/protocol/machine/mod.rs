@@ -232,6 +232,12 @@ impl Machine {
                     connection.pulse.on_blocked(now);
                 }
             }
+            Input::Written { now } => {
+                self.now = Some(now);
+                if let Phase::Connected(connection) = &mut self.phase {
+                    connection.pulse.on_written(now);
+                }
+            }
             Input::Taken { now } => self.on_taken(now),
             Input::Closed { now, error } => self.on_closed(now, error),
             Input::Timer { now } => self.on_timer(now),
