@@ -7,6 +7,7 @@ mod room;
 mod shared;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +22,7 @@ use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::protocol::{Event, Input, Machine, Output};
-use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
+use crate::{BeforeConnect, Config, Error, ErrorKind, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -145,6 +146,30 @@ impl Future for Driver {
             rt::wake_after_others(cx);
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    /// Nobody waits for a session without its task: its runtime has been shut down, or something that it called panicked.
+    fn drop(&mut self) {
+        if self.shared.lock().machine.closed().is_some() {
+            return;
+        }
+        let text =
+            "the session's task is gone: its runtime was shut down, or something that it called panicked";
+        self.shared.lock().machine.give_up(Error::new(ErrorKind::Closed, text));
+        self.turn.more = true;
+        while self.turn.more {
+            self.turn.take(&self.shared, None);
+            let outputs = std::mem::take(&mut self.turn.outputs);
+            outputs.iter().for_each(|output| self.carry_out(output));
+            self.turn.wakers.drain(..).for_each(Waker::wake);
+            for output in outputs {
+                let Output::Event(event) = output else { continue };
+                // It may be the one that panicked, and a second panic on the way would end the process.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.announce(&event)));
+            }
+        }
     }
 }
 
