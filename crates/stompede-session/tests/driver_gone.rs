@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use common::peer::{Peer, body};
 use common::{SECOND, config};
 use stompede_session::protocol::Event;
-use stompede_session::{AckMode, ErrorKind, Observer, SendError, Session, SessionState};
+use stompede_session::{AckMode, ErrorKind, Observer, ReconnectPolicy, SendError, Session, SessionState};
 use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
 /// Hears everything, and panics where it is told to.
@@ -104,4 +104,35 @@ fn the_end_of_its_runtime_ends_all_waits() {
     let ours = runtime().expect("a runtime");
     ours.block_on(all_waits_end(&session, async move { theirs.shutdown_background() }));
     assert_eq!(*observer.0.lock().expect("no panic"), ["closed for a reason"]);
+}
+
+/// It is called where a connection has just been opened, in the middle of a decision.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_what_renews_headers_ends_all_waits() {
+    let mut ends = Vec::new();
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let (ours, peer) = Peer::pair(1024);
+        ends.insert(0, ours);
+        peers.push(peer);
+    }
+    let ends = Mutex::new(ends);
+    let connector = move |_: Endpoint| {
+        let next = ends.lock().expect("no panic").pop();
+        async move { next.ok_or_else(|| TransportError::new(TransportErrorKind::Refused, "two connections only")) }
+    };
+    let mut settings = config();
+    settings.reconnect = ReconnectPolicy::default();
+    let mut peers = peers.into_iter();
+    let (mut first, mut second) = (peers.next().expect("two"), peers.next().expect("two"));
+    let (session, ()) = tokio::join!(Session::connect(settings, connector), first.welcome());
+    let session = session.expect("connected");
+    let subscribed =
+        session.subscribe("/queue/a").renew_headers(|_| std::panic::resume_unwind(Box::new("on purpose")));
+    let mut inbox = subscribed.await.expect("subscribed");
+    drop(first);
+    let ends = async { tokio::join!(inbox.try_next(), session.closed(), second.welcome()) };
+    let (next, closed, ()) = tokio::time::timeout(SECOND, ends).await.expect("at once");
+    assert_eq!(next.expect_err("no clean end").kind(), ErrorKind::Closed);
+    assert_eq!(closed.expect("a cause").kind(), ErrorKind::Closed);
 }
