@@ -142,6 +142,8 @@ impl Session {
     /// # Errors
     /// The session ended before. [`ErrorKind::ConnectionLost`] if there is no connection, or it was lost before
     /// everything was written. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
+    /// [`ErrorKind::Unencodable`] if the connection refused a frame since the last call, for being too large, and nobody else
+    /// was told: who awaits its RECEIPT is.
     ///
     /// # Cancel safety
     /// Nothing is lost.

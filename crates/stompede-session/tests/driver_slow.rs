@@ -1,4 +1,4 @@
-//! A peer that takes a large frame piece by piece.
+//! A connection that takes a large frame piece by piece, or not at all.
 
 #![cfg(feature = "tokio")]
 
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use common::peer::{Peer, body};
 use common::{SECOND, config};
-use stompede_session::{Config, ErrorKind, SendError, Session};
+use stompede_session::{Config, ErrorKind, HeartBeat, SendError, Session};
 use stompede_transport::memory::MemoryTransport;
 use stompede_transport::{Endpoint, Outbound, Transport, TransportError, TransportErrorKind};
 use tokio::time::{Sleep, sleep};
@@ -26,6 +26,8 @@ struct Slow {
     written: u64,
     /// Whether it says how much it has written.
     tells: bool,
+    /// Frames larger than this are refused.
+    largest: usize,
 }
 
 impl Slow {
@@ -51,6 +53,9 @@ impl Transport for Slow {
     }
 
     fn start_send(&mut self, mut item: Outbound) -> Result<(), TransportError> {
+        if item.remaining() > self.largest {
+            return Err(TransportError::new(TransportErrorKind::TooLarge, "more than a message may hold"));
+        }
         self.waiting.extend_from_slice(&item.copy_to_bytes(item.remaining()));
         Ok(())
     }
@@ -72,14 +77,18 @@ async fn session(tells: bool) -> (Session, Peer) {
     let mut settings: Config = config();
     settings.write_timeout = 5 * SECOND;
     settings.receipt_timeout = 3600 * SECOND;
+    session_with(settings, tells, "").await
+}
+
+async fn session_with(settings: Config, tells: bool, headers: &str) -> (Session, Peer) {
     let (line, mut peer) = Peer::pair(ROOM);
-    let slow = Slow { line, waiting: BytesMut::new(), tick: None, written: 0, tells };
+    let slow = Slow { line, waiting: BytesMut::new(), tick: None, written: 0, tells, largest: 100_000 };
     let slow = Arc::new(Mutex::new(Some(slow)));
     let connector = move |_: Endpoint| {
         let slow = slow.lock().expect("no panic").take();
         async move { slow.ok_or_else(|| TransportError::new(TransportErrorKind::Refused, "one connection only")) }
     };
-    let (session, ()) = tokio::join!(Session::connect(settings, connector), peer.welcome());
+    let (session, ()) = tokio::join!(Session::connect(settings, connector), peer.welcome_with(headers));
     (session.expect("connected"), peer)
 }
 
@@ -111,4 +120,30 @@ async fn a_late_timer_first_looks_at_what_was_written() {
     tokio::time::advance(3600 * SECOND).await;
     assert_eq!(peer.frame().await.body().len(), 10_000);
     session.flush().await.expect("written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_frame_is_told_of_and_keeps_nobody_waiting() {
+    let mut settings = config();
+    settings.write_timeout = 5 * SECOND;
+    settings.heart_beat = HeartBeat { send: 10 * SECOND, receive: SECOND / 10 };
+    let (session, mut peer) = session_with(settings, true, "heart-beat:0,10000\n").await;
+    let too_large = || async { session.send("/queue/a").body(body(200_000)).await };
+    too_large().await.expect("handed over");
+    let flushed = tokio::time::timeout(SECOND, session.flush()).await.expect("there is nothing to write");
+    assert_eq!(flushed.expect_err("it was not written").kind(), ErrorKind::Unencodable);
+    session.flush().await.expect("it is said once");
+    let lost = session.send("/queue/a").body(body(200_000)).confirm().await;
+    let Err(SendError::NotSent(unsent)) = lost else { unreachable!("not sent: {lost:?}") };
+    assert_eq!((unsent.cause.kind(), unsent.frame.body().len()), (ErrorKind::Unencodable, 200_000));
+    session.flush().await.expect("who awaited it was told");
+    // It is no write that is stuck, and none that counts as a heart-beat either.
+    for _ in 0..20 {
+        too_large().await.expect("handed over");
+        sleep(SECOND).await;
+    }
+    assert!(session.connected().is_some(), "{:?}", session.state());
+    assert!(peer.drain_beats().await >= 2, "ours are sent");
+    session.send("/queue/b").await.expect("sent");
+    assert_eq!(peer.frame().await.header("destination").as_deref(), Some("/queue/b"));
 }

@@ -261,7 +261,7 @@ impl Driver {
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
         let Link::Up { transport, closing, unflushed, written } = &mut self.link else { return Ok(false) };
-        let (mut budget, now) = (WRITE_BUDGET, rt::now());
+        let (mut budget, now, mut refused) = (WRITE_BUDGET, rt::now(), false);
         while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
                 let machine = &mut self.shared.lock().machine;
@@ -279,6 +279,7 @@ impl Driver {
                 {
                     tracing::warn!(%error, "a frame was not sent");
                     self.shared.command(|machine| machine.transmit_refused(error));
+                    refused = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -289,10 +290,11 @@ impl Driver {
             if *written != before {
                 self.shared.lock().machine.handle_input(Input::Written { now });
             }
-        } else if *unflushed {
-            *unflushed = false;
+        } else if *unflushed || refused {
             let mut core = self.shared.lock();
-            core.machine.handle_input(Input::Flushed { now });
+            if std::mem::take(unflushed) {
+                core.machine.handle_input(Input::Flushed { now });
+            }
             core.on_flushed(&mut self.turn.wakers);
             drop(core);
             self.turn.wakers.drain(..).for_each(Waker::wake);

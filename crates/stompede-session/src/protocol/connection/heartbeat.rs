@@ -21,6 +21,8 @@ pub(in crate::protocol) struct Pulse {
     active: Instant,
     /// Since when something waits to be written without anything moving.
     blocked: Option<Instant>,
+    /// The same before a frame was taken the last time.
+    blocked_before: Option<Instant>,
     /// We chose not to read, so nothing can be held against the peer.
     suspended: bool,
 }
@@ -58,6 +60,7 @@ impl Pulse {
             written: now,
             active: now,
             blocked: None,
+            blocked_before: None,
             suspended: false,
         }
     }
@@ -95,7 +98,12 @@ impl Pulse {
 
     /// The transport took something, or there is something that it would not take.
     pub(in crate::protocol) fn on_taken(&mut self, now: Instant) {
-        self.blocked = Some(now);
+        self.blocked_before = self.blocked.replace(now);
+    }
+
+    /// What was taken last was refused, whole: it is as if it had not been taken.
+    pub(in crate::protocol) fn on_refused(&mut self) {
+        self.blocked = self.blocked_before;
     }
 
     /// Something waits and the transport has no room.
