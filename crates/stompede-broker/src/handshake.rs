@@ -9,6 +9,7 @@ use crate::broker::Shared;
 use crate::heartbeat::{Agreed, Offer};
 use crate::personality::Greeting;
 use crate::refusal::Refusal;
+use crate::requests::check_body;
 use crate::router::Router;
 use crate::{Limit, hosts};
 
@@ -38,6 +39,7 @@ impl From<Refusal> for Unwelcome {
 /// Judges a CONNECT or STOMP frame.
 pub(crate) fn welcome(connect: &Frame, shared: &Shared, session: u64) -> Result<Welcome, Unwelcome> {
     let version = choose_version(connect).map_err(|refusal| Unwelcome { refusal, lists_versions: true })?;
+    check_body(connect, version, &shared.settings.personality)?;
     let client = offer(connect, version)?;
     let (host, router) = choose_host(connect, shared)?;
     let login = check_login(connect, shared)?;

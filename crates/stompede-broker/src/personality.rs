@@ -76,6 +76,8 @@ pub(crate) struct Errors {
     pub(crate) refuse_message_ids: bool,
     /// Two subscriptions of a client must not have the same id.
     pub(crate) refuse_second_ids: bool,
+    /// From STOMP 1.1 on only SEND may have a body.
+    pub(crate) refuse_bodies: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +139,8 @@ pub(crate) enum Replies {
 
 impl Personality {
     /// This broker's own: as the specification says, and a little more helpful.
+    ///
+    /// The others ignore a body where STOMP 1.1 and 1.2 allow none; here it is refused.
     pub fn stompede() -> Self {
         Self {
             greeting: Greeting {
@@ -160,6 +164,7 @@ impl Personality {
                 ignore_unknown_destinations: false,
                 refuse_message_ids: false,
                 refuse_second_ids: true,
+                refuse_bodies: true,
             },
             messages: Messages {
                 carry_everything: false,
@@ -216,6 +221,7 @@ impl Personality {
                 silent_when_broken: true,
                 subscribe_fails_late: true,
                 refuse_message_ids: true,
+                refuse_bodies: false,
                 ..own.errors
             },
             messages: Messages { carry_everything: true, ..own.messages },
@@ -255,7 +261,7 @@ impl Personality {
                 beats_eagerly: false,
             },
             frames: Frames { newline_behind: true, length_as_sent: true, lenient: true, ..own.frames },
-            errors: Errors { end: false, refuse_second_ids: false, ..own.errors },
+            errors: Errors { end: false, refuse_second_ids: false, refuse_bodies: false, ..own.errors },
             messages: Messages { add_properties: true, ..own.messages },
             ws: Ws {
                 kind: WsMessageKind::Text,
@@ -286,7 +292,7 @@ impl Personality {
                 heart_beat: HeartBeatAnswer::Never,
                 beats_eagerly: false,
             },
-            errors: Errors { ignore_unknown_destinations: true, ..own.errors },
+            errors: Errors { ignore_unknown_destinations: true, refuse_bodies: false, ..own.errors },
             messages: Messages { queues_broadcast: true, settle: false, ..own.messages },
             ws: Ws { goodbye: Some((1002, "")), ..own.ws },
             receipts: Receipts::OnlyForDisconnect,

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Raw, broker, header};
-use stompede_broker::{Broker, BrokerLimits, Limit};
+use common::{Raw, broker, header, like};
+use stompede_broker::{Broker, BrokerLimits, Limit, Personality};
 use stompede_codec::Command;
 
 #[tokio::test]
@@ -105,4 +105,34 @@ async fn stop_ends_every_connection_and_every_task() {
     let (_, ended, idle_ended) = tokio::join!(broker.stop(), client.try_frame(), idle.try_frame());
     assert!(ended.is_none() && idle_ended.is_none());
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test]
+async fn only_send_has_a_body_from_1_1_on() {
+    let frames = [
+        "SUBSCRIBE\nid:s\ndestination:/queue/a\n",
+        "UNSUBSCRIBE\nid:s\n",
+        "BEGIN\ntransaction:t\n",
+        "DISCONNECT\n",
+    ];
+    let broker = broker().await;
+    for version in ["1.1", "1.2"] {
+        for frame in frames {
+            let client = Raw::connected(&broker, version).await;
+            let error = client.refused(&format!("{frame}receipt:r\n\nbody\0")).await;
+            assert_eq!(header(&error, "message"), "body not allowed", "{frame}");
+            assert_eq!(header(&error, "receipt-id"), "r", "{frame}");
+        }
+        let connect = format!("CONNECT\naccept-version:{version}\nhost:h\ncontent-length:4\n\nbody\0");
+        let error = Raw::new(&broker).refused(&connect).await;
+        assert_eq!(header(&error, "message"), "body not allowed");
+    }
+    // 1.0 says that it is ignored, and other brokers do so in every version.
+    let mut client = Raw::connected(&broker, "1.0").await;
+    client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\n\nbody").await;
+    for personality in [Personality::rabbitmq(), Personality::activemq()] {
+        let broker = like(personality).await;
+        let mut client = Raw::connected(&broker, "1.2").await;
+        client.ask("SUBSCRIBE\nid:s\ndestination:/queue/a\n\nbody").await;
+    }
 }

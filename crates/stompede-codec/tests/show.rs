@@ -122,6 +122,19 @@ fn a_name_cannot_pretend_to_be_a_header() {
     assert_eq!(with("", "v").to_string(), r#"SEND ""="v""#);
 }
 
+/// Names come from peers, and frames are shown where nobody asked for it: in a history, in a log.
+#[test]
+fn a_name_of_separators_takes_no_longer_than_another() {
+    // With each octet looked at from each other one this takes minutes.
+    for name in
+        ["-".repeat(65_536), format!("p{}", "_".repeat(65_535)), format!("{}pass.word", "- ".repeat(32_000))]
+    {
+        for text in shown(&with(&name, "hunter2")) {
+            assert_eq!(text.contains("hunter2"), !name.ends_with("word"), "{text}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(Config { cases: 500, failure_persistence: None, ..Config::default() })]
 

@@ -80,11 +80,13 @@ pub struct Config {
     /// Time for all of that together, from the first step to CONNECTED. 15 s unless set.
     pub total_connect_timeout: Duration,
     /// How long something may wait to be written without the connection taking anything before the peer counts as
-    /// dead. 30 s unless set: a transport does not tell how much of a frame it has written, and the largest frame
-    /// has to get through a slow line.
+    /// dead. 30 s unless set: a broker that blocks its publishers for a moment is not dead. A large frame may take longer
+    /// than this as long as it moves; of a transport that does not tell
+    /// ([`Transport::written`](stompede_transport::Transport::written)) all of it has to be taken in this time.
     pub write_timeout: Duration,
-    /// How long a connection may carry no frame, in either direction, before it is given up. Heart-beats do not
-    /// count. No limit unless set: that a peer is alive is what heart-beats tell.
+    /// How long a connection may carry no frame, nor part of one, in either direction, before it is given up. Heart-beats
+    /// do not count, nor does the time in which reading has [stopped](crate::protocol::Event::Stalled). No limit unless
+    /// set: that a peer is alive is what heart-beats tell.
     pub idle_timeout: Option<Duration>,
     /// Bytes of messages that all subscriptions together may hold beyond their own queues before reading stops. 16 MiB
     /// unless set: enough for a consumer to stumble while receipts and the other subscriptions flow on; a consumer that

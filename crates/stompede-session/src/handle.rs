@@ -8,7 +8,7 @@ use stompede_transport::Connector;
 use tokio::sync::watch;
 
 use crate::driver::{self, Observer, Shared};
-use crate::protocol::{Connected, History, Machine, SubscriptionId};
+use crate::protocol::{Connected, History, Machine, ReceiptId, SubscriptionId};
 use crate::receipt::Receipt;
 use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
 
@@ -142,6 +142,8 @@ impl Session {
     /// # Errors
     /// The session ended before. [`ErrorKind::ConnectionLost`] if there is no connection, or it was lost before
     /// everything was written. [`ErrorKind::WriteTimedOut`] if it takes longer than the session's `receipt_timeout`.
+    /// [`ErrorKind::Unencodable`] if the connection refused a frame since the last call, for being too large, and nobody else
+    /// was told: who awaits its RECEIPT is.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -206,17 +208,17 @@ impl Session {
     /// all the same. Else as [`disconnect`](Self::disconnect), which takes its own time on top.
     ///
     /// # Cancel safety
-    /// Dropped, subscriptions that have ended stay ended and the session stays open: drain it again, or disconnect.
+    /// Dropped, all subscriptions have ended and the session stays open: drain it again, or disconnect. What the broker had
+    /// sent before it read UNSUBSCRIBE is no longer handed over then.
     pub async fn drain(&self, within: Duration) -> Result<(), Error> {
         let shared = &self.0.shared;
         let finished = rt::timeout(within, async {
             let deadline = rt::now().checked_add(within);
-            for (id, receipt) in shared.command(|machine| machine.begin_drain(deadline)) {
-                // Whatever came of it: no more messages are expected, or nothing can be known any more.
-                let receipt = Receipt::new(shared.clone(), receipt).await;
-                tracing::debug!(?id, ?receipt, "unsubscribed for draining");
-                // It was announced already; there is nothing left to say that could fail.
-                let _ = shared.command(|machine| machine.unsubscribe(id));
+            let leaving = shared.command(|machine| machine.begin_drain(deadline));
+            let leaving: Vec<_> = leaving.into_iter().map(|one| Leaving::new(shared.clone(), one)).collect();
+            for mut one in leaving {
+                let receipt = (&mut one.receipt).await;
+                tracing::debug!(id = ?one.id, ?receipt, "unsubscribed for draining");
             }
             poll_fn(|cx| shared.activity.poll_idle(cx)).await;
         });
@@ -282,6 +284,27 @@ impl Session {
 
     pub(crate) fn receipt_timeout(&self) -> Duration {
         self.0.shared.receipt_timeout
+    }
+}
+
+/// A subscription that is being drained: the broker has been told. Dropped, it ends here as well, whatever came of the
+/// RECEIPT: no more messages are expected, or nobody waits for them.
+struct Leaving {
+    shared: Arc<Shared>,
+    id: SubscriptionId,
+    receipt: Receipt,
+}
+
+impl Leaving {
+    fn new(shared: Arc<Shared>, (id, receipt): (SubscriptionId, ReceiptId)) -> Self {
+        Self { id, receipt: Receipt::new(shared.clone(), receipt), shared }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // It was announced already; there is nothing left to say that could fail.
+        let _ = self.shared.command(|machine| machine.unsubscribe(self.id));
     }
 }
 

@@ -106,6 +106,80 @@ async fn nothing_is_subscribed_while_a_session_is_drained() {
     assert_eq!(late.expect_err("draining").kind(), ErrorKind::Closed);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_end_leaves_unwritten_has_not_been_flushed() {
+    let (session, _peer) = Peer::session(1).await;
+    for _ in 0..2 {
+        session.send("/queue/a").body(vec![b'x'; 1000]).await.expect("queued");
+    }
+    let abort = async {
+        tokio::time::sleep(SECOND).await;
+        session.abort();
+    };
+    let (flushed, ()) = tokio::join!(session.flush(), abort);
+    assert_eq!(flushed.expect_err("the broker reads nothing").kind(), ErrorKind::Closed);
+    assert_eq!(session.flush().await.expect_err("nor later").kind(), ErrorKind::Closed);
+    // In order, all is written before the end.
+    let (session, mut peer) = Peer::session(ROOM).await;
+    session.send("/queue/a").await.expect("sent");
+    let (ended, ()) = tokio::join!(session.disconnect(), async {
+        peer.frame().await;
+        peer.goodbye().await;
+    });
+    ended.expect("in order");
+    session.flush().await.expect("it was written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_drain_waits_for_the_same_and_loses_nothing() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut news = session.subscribe("/topic/a").id("s").await.expect("subscribed").into_weak();
+    peer.frame().await;
+    let consumer = async {
+        let mut texts = Vec::new();
+        while let Some(message) = news.try_next().await.expect("a clean end") {
+            texts.push(message.text().expect("text").to_owned());
+        }
+        texts
+    };
+    let broker = async {
+        let unsubscribe = peer.frame().await;
+        tokio::time::sleep(2 * SECOND).await;
+        // Sent before the broker had read it.
+        peer.message("s", "late").await;
+        peer.receipt(&unsubscribe).await;
+        peer.goodbye().await;
+    };
+    let second = async {
+        tokio::time::sleep(SECOND).await;
+        session.drain(60 * SECOND).await
+    };
+    let (texts, (), first, second) = tokio::join!(consumer, broker, session.drain(60 * SECOND), second);
+    first.expect("drained");
+    second.expect("drained");
+    assert_eq!(texts, ["late"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_drain_ends_its_subscriptions_and_holds_nothing_up() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut inboxes = Vec::new();
+    for destination in ["/topic/a", "/topic/b"] {
+        inboxes.push(session.subscribe(destination).await.expect("subscribed").into_weak());
+        peer.frame().await;
+    }
+    assert!(tokio::time::timeout(SECOND, session.drain(60 * SECOND)).await.is_err(), "no RECEIPT comes");
+    for inbox in &mut inboxes {
+        assert_eq!(peer.frame().await.command(), Command::Unsubscribe);
+        let end = tokio::time::timeout(SECOND, inbox.try_next()).await.expect("at once");
+        assert!(end.expect("a clean end").is_none());
+    }
+    // Nobody waits for these receipts any more.
+    let end = async { tokio::join!(session.disconnect(), peer.goodbye()) };
+    let (ended, ()) = tokio::time::timeout(SECOND, end).await.expect("at once");
+    ended.expect("in order");
+}
+
 /// Every end after every end, and during it: each resolves, and none hangs or panics.
 #[tokio::test(start_paused = true)]
 async fn each_end_is_legal_at_any_time_and_twice() {

@@ -4,10 +4,16 @@
 
 mod common;
 
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Wake, Waker};
+
 use common::config;
 use common::peer::{Peer, connect};
 use stompede_codec::Version;
-use stompede_session::{HeartBeat, SessionState};
+use stompede_session::protocol::Event;
+use stompede_session::{HeartBeat, Observer, ReconnectPolicy, SendError, Session, SessionState};
+use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
 const ROOM: usize = 64 * 1024;
 
@@ -61,4 +67,107 @@ async fn the_history_keeps_what_happened_and_no_secrets() {
     assert!(last[0].starts_with("ERROR") && last[1].starts_with("closed: the broker sent ERROR"), "{last:?}");
     let text = history.to_string();
     assert!(!text.contains("hunter2") && text.len() < 64 * 300, "{text}");
+}
+
+/// Notes where the session stands at the moment of a wake.
+struct Look(Session, Mutex<Vec<String>>);
+
+impl Look {
+    fn note(&self) {
+        let state = match self.0.state() {
+            SessionState::Connected(_) => "connected",
+            SessionState::Reconnecting { .. } => "reconnecting",
+            SessionState::Closed(_) => "closed",
+            _ => "something else",
+        };
+        self.1.lock().expect("no panic").push(state.to_owned());
+    }
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.note();
+    }
+}
+
+/// Who is told that nothing was sent asks why, and must not hear that all is well.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_woken_by_the_end_of_a_connection_sees_it_in_the_state() {
+    for reconnects in [true, false] {
+        let mut settings = config();
+        if reconnects {
+            settings.reconnect = ReconnectPolicy::default();
+        }
+        let (session, peer) = Peer::session_with(settings, 1, "").await;
+        session.send("/queue/a").body(vec![b'x'; 1000]).await.expect("queued");
+        // All of them have something to say at the end.
+        let mut inboxes = Vec::new();
+        for _ in 0..100 {
+            inboxes.push(session.subscribe("/queue/a").await.expect("subscribed"));
+        }
+        let look = Arc::new(Look(session.clone(), Mutex::default()));
+        let waker = Waker::from(look.clone());
+        let mut confirm = Box::pin(session.send("/queue/a").confirm());
+        assert!(confirm.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(peer);
+        // The driver's turn.
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let SendError::NotSent(_) = confirm.await.expect_err("the connection is lost") else {
+            unreachable!("not sent")
+        };
+        let expected = if reconnects { "reconnecting" } else { "closed" };
+        assert_eq!(*look.1.lock().expect("no panic"), [expected]);
+    }
+}
+
+/// The same for whoever observes.
+#[derive(Default)]
+struct Watcher {
+    session: OnceLock<Session>,
+    seen: Mutex<Vec<(&'static str, bool)>>,
+}
+
+impl Observer for Watcher {
+    fn on_event(&self, event: &Event) {
+        let Some(session) = self.session.get() else { return };
+        let state = session.state();
+        let agree = match event {
+            Event::Connected(_) => ("connected", session.connected().is_some()),
+            Event::Disconnected(_) => ("disconnected", session.connected().is_none()),
+            Event::Reconnecting { .. } => {
+                ("reconnecting", matches!(state, SessionState::Reconnecting { .. }))
+            }
+            _ => return,
+        };
+        self.seen.lock().expect("no panic").push(agree);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_of_an_event_sees_it_in_the_state() {
+    let (give, take) = std::sync::mpsc::sync_channel(2);
+    let take = Mutex::new(take);
+    let connector = move |_: Endpoint| {
+        let next = take.lock().expect("no panic").try_recv();
+        async move { next.map_err(|_| TransportError::new(TransportErrorKind::Refused, "nothing listens")) }
+    };
+    let watcher = Arc::new(Watcher::default());
+    let mut settings = config();
+    settings.reconnect = ReconnectPolicy::default();
+    let (ours, mut peer) = Peer::pair(ROOM);
+    give.send(ours).expect("heard");
+    let connecting = Session::connect_observed(settings, Arc::new(connector), Some(watcher.clone()));
+    let (session, ()) = tokio::join!(connecting, peer.welcome());
+    let session = session.expect("connected");
+    watcher.session.set(session.clone()).expect("once");
+    let (ours, mut next) = Peer::pair(ROOM);
+    give.send(ours).expect("heard");
+    drop(peer);
+    next.welcome().await;
+    let mut state = session.state_changes();
+    state.wait_for(|state| matches!(state, SessionState::Connected(_))).await.expect("alive");
+    let seen = watcher.seen.lock().expect("no panic").clone();
+    assert_eq!(seen, [("disconnected", true), ("reconnecting", true), ("connected", true)]);
+    // The observer has a handle too.
+    session.abort();
 }

@@ -220,6 +220,26 @@ fn the_passcode_never_shows() {
     assert!(!format!("{:?}", rig.machine).contains("hunter2"), "{:?}", rig.machine);
 }
 
+/// What the documentation of each setting says, for whoever sets nothing.
+#[test]
+fn each_time_limit_has_its_default() {
+    let config = Config::for_url("tcp://broker.example").expect("a URL");
+    let limits = [
+        config.connect_timeout,
+        config.handshake_timeout,
+        config.total_connect_timeout,
+        config.write_timeout,
+        config.stall_timeout,
+        config.receipt_timeout,
+        config.disconnect_timeout,
+        config.heart_beat.send,
+        config.heart_beat.receive,
+    ];
+    assert_eq!(limits.map(|limit| limit.as_secs()), [10, 10, 15, 30, 5, 30, 10, 10, 10]);
+    assert_eq!((config.idle_timeout, config.receive_scale), (None, 1.5));
+    assert_eq!(config.receive_slack, std::time::Duration::from_millis(500));
+}
+
 #[test]
 fn time_limits_beyond_the_clock_are_none_at_all() {
     let mut settings = config();

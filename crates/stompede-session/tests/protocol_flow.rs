@@ -145,6 +145,8 @@ fn reading_stops_when_the_overflow_is_full_and_goes_on_when_there_is_room() {
 fn a_stall_suspends_the_receive_heart_beat_and_nothing_else() {
     let mut config = small();
     config.heart_beat = HeartBeat::every(SECOND);
+    // We chose not to look, so nobody is idle either.
+    config.idle_timeout = Some(30 * SECOND);
     let mut rig = Rig::connected_with(config, "1.2", "heart-beat:1000,1000\n");
     let id = subscribe(&mut rig, "s", |request| {
         (request.ack, request.window) = (AckMode::ClientIndividual, 1);

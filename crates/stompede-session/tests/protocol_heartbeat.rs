@@ -241,6 +241,36 @@ fn a_connection_without_room_is_stuck_as_well_and_progress_is_not() {
 }
 
 #[test]
+fn a_large_frame_that_is_taken_piece_by_piece_is_not_stuck() {
+    let mut config = offering(1000, 0);
+    config.write_timeout = 5 * SECOND;
+    config.idle_timeout = Some(10 * SECOND);
+    let mut rig = Rig::connected_with(config, "1.2", "heart-beat:0,1000\n");
+    rig.machine.send(&send("/queue/a")).expect("sent");
+    assert!(rig.machine.poll_transmit(rig.now).is_some());
+    rig.drain();
+    for _ in 0..10 {
+        rig.advance_unwritten(4 * SECOND);
+        rig.input(Input::Written { now: rig.now });
+        assert!(rig.machine.poll_transmit(rig.now).is_none(), "its pieces are beats enough");
+    }
+    assert_eq!(died_of(&rig), None);
+    rig.advance_unwritten(5 * SECOND);
+    assert_eq!(died_of(&rig), Some(ErrorKind::WriteStuck));
+}
+
+#[test]
+fn what_was_written_where_nothing_waits_keeps_nothing_alive() {
+    let mut config = offering(0, 0);
+    config.idle_timeout = Some(10 * SECOND);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    rig.advance(9 * SECOND);
+    rig.input(Input::Written { now: rig.now });
+    rig.advance(SECOND);
+    assert_eq!(died_of(&rig), Some(ErrorKind::IdleTimedOut));
+}
+
+#[test]
 fn a_beat_that_is_never_taken_is_a_stuck_write_too() {
     let mut config = offering(1000, 0);
     config.write_timeout = 5 * SECOND;
@@ -267,6 +297,24 @@ fn an_idle_connection_is_given_up_if_asked_for_and_beats_do_not_count() {
     rig.receive("MESSAGE\nsubscription:s\nmessage-id:1\n\nhi\0");
     talk(&mut rig, 59);
     assert_eq!(died_of(&rig), None);
+    rig.advance(SECOND);
+    assert_eq!(died_of(&rig), Some(ErrorKind::IdleTimedOut));
+}
+
+#[test]
+fn a_connection_that_carries_one_large_frame_is_not_idle() {
+    let mut config = offering(1000, 0);
+    config.idle_timeout = Some(10 * SECOND);
+    let mut rig = Rig::connected_with(config, "1.2", "heart-beat:0,1000\n");
+    rig.receive("\nMESSAGE\nsubscription:s\nmessage-id:1\n\n");
+    for _ in 0..5 {
+        rig.advance(9 * SECOND);
+        rig.receive("a part of it ");
+    }
+    rig.advance(9 * SECOND);
+    assert_eq!(died_of(&rig), None);
+    // Half a frame of which nothing more comes is no traffic, whatever else happens.
+    rig.input(Input::Taken { now: rig.now });
     rig.advance(SECOND);
     assert_eq!(died_of(&rig), Some(ErrorKind::IdleTimedOut));
 }

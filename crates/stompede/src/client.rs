@@ -117,7 +117,8 @@ impl Client {
     /// Waits until every frame handed over before this call has been written to the connection.
     ///
     /// # Errors
-    /// The session ended before, or the connection takes no more bytes.
+    /// The session ended before, or the connection takes no more bytes. [`ErrorKind::Unencodable`](crate::ErrorKind::Unencodable)
+    /// if it refused a frame that is too large for it, and nobody else was told.
     ///
     /// # Cancel safety
     /// Nothing is lost.

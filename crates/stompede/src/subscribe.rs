@@ -110,7 +110,8 @@ impl<'a> SubscribeBuilder<'a> {
     }
 
     /// Renews the headers each time the subscription is made again on a new connection: a token that expires, a place to
-    /// go on from. `renew` gets the headers that were given last, and must not block: the session waits for it.
+    /// go on from. `renew` gets the headers that were given last. It must not block, nor call anything of the client: the
+    /// session waits for it.
     pub fn renew_headers(self, renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
         Self { inner: self.inner.renew_headers(renew), ..self }
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stompede::{
-    AckMode, Client, ClientBuilder, Connected, Error, ErrorKind, Frame, HeartBeat, Listener, Message,
-    WhenFull,
+    AckMode, Client, ClientBuilder, Connected, Endpoint, Error, ErrorKind, Frame, HeartBeat, Listener,
+    Message, WhenFull,
 };
 use stompede_broker::Broker;
 use support::HANG;
@@ -139,14 +139,20 @@ struct Beside {
     client: Client,
     stuck: Arc<Stuck>,
     diary: Arc<Diary>,
-    _broker: Broker,
+    _broker: Arc<Broker>,
 }
 
-/// With `settings` of the client's.
+/// With `settings` of the client's. In memory, for a clock that moves only when everybody waits: however busy the machine is,
+/// nobody is late.
 async fn beside_a_stuck_one(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Beside {
-    let (broker, url) = broker().await;
+    let broker = Arc::new(Broker::start().await.expect("started"));
     let (stuck, diary) = (Arc::new(Stuck::default()), Arc::new(Diary::default()));
-    let builder = settings(Client::builder(url));
+    let dialled = broker.clone();
+    let connector = move |_: Endpoint| {
+        let transport = dialled.connect();
+        async move { Ok(transport) }
+    };
+    let builder = settings(Client::builder("memory:/broker").connector(connector));
     let builder = builder.listener("stuck", stuck.clone()).listener("diary", diary.clone());
     let client = builder.connect().await.expect("connected");
     Beside { client, stuck, diary, _broker: broker }
@@ -180,7 +186,7 @@ impl Beside {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panicking_or_stuck_listener_harms_nobody() {
     let beside = beside_a_stuck_one(|builder| builder.listener("panics", Arc::new(Panics))).await;
     beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
@@ -247,7 +253,7 @@ async fn a_listener_is_found_by_its_name_and_type() {
     assert!(client.remove_listener("diary") && client.get_listener::<Stuck>("diary").is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stuck_listener_that_is_removed_holds_nobody_up_any_more() {
     let beside = beside_a_stuck_one(|builder| builder).await;
     beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
@@ -265,7 +271,7 @@ fn quick_beats(builder: ClientBuilder) -> ClientBuilder {
         .heart_beat_tolerance(1.5, Duration::from_secs(5))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stuck_listener_stops_neither_heart_beats_nor_other_subscriptions() {
     let beside = beside_a_stuck_one(quick_beats).await;
     beside.client.subscribe("/topic/a").listen().await.expect("subscribed");
@@ -276,7 +282,7 @@ async fn a_stuck_listener_stops_neither_heart_beats_nor_other_subscriptions() {
     beside.diary.wait_for(5302).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_the_ack_modes_the_broker_keeps_what_a_stuck_listener_does_not_take() {
     // There would be no room for what is beyond the window.
     let beside = beside_a_stuck_one(|builder| quick_beats(builder).overflow_bytes(64 * 1024)).await;
@@ -288,7 +294,7 @@ async fn in_the_ack_modes_the_broker_keeps_what_a_stuck_listener_does_not_take()
     assert!((4600..5000).contains(&kept), "{kept} are left with the broker");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_subscription_that_may_drop_says_what_a_stuck_listener_missed() {
     let beside = beside_a_stuck_one(|builder| quick_beats(builder).overflow_bytes(64 * 1024)).await;
     let gaps = Arc::new(Gaps::default());
@@ -324,7 +330,7 @@ impl Listener for Gaps {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_everything_is_full_reading_stops_says_so_and_goes_on() {
     let settings = |builder: ClientBuilder| {
         quick_beats(builder).overflow_bytes(64 * 1024).stall_timeout(Duration::from_millis(200))

@@ -22,6 +22,16 @@ pub(crate) struct Requests {
     transactions: Transactions,
 }
 
+/// Only SEND may have a body; of what servers send there is something else to be said.
+pub(crate) fn check_body(frame: &Frame, version: Version, habits: &Personality) -> Result<(), Refusal> {
+    let command = frame.command();
+    let may = matches!(command, Command::Send | Command::Message | Command::Error);
+    if may || frame.body().is_empty() || version == Version::V1_0 || !habits.errors.refuse_bodies {
+        return Ok(());
+    }
+    Err(Refusal::new("body not allowed", format!("{command} may not have a body in STOMP {version}")))
+}
+
 /// The RECEIPTs that are due once a frame is done.
 #[derive(Debug, Default)]
 pub(crate) struct Due {
@@ -62,6 +72,7 @@ impl Requests {
     }
 
     fn carry_out(&mut self, frame: Frame) -> Result<Due, Refusal> {
+        check_body(&frame, self.version, self.habits())?;
         let done = match frame.command() {
             Command::Send => return self.send(frame),
             Command::Subscribe => self.subscribe(&frame),

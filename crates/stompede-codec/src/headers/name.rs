@@ -52,7 +52,8 @@ fn contains(name: &str, part: &str) -> bool {
         let mut letters = name.as_bytes()[from..].iter().filter(|&&octet| !is_separator(octet.into()));
         part.bytes().all(|octet| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&octet)))
     };
-    (0..name.len()).any(begins)
+    // Not at a separator: a peer's name may be nothing but separators, and each beginning would go through all of them.
+    (0..name.len()).any(|from| !is_separator(name.as_bytes()[from].into()) && begins(from))
 }
 
 fn is_separator(c: char) -> bool {

@@ -7,6 +7,7 @@ mod room;
 mod shared;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +22,7 @@ use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::protocol::{Batch, Event, Input, Machine, Output};
-use crate::{BeforeConnect, Config, Error, Postponed, SessionState, Stored, rt};
+use crate::{BeforeConnect, Config, Error, ErrorKind, Postponed, SessionState, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -93,7 +94,13 @@ struct Driver {
 enum Link {
     Down,
     Dialing(Dials),
-    Up { transport: BoxTransport, closing: bool, unflushed: bool },
+    Up {
+        transport: BoxTransport,
+        closing: bool,
+        unflushed: bool,
+        /// What the transport said last of how much it has written.
+        written: Option<u64>,
+    },
 }
 
 /// How starting frames ended.
@@ -153,6 +160,30 @@ impl Future for Driver {
     }
 }
 
+impl Drop for Driver {
+    /// Nobody waits for a session without its task: its runtime has been shut down, or something that it called panicked.
+    fn drop(&mut self) {
+        if self.shared.lock().machine.closed().is_some() {
+            return;
+        }
+        let text =
+            "the session's task is gone: its runtime was shut down, or something that it called panicked";
+        self.shared.lock().machine.give_up(Error::new(ErrorKind::Closed, text));
+        self.turn.more = true;
+        while self.turn.more {
+            self.turn.take(&self.shared, None);
+            let outputs = std::mem::take(&mut self.turn.outputs);
+            outputs.iter().for_each(|output| self.carry_out(output));
+            self.turn.wakers.drain(..).for_each(Waker::wake);
+            for output in outputs {
+                let Output::Event(event) = output else { continue };
+                // It may be the one that panicked, and a second panic on the way would end the process.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.announce(&event)));
+            }
+        }
+    }
+}
+
 impl Driver {
     /// Dials, after asking `before_connect`. `true` if a dial has come to an end, which may have left something to read or
     /// to write.
@@ -184,7 +215,7 @@ impl Driver {
             }
             What::Open(transport) => {
                 machine.win_race(&host, attempt);
-                self.link = Link::Up { transport, closing: false, unflushed: false };
+                self.link = Link::Up { transport, closing: false, unflushed: false, written: None };
                 input = Some(Input::Opened { now });
             }
             What::Failed(error) if is_last => {
@@ -240,8 +271,8 @@ impl Driver {
     }
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
-        let now = rt::now();
-        let started = self.start_frames(cx, now);
+        let (now, mut refused) = (rt::now(), false);
+        let started = self.start_frames(cx, now, &mut refused);
         if !self.batch.is_empty() {
             self.shared.lock().machine.give_back(&mut self.batch);
         }
@@ -256,11 +287,17 @@ impl Driver {
                 false
             }
         };
-        let Link::Up { transport, closing, unflushed } = &mut self.link else { return Ok(false) };
-        if *unflushed && transport.poll_flush(cx)?.is_ready() {
-            *unflushed = false;
+        let Link::Up { transport, closing, unflushed, written } = &mut self.link else { return Ok(false) };
+        if *unflushed && transport.poll_flush(cx)?.is_pending() {
+            let before = std::mem::replace(written, transport.written());
+            if *written != before {
+                self.shared.lock().machine.handle_input(Input::Written { now });
+            }
+        } else if *unflushed || refused {
             let mut core = self.shared.lock();
-            core.machine.handle_input(Input::Flushed { now });
+            if std::mem::take(unflushed) {
+                core.machine.handle_input(Input::Flushed { now });
+            }
             core.on_flushed(&mut self.turn.wakers);
             drop(core);
             self.turn.wakers.drain(..).for_each(Waker::wake);
@@ -273,7 +310,12 @@ impl Driver {
     }
 
     /// Starts frames while the transport has room. What is left in the batch then has not been started.
-    fn start_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Started, TransportError> {
+    fn start_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        refused: &mut bool,
+    ) -> Result<Started, TransportError> {
         let Link::Up { transport, unflushed, .. } = &mut self.link else { return Ok(Started::All) };
         for _ in 0..WRITE_BUDGET {
             if transport.poll_ready(cx)?.is_pending() {
@@ -295,6 +337,7 @@ impl Driver {
                         machine.give_back(batch);
                         machine.transmit_refused(error);
                     });
+                    *refused = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -310,6 +353,8 @@ impl Driver {
                 break;
             }
             self.timer = None;
+            // A late one is judged by what the connection has taken meanwhile.
+            let _ = self.poll_write(cx);
             self.feed(Input::Timer { now: rt::now() });
             fired = true;
         }
@@ -334,9 +379,15 @@ impl Driver {
     fn run(&mut self, mut input: Option<Input>) {
         loop {
             self.turn.take(&self.shared, input.take());
-            self.turn.wakers.drain(..).for_each(Waker::wake);
             let mut outputs = std::mem::take(&mut self.turn.outputs);
-            outputs.drain(..).for_each(|output| self.carry_out(output));
+            // First: whoever is woken or told of something may look at once where the session stands.
+            outputs.iter().for_each(|output| self.carry_out(output));
+            self.turn.wakers.drain(..).for_each(Waker::wake);
+            for output in outputs.drain(..) {
+                if let Output::Event(event) = output {
+                    self.announce(&event);
+                }
+            }
             self.turn.outputs = outputs;
             if !self.turn.more {
                 return self.set_timer(self.turn.deadline);
@@ -344,7 +395,7 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: &Output) {
         match output {
             Output::Dial(_) => {
                 let race = self.shared.lock().machine.race();
@@ -361,23 +412,18 @@ impl Driver {
                     let _ = transport.poll_close(&mut Context::from_waker(Waker::noop()));
                 }
             }
-            Output::Event(event) => self.announce(&event),
+            Output::Event(event) => self.note_state(event),
             Output::Wait(_) => {}
         }
     }
 
-    fn announce(&self, event: &Event) {
-        if let Some(observer) = &self.shared.observer {
-            observer.on_event(event);
-        }
+    /// Says where the session stands, if this changes it.
+    fn note_state(&self, event: &Event) {
         match event {
             Event::Connected(peer) => {
-                tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
                 self.shared.state.send_replace(SessionState::Connected(peer.clone()));
             }
-            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
             Event::Reconnecting { cause, attempt, next_in } => {
-                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
                 let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
                 self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
             }
@@ -392,6 +438,22 @@ impl Driver {
                 self.shared.state.send_replace(SessionState::Closed(cause.clone()));
             }
             _ => {}
+        }
+    }
+
+    fn announce(&self, event: &Event) {
+        match event {
+            Event::Connected(peer) => {
+                tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
+            }
+            Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Reconnecting { cause, attempt, next_in } => {
+                tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
+            }
+            _ => {}
+        }
+        if let Some(observer) = &self.shared.observer {
+            observer.on_event(event);
         }
     }
 
@@ -417,7 +479,8 @@ impl Turn {
             core.machine.handle_input(input);
         }
         self.more = true;
-        for _ in 0..OUTPUT_BUDGET {
+        // Where a connection has ended there is nothing left to decode, and all that is to be said of it belongs together.
+        while self.outputs.len() < OUTPUT_BUDGET || core.machine.connected().is_none() {
             match core.machine.poll_output() {
                 Output::Wait(deadline) => {
                     self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();

@@ -101,10 +101,10 @@ impl Shared {
     ) -> Poll<Result<(), Error>> {
         let mut core = self.lock();
         if core.flushed >= number && core.machine.epoch() == epoch {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(core.machine.take_refusal(number).map_or(Ok(()), Err));
         }
         if let Some(cause) = core.machine.closed() {
-            return Poll::Ready(cause.cloned().map_or(Ok(()), Err));
+            return Poll::Ready(Err(cause.cloned().unwrap_or_else(Error::closed)));
         }
         if core.machine.is_offline() || core.machine.epoch() != epoch {
             let text = "there is no connection, or it was lost before everything was written";

@@ -37,6 +37,13 @@ pub enum Input {
         /// The time.
         now: Instant,
     },
+    /// Some of what waits to be written has been handed to the operating system, and not yet all: the peer takes a large
+    /// frame piece by piece. Who cannot tell need not report it; then a large frame has to get through in one
+    /// [`write_timeout`](crate::Config::write_timeout).
+    Written {
+        /// The time.
+        now: Instant,
+    },
     /// A consumer has taken messages, and [`Inbox::poll_take`](super::Inbox::poll_take) said that reading may go on.
     Taken {
         /// The time.
@@ -67,6 +74,7 @@ impl Input {
             | Self::Received { now, .. }
             | Self::Flushed { now }
             | Self::Blocked { now }
+            | Self::Written { now }
             | Self::Taken { now }
             | Self::Closed { now, .. }
             | Self::Timer { now } => *now,

@@ -9,7 +9,7 @@
 //! 3. after each input and each command drain [`Machine::poll_output`] until it says [`Output::Wait`], and call
 //!    [`Machine::handle_input`] with [`Input::Timer`] when that time comes;
 //! 4. while the connection takes more, write what [`Machine::poll_transmit`] gives; then report [`Input::Flushed`], or
-//!    [`Input::Blocked`] while it takes nothing.
+//!    [`Input::Blocked`] while it takes nothing, and [`Input::Written`] when it has taken a part.
 //!
 //! Messages go to the queue of their subscription ([`Machine::inbox`]), in batches; take them with [`Inbox::poll_take`].
 //! While [`Machine::wants_bytes`] says no, leave what has arrived where it is. [`Machine::drain_wakers`] gives the tasks

@@ -17,10 +17,12 @@ pub(in crate::protocol) struct Pulse {
     received: Instant,
     /// When everything taken was last flushed.
     written: Instant,
-    /// When a frame last went either way.
+    /// When a frame, or part of one, last went either way.
     active: Instant,
     /// Since when something waits to be written without anything moving.
     blocked: Option<Instant>,
+    /// The same before a frame was taken the last time.
+    blocked_before: Option<Instant>,
     /// We chose not to read, so nothing can be held against the peer.
     suspended: bool,
 }
@@ -43,7 +45,7 @@ pub(in crate::protocol) enum Due {
     Silent(Duration),
     /// Nothing that was to be written moved for this long.
     Stuck(Duration),
-    /// No frame went either way for this long.
+    /// No part of a frame went either way for this long.
     Idle(Duration),
 }
 
@@ -58,6 +60,7 @@ impl Pulse {
             written: now,
             active: now,
             blocked: None,
+            blocked_before: None,
             suspended: false,
         }
     }
@@ -88,19 +91,32 @@ impl Pulse {
         (gap, late && !self.suspended)
     }
 
-    /// A frame went one way or the other.
+    /// A frame, or part of one, went one way or the other.
     pub(in crate::protocol) fn on_frame(&mut self, now: Instant) {
         self.active = now;
     }
 
     /// The transport took something, or there is something that it would not take.
     pub(in crate::protocol) fn on_taken(&mut self, now: Instant) {
-        self.blocked = Some(now);
+        self.blocked_before = self.blocked.replace(now);
+    }
+
+    /// What was taken last was refused, whole: it is as if it had not been taken.
+    pub(in crate::protocol) fn on_refused(&mut self) {
+        self.blocked = self.blocked_before;
     }
 
     /// Something waits and the transport has no room.
     pub(in crate::protocol) fn on_blocked(&mut self, now: Instant) {
         self.blocked.get_or_insert(now);
+    }
+
+    /// The peer takes what waits, if only piece by piece.
+    pub(in crate::protocol) fn on_written(&mut self, now: Instant) {
+        if self.blocked.is_some() {
+            self.blocked = Some(now);
+            self.active = now;
+        }
     }
 
     /// Everything taken has been flushed.
@@ -118,6 +134,7 @@ impl Pulse {
     pub(in crate::protocol) fn resume(&mut self, now: Instant) {
         self.suspended = false;
         self.received = now;
+        self.active = now;
     }
 
     /// What has to be done now; ask again until there is nothing.
@@ -166,7 +183,7 @@ impl Pulse {
     }
 
     fn idle_at(&self) -> Option<Instant> {
-        self.active.checked_add(self.idle_timeout?)
+        self.active.checked_add(self.idle_timeout.filter(|_| !self.suspended)?)
     }
 
     fn beat_at(&self) -> Option<Instant> {

@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) pulse: Pulse,
     /// Nothing has been decoded yet of what was received last.
     untouched: bool,
+    /// Something has been received since the decoder last wanted more.
+    fresh: bool,
 }
 
 /// What the next piece of input amounts to.
@@ -54,12 +56,13 @@ impl Connection {
             state: State::Handshaking { until },
             pulse: Pulse::new(config, now),
             untouched: false,
+            fresh: false,
         }
     }
 
     /// Takes bytes in. Gives how long there had been none, and whether that was longer than the peer promised.
     pub(super) fn receive(&mut self, now: Instant, bytes: Bytes) -> (Duration, bool) {
-        self.untouched = true;
+        (self.untouched, self.fresh) = (true, true);
         self.decoder.push(bytes);
         self.pulse.on_received(now)
     }
@@ -70,7 +73,12 @@ impl Connection {
             let before = self.decoder.buffered();
             let untouched = std::mem::take(&mut self.untouched);
             match self.decoder.next() {
-                Ok(None) => return None,
+                Ok(None) => {
+                    if std::mem::take(&mut self.fresh) && self.decoder.is_mid_frame() {
+                        self.pulse.on_frame(now);
+                    }
+                    return None;
+                }
                 Ok(Some(Item::HeartBeat)) if untouched => return Some(Signal::HeartBeat),
                 // Padding behind a frame, which RabbitMQ and ActiveMQ send behind each one.
                 Ok(Some(Item::HeartBeat)) => continue,

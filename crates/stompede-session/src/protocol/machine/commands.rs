@@ -267,8 +267,12 @@ impl Machine {
     /// handed over as before: the broker has forgotten them. [`unsubscribe`](Self::unsubscribe) such a subscription then.
     /// In the ack modes nothing more is handed over, and UNSUBSCRIBE has to wait for the ACKs of what was: RabbitMQ
     /// answers an ACK after it with ERROR. What arrives meanwhile stays unsettled, and is delivered again.
+    ///
+    /// A second time there is nothing to do: no subscription has been made since.
     pub fn begin_drain(&mut self, deadline: Option<Instant>) -> Vec<(SubscriptionId, ReceiptId)> {
-        self.draining = true;
+        if std::mem::replace(&mut self.draining, true) {
+            return Vec::new();
+        }
         let all: Vec<_> =
             self.subscriptions.iter().map(|entry| (entry.id, entry.unsubscribe_frame())).collect();
         let mut awaited = Vec::new();

@@ -73,6 +73,8 @@ pub struct Machine {
     transmit: Transmit,
     /// The receipt of the frame that was taken last.
     last_taken: Option<ReceiptId>,
+    /// The number of a frame that the connection refused and nobody was told of, and why.
+    refused: Option<(u64, Error)>,
     receipts: Receipts,
     subscriptions: Subscriptions,
     /// Messages that wait for a connection, or for the RECEIPT that says that they need not be sent again.
@@ -180,6 +182,7 @@ impl Machine {
             history: History::default(),
             transmit: Transmit::default(),
             last_taken: None,
+            refused: None,
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
@@ -232,6 +235,12 @@ impl Machine {
                 self.now = Some(now);
                 if let Phase::Connected(connection) = &mut self.phase {
                     connection.pulse.on_blocked(now);
+                }
+            }
+            Input::Written { now } => {
+                self.now = Some(now);
+                if let Phase::Connected(connection) = &mut self.phase {
+                    connection.pulse.on_written(now);
                 }
             }
             Input::Taken { now } => self.on_taken(now),
@@ -291,6 +300,9 @@ impl Machine {
 
     /// The connection refused the frame that was taken last, whole, and goes on: it was not sent after all.
     pub fn transmit_refused(&mut self, error: TransportError) {
+        if let Phase::Connected(connection) = &mut self.phase {
+            connection.pulse.on_refused();
+        }
         let text = "the connection cannot carry this frame";
         let error = Error::with_transport(ErrorKind::Unencodable, text, error);
         self.spoil_transaction(&error);
@@ -298,8 +310,15 @@ impl Machine {
             self.backlog.remove(receipt);
             self.subscriptions.take_back(receipt);
             self.receipts.resolve(receipt, Outcome::NotSent(error));
+        } else {
+            self.refused.get_or_insert((self.transmit.last_taken(), error));
         }
         self.continue_goodbye();
+    }
+
+    /// Why a frame up to this number was refused by the connection without anybody having been told; said once.
+    pub fn take_refusal(&mut self, number: u64) -> Option<Error> {
+        self.refused.take_if(|(refused, _)| *refused <= number).map(|(_, error)| error)
     }
 
     /// Messages that wait for a connection or for a RECEIPT, with the bytes that they are counted with.

@@ -67,7 +67,7 @@ pub struct SubscribeRequest {
 pub struct RenewHeaders(Arc<dyn Fn(&mut Headers) + Send + Sync>);
 
 impl RenewHeaders {
-    /// Calls `renew` with the headers that were given last. It must not block: the session waits for it.
+    /// Calls `renew` with the headers that were given last. It must not block, nor call the session: that waits for it.
     pub fn new(renew: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
         Self(Arc::new(renew))
     }
