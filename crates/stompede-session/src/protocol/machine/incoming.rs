@@ -6,8 +6,9 @@ use bytes::Bytes;
 use stompede_codec::Frame;
 
 use super::flow::{HOLD, Stall};
-use super::inbox::{Arrival, Chunk, Pushed};
+use super::inbox::Pushed;
 use super::planted::planted;
+use super::queue::{Arrival, Chunk};
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
@@ -118,7 +119,7 @@ impl Machine {
         let Some(first) = self.stage.first() else { return };
         let (subscription, messages) = (first.ticket.subscription, self.stage.len());
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
-        let pushed = entry.inbox.push(&mut self.stage, self.chunk);
+        let pushed = entry.inbox.push(&mut self.stage, self.chunk, &mut self.places);
         let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
         let unsettled = if refused > 0 && entry.request.ack != AckMode::Auto { refused } else { 0 };
         self.wakers.extend(waker);

@@ -9,7 +9,9 @@ mod flow;
 mod inbox;
 mod incoming;
 mod lifecycle;
+mod place;
 mod planted;
+mod queue;
 mod random;
 mod receipts;
 mod reconnect;
@@ -31,11 +33,12 @@ pub use self::acks::{Settle, Ticket};
 use self::backlog::Backlog;
 use self::backoff::{Backoff, Hosts};
 use self::flow::{Flow, Stall};
-use self::inbox::{Arrival, Chunk};
 pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
+use self::place::Places;
 #[cfg(feature = "__planted")]
 pub use self::planted::Planted;
 use self::planted::planted;
+use self::queue::{Arrival, Chunk};
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 pub use self::reconnect::Race;
@@ -107,6 +110,8 @@ pub struct Machine {
     chunk: Chunk,
     /// Messages of one subscription that have been decoded and not been handed over.
     stage: Vec<Arrival>,
+    /// Where those go that are alone.
+    places: Places,
     /// Reading is held until then, for a consumer to take what is in its queue.
     hold_until: Option<Instant>,
     stall: Option<Stall>,
@@ -186,6 +191,7 @@ impl Machine {
             flow,
             chunk: Chunk::default(),
             stage: Vec::new(),
+            places: Places::default(),
             hold_until: None,
             stall: None,
             wakers: Vec::new(),

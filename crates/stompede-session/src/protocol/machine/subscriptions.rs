@@ -8,7 +8,8 @@ use stompede_codec::{Command, Frame, Headers, Version};
 
 use super::ReceiptId;
 use super::flow::Flow;
-use super::inbox::{Bounds, Inbox, WhenFull};
+use super::inbox::{Inbox, WhenFull};
+use super::queue::Bounds;
 use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
