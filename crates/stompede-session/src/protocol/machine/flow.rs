@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::place::GivenBack;
+use super::stage::GivenBack;
 
 /// What all subscriptions of a session hold together beyond their own queues, and whether reading goes on.
 #[derive(Debug)]

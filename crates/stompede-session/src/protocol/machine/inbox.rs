@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker, ready};
 use stompede_codec::Frame;
 
 use super::flow::Flow;
-use super::place::{Lone, Place, Places};
 use super::queue::{Arrival, BLOCK, Bounds, Chunk, NO_SLACK, Queue, SLACK, put_last};
+use super::stage::{Place, Stage};
 use super::{SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
@@ -136,40 +136,39 @@ impl Inbox {
     /// # Errors
     /// No more messages will come, for this reason; what had arrived has been given out before.
     pub fn poll_take(&self, cx: &mut Context<'_>, into: &mut VecDeque<Delivery>) -> Poll<Result<bool, End>> {
-        let mut inner = self.lock();
-        while !inner.in_use {
-            let place = ready!(inner.poll_alone(cx));
-            if let Some(lone) = self.empty(place) {
-                into.push_back(lone.arrival.into());
-                return Poll::Ready(Ok(false));
-            }
+        let (alone, resumed) = ready!(self.poll_place(cx, into))?;
+        if let Some(mut place) = alone {
+            into.extend(place.take().map(Delivery::from));
+            self.give_back(place);
         }
-        self.poll_queue(&mut inner, cx, into)
+        Poll::Ready(Ok(resumed))
     }
 
-    /// Takes the first delivery out, and moves the others into `rest`, which is empty; or has the task woken when there is
-    /// something. Otherwise as [`poll_take`](Self::poll_take).
+    /// As [`poll_take`](Self::poll_take), but a message that is alone is not moved: its place is to be
+    /// [given back](Self::give_back).
     ///
     /// # Errors
     /// As [`poll_take`](Self::poll_take).
-    pub fn poll_next(
+    pub(crate) fn poll_place(
         &self,
         cx: &mut Context<'_>,
-        rest: &mut VecDeque<Delivery>,
-    ) -> Poll<Result<(Delivery, bool), End>> {
+        into: &mut VecDeque<Delivery>,
+    ) -> Poll<Result<(Option<Place>, bool), End>> {
         let mut inner = self.lock();
-        while !inner.in_use {
-            let place = ready!(inner.poll_alone(cx));
-            if let Some(lone) = self.empty(place) {
-                return Poll::Ready(Ok((lone.arrival.into(), false)));
-            }
+        if inner.in_use {
+            return self.poll_queue(&mut inner, cx, into).map_ok(|resumed| (None, resumed));
         }
-        loop {
-            let resumed = ready!(self.poll_queue(&mut inner, cx, rest))?;
-            if let Some(first) = rest.pop_front() {
-                return Poll::Ready(Ok((first, resumed)));
-            }
+        let alone = inner.alone.take();
+        if alone.is_none() {
+            inner.await_message(cx);
+            return Poll::Pending;
         }
+        Poll::Ready(Ok((alone, false)))
+    }
+
+    /// The message has been taken out.
+    pub(crate) fn give_back(&self, place: Place) {
+        self.flow.given_back.put(place);
     }
 
     fn poll_queue(
@@ -219,16 +218,13 @@ impl Inbox {
     }
 
     /// Queues messages that came in one chunk.
-    pub(super) fn push(&self, arrivals: &mut Vec<Arrival>, chunk: Chunk, places: &mut Places) -> Pushed {
+    pub(super) fn push(&self, stage: &mut Stage, chunk: Chunk) -> Pushed {
         let mut pushed = Pushed::default();
         let mut inner = self.lock();
-        if let [arrival] = arrivals.as_slice()
-            && self.may_be_alone(&inner, arrival, chunk)
-            && let Some(arrival) = arrivals.pop()
-        {
-            inner.alone = Some(places.fill(Lone { arrival, chunk }, &self.flow.given_back));
+        if stage.alone().is_some_and(|arrival| self.may_be_alone(&inner, arrival, chunk)) {
+            inner.alone = stage.take_alone(chunk);
         } else {
-            self.push_behind(self.gather(&mut inner), arrivals, chunk, &mut pushed);
+            self.push_behind(self.gather(&mut inner), stage.join(), chunk, &mut pushed);
         }
         pushed.waker = inner.reader.take();
         pushed
@@ -389,18 +385,14 @@ impl Inbox {
     /// The queue, with a message behind the others that was alone.
     fn gather<'i>(&self, inner: &'i mut Inner) -> &'i mut Queue {
         inner.in_use = true;
-        if let Some(Lone { arrival, chunk }) = inner.alone.take().and_then(|place| self.empty(place)) {
-            let cost = arrival.ticket.cost();
-            inner.queue.push_ready(arrival, cost, chunk, self.bounds());
+        if let Some(mut place) = inner.alone.take() {
+            if let Some(arrival) = place.take() {
+                let cost = arrival.ticket.cost();
+                inner.queue.push_ready(arrival, cost, place.chunk(), self.bounds());
+            }
+            self.give_back(place);
         }
         &mut inner.queue
-    }
-
-    /// Takes the message out and gives the place back.
-    fn empty(&self, mut place: Place) -> Option<Lone> {
-        let lone = place.take();
-        self.flow.given_back.put(place);
-        lone
     }
 
     fn bounds(&self) -> Bounds {
@@ -413,17 +405,6 @@ impl Inbox {
 }
 
 impl Inner {
-    /// The message that is alone, while the queue is not in use.
-    fn poll_alone(&mut self, cx: &Context<'_>) -> Poll<Place> {
-        match self.alone.take() {
-            Some(place) => Poll::Ready(place),
-            None => {
-                self.await_message(cx);
-                Poll::Pending
-            }
-        }
-    }
-
     fn await_message(&mut self, cx: &Context<'_>) {
         match &mut self.reader {
             Some(reader) => reader.clone_from(cx.waker()),

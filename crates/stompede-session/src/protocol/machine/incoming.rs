@@ -99,10 +99,10 @@ impl Machine {
         entry.messages += 1;
         let cost = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
         let ticket = Ticket { subscription: entry.id, epoch, number: entry.messages, cost };
-        if self.stage.first().is_some_and(|staged| staged.ticket.subscription != ticket.subscription) {
+        if self.stage.subscription().is_some_and(|staged| staged != ticket.subscription) {
             self.hand_over();
         }
-        self.stage.push(Arrival { frame, ticket });
+        self.stage.push(Arrival { frame, ticket }, &self.flow.given_back);
     }
 
     /// Nothing holds reading up any more: what did belonged to a connection that is gone.
@@ -116,10 +116,10 @@ impl Machine {
 
     /// Hands the staged messages to their subscription.
     fn hand_over(&mut self) {
-        let Some(first) = self.stage.first() else { return };
-        let (subscription, messages) = (first.ticket.subscription, self.stage.len());
+        let Some(subscription) = self.stage.subscription() else { return };
+        let messages = self.stage.len();
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
-        let pushed = entry.inbox.push(&mut self.stage, self.chunk, &mut self.places);
+        let pushed = entry.inbox.push(&mut self.stage, self.chunk);
         let Pushed { waker, filled, dropped, refused, overflowed } = pushed;
         let unsettled = if refused > 0 && entry.request.ack != AckMode::Auto { refused } else { 0 };
         self.wakers.extend(waker);

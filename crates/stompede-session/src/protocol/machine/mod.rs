@@ -9,13 +9,13 @@ mod flow;
 mod inbox;
 mod incoming;
 mod lifecycle;
-mod place;
 mod planted;
 mod queue;
 mod random;
 mod receipts;
 mod reconnect;
 mod restore;
+mod stage;
 mod storage;
 mod subscriptions;
 mod transactions;
@@ -34,15 +34,17 @@ use self::backlog::Backlog;
 use self::backoff::{Backoff, Hosts};
 use self::flow::{Flow, Stall};
 pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
-use self::place::Places;
 #[cfg(feature = "__planted")]
 pub use self::planted::Planted;
 use self::planted::planted;
-use self::queue::{Arrival, Chunk};
+pub(crate) use self::queue::Arrival;
+use self::queue::Chunk;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 pub use self::reconnect::Race;
 use self::restore::Restore;
+pub(crate) use self::stage::Place;
+use self::stage::Stage;
 use self::storage::Ledger;
 pub use self::storage::OutboxJob;
 use self::subscriptions::Subscriptions;
@@ -109,9 +111,7 @@ pub struct Machine {
     /// What was received last.
     chunk: Chunk,
     /// Messages of one subscription that have been decoded and not been handed over.
-    stage: Vec<Arrival>,
-    /// Where those go that are alone.
-    places: Places,
+    stage: Stage,
     /// Reading is held until then, for a consumer to take what is in its queue.
     hold_until: Option<Instant>,
     stall: Option<Stall>,
@@ -190,8 +190,7 @@ impl Machine {
             farewell: Headers::new(),
             flow,
             chunk: Chunk::default(),
-            stage: Vec::new(),
-            places: Places::default(),
+            stage: Stage::default(),
             hold_until: None,
             stall: None,
             wakers: Vec::new(),

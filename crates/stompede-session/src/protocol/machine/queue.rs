@@ -34,9 +34,9 @@ pub(super) struct Queue {
 
 /// A message to be queued.
 #[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) frame: Frame,
-    pub(super) ticket: Ticket,
+pub(crate) struct Arrival {
+    pub(crate) frame: Frame,
+    pub(crate) ticket: Ticket,
 }
 
 /// What a message came in: one input of bytes.
