@@ -218,6 +218,7 @@ impl Inbox {
     }
 
     /// Queues messages that came in one chunk.
+    #[inline]
     pub(super) fn push(&self, stage: &mut Stage, chunk: Chunk) -> Pushed {
         let mut pushed = Pushed::default();
         let mut inner = self.lock();

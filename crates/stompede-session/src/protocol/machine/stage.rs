@@ -37,11 +37,11 @@ pub(super) struct GivenBack(Mutex<Vec<Place>>);
 
 impl Stage {
     /// Adds a message, which belongs to the same subscription as the others.
+    #[inline]
     pub(super) fn push(&mut self, arrival: Arrival, given_back: &GivenBack) {
         if self.is_empty() {
-            let mut place = self.empty_place(given_back);
-            place.0.arrival = Some(arrival);
-            self.alone = Some(place);
+            let empty = self.empty_place(given_back);
+            self.alone.insert(empty).0.arrival = Some(arrival);
             return;
         }
         self.join();
