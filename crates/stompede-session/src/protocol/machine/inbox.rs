@@ -222,7 +222,7 @@ impl Inbox {
     pub(super) fn push(&self, stage: &mut Stage, chunk: Chunk) -> Pushed {
         let mut pushed = Pushed::default();
         let mut inner = self.lock();
-        if stage.alone().is_some_and(|arrival| self.may_be_alone(&inner, arrival, chunk)) {
+        if stage.fits() && self.is_idle(&inner) {
             inner.alone = stage.take_alone(chunk);
         } else {
             self.push_behind(self.gather(&mut inner), stage.join(), chunk, &mut pushed);
@@ -247,12 +247,15 @@ impl Inbox {
         }
     }
 
-    /// Whether a message finds nothing queued and does not fill the queue, so that nothing has to be decided about it.
-    fn may_be_alone(&self, inner: &Inner, arrival: &Arrival, chunk: Chunk) -> bool {
-        let is_first = !inner.in_use && inner.alone.is_none();
-        let leaves_room = self.window > 1 && arrival.ticket.cost() < self.queue_bytes;
-        let may_pin = chunk.len.max(BLOCK) <= self.queue_bytes || arrival.is_most_of(chunk);
-        is_first && leaves_room && may_pin && !(self.settles && self.flow.acks_full())
+    /// Whether a message fits into the queue while that is empty, and does not fill it. Takes no lock.
+    pub(super) fn fits_alone(&self, ticket: &Ticket, chunk: Chunk) -> bool {
+        let leaves_room = self.window > 1 && ticket.cost() < self.queue_bytes;
+        leaves_room && (chunk.len.max(BLOCK) <= self.queue_bytes || ticket.is_most_of(chunk))
+    }
+
+    /// Whether nothing is queued and a message may be.
+    fn is_idle(&self, inner: &Inner) -> bool {
+        !inner.in_use && inner.alone.is_none() && !(self.settles && self.flow.acks_full())
     }
 
     /// No more messages will come. The first reason counts; what is queued can still be taken.
@@ -308,7 +311,7 @@ impl Inbox {
         if !fits || !open || fresh && queue.pinned + pins > self.bounds().bytes {
             return;
         }
-        if fresh && arrivals.iter().any(|arrival| !arrival.is_most_of(chunk)) {
+        if fresh && arrivals.iter().any(|arrival| !arrival.ticket.is_most_of(chunk)) {
             queue.pinned += pins;
             queue.pinned_chunk = chunk.number;
         }

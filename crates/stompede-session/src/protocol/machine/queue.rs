@@ -143,15 +143,17 @@ pub(super) fn put_last(queue: &mut VecDeque<Delivery>, gap: Gap) {
     }
 }
 
-impl Arrival {
+impl Ticket {
     pub(super) fn is_most_of(&self, chunk: Chunk) -> bool {
-        self.ticket.cost() * 2 >= chunk.len
+        self.cost() * 2 >= chunk.len
     }
+}
 
+impl Arrival {
     /// The message as it waits, and whether it shares its chunk. One that is most of its chunk always does: copying it
     /// would cost more than it saves.
     pub(super) fn held(self, chunk: Chunk, detach: bool) -> (Delivery, bool) {
-        let most = self.is_most_of(chunk);
+        let most = self.ticket.is_most_of(chunk);
         let frame = if detach && !most { self.frame.detach() } else { self.frame };
         (Delivery::Message { frame, ticket: self.ticket }, !detach && !most)
     }

@@ -15,6 +15,10 @@ use super::queue::{Arrival, Chunk};
 pub(super) struct Stage {
     /// Not empty; then there are no others.
     alone: Option<Place>,
+    /// It fits into an empty queue and does not fill it.
+    fits: bool,
+    /// The number in the id that they name.
+    number: Option<u64>,
     together: Vec<Arrival>,
     /// Empty ones.
     places: Vec<Place>,
@@ -38,7 +42,8 @@ pub(super) struct GivenBack(Mutex<Vec<Place>>);
 impl Stage {
     /// Adds a message, which belongs to the same subscription as the others.
     #[inline]
-    pub(super) fn push(&mut self, arrival: Arrival, given_back: &GivenBack) {
+    pub(super) fn push(&mut self, arrival: Arrival, number: Option<u64>, fits: bool, given_back: &GivenBack) {
+        (self.number, self.fits) = (number, fits);
         if self.is_empty() {
             let empty = self.empty_place(given_back);
             self.alone.insert(empty).0.arrival = Some(arrival);
@@ -58,13 +63,18 @@ impl Stage {
         self.alone.is_none() && self.together.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        usize::from(self.alone.is_some()) + self.together.len()
+    /// The number in the id that they name.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.number
     }
 
-    /// The only message, if there is no other.
-    pub(super) fn alone(&self) -> Option<&Arrival> {
-        self.alone.as_ref().and_then(Place::arrival)
+    /// Whether there is only one, which fits into an empty queue and does not fill it.
+    pub(super) fn fits(&self) -> bool {
+        self.fits && self.alone.is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.alone.is_some()) + self.together.len()
     }
 
     /// Gives it out, with what it came in.
