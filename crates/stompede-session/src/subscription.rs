@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use stompede_codec::Headers;
+use stompede_codec::{Frame, Headers};
 
 use crate::driver::Shared;
 use crate::protocol::{
-    Delivery, End, Gap, Inbox, Outcome, RenewHeaders, SubscribeRequest, SubscriptionId, WhenFull,
+    Arrival, Delivery, End, Gap, Inbox, Outcome, Place, RenewHeaders, SubscribeRequest, SubscriptionId,
+    Ticket, WhenFull,
 };
 use crate::receipt::Receipt;
 use crate::{AckMode, Error, Message, Session, rt};
@@ -242,6 +243,9 @@ impl Subscription {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        if self.shared().observer.is_none() {
+            return self.poll_queued(cx);
+        }
         loop {
             let Some(mut message) = ready!(self.poll_queued(cx)?) else { return Poll::Ready(Ok(None)) };
             let Some(observer) = &self.shared().observer else { return Poll::Ready(Ok(Some(message))) };
@@ -260,44 +264,55 @@ impl Subscription {
 
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         loop {
-            let delivery = match self.taken.pop_front() {
-                Some(delivery) => delivery,
-                None => match ready!(self.poll_inbox(cx)) {
-                    Ok(delivery) => delivery,
-                    Err(end) => {
-                        self.rest();
-                        return Poll::Ready(match end {
-                            End::Clean => Ok(None),
-                            End::Failed(error) => Err(error),
-                            End::Alone(error) => {
-                                self.alone = true;
-                                Err(error)
-                            }
-                        });
-                    }
-                },
-            };
-            match delivery {
-                Delivery::Message { frame, ticket } => {
-                    let gap = self.gap.take();
-                    let shared = (self.ack != AckMode::Auto).then(|| self.shared());
-                    return Poll::Ready(Ok(Some(Message::new(frame, ticket, shared, gap))));
+            match self.taken.pop_front() {
+                Some(Delivery::Message { frame, ticket }) => {
+                    return Poll::Ready(Ok(Some(self.message(frame, ticket))));
                 }
-                Delivery::Gap(gap) => self.gap = Gap::join(self.gap, Some(gap)),
+                Some(Delivery::Gap(gap)) => self.gap = Gap::join(self.gap, Some(gap)),
+                None => match ready!(self.poll_inbox(cx)) {
+                    Ok(None) => {}
+                    Ok(Some(mut place)) => {
+                        let message =
+                            place.take().map(|Arrival { frame, ticket }| self.message(frame, ticket));
+                        self.inbox.give_back(place);
+                        if message.is_some() {
+                            return Poll::Ready(Ok(message));
+                        }
+                    }
+                    Err(end) => return Poll::Ready(self.on_end(end)),
+                },
             }
         }
     }
 
-    /// Takes what is in the queue.
-    fn poll_inbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, End>> {
+    fn message(&mut self, frame: Frame, ticket: Ticket) -> Message {
+        let gap = self.gap.take();
+        let shared = (self.ack != AckMode::Auto).then(|| self.shared());
+        Message::new(frame, ticket, shared, gap)
+    }
+
+    fn on_end(&mut self, end: End) -> Result<Option<Message>, Error> {
+        self.rest();
+        match end {
+            End::Clean => Ok(None),
+            End::Failed(error) => Err(error),
+            End::Alone(error) => {
+                self.alone = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what is in the queue: a message that is alone in its place, which is to be given back, or else to `taken`.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Place>, End>> {
         // This queue is none of tokio's: without its budget a busy consumer would starve its runtime.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
-        let (delivery, resumed) = ready!(self.inbox.poll_next(cx, &mut self.taken))?;
+        let (alone, resumed) = ready!(self.inbox.poll_place(cx, &mut self.taken))?;
         if resumed {
             self.shared().wake_driver();
         }
         budget.made_progress();
-        Poll::Ready(Ok(delivery))
+        Poll::Ready(Ok(alone))
     }
 
     /// The consumer has no more to do.

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::stage::GivenBack;
+
 /// What all subscriptions of a session hold together beyond their own queues, and whether reading goes on.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -14,6 +16,7 @@ pub(super) struct Flow {
     /// So many acknowledgements wait to be written that nothing more is handed out that needs one.
     acks_full: AtomicBool,
     reading: AtomicU8,
+    pub(super) given_back: GivenBack,
 }
 
 /// Reading goes on.
@@ -30,6 +33,7 @@ impl Flow {
             limit,
             acks_full: AtomicBool::new(false),
             reading: AtomicU8::new(READING),
+            given_back: GivenBack::default(),
         }
     }
 

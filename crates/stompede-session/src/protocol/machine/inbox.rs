@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker, ready};
 use stompede_codec::Frame;
 
 use super::flow::Flow;
+use super::queue::{Arrival, BLOCK, Bounds, Chunk, NO_SLACK, Queue, SLACK, put_last};
+use super::stage::{Place, Stage};
 use super::{SubscriptionId, Ticket};
 use crate::{Error, ErrorKind};
 
@@ -66,56 +68,32 @@ pub enum WhenFull {
     End,
 }
 
-/// How much a queue holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-}
-
 /// One subscription's messages on their way to its consumer; made by subscribing, see [`Machine::inbox`](super::Machine::inbox).
+///
+/// What a message needs that is alone comes first and is one line of the cache, as in an [`Entry`](super::subscriptions::Entry).
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Inbox {
-    subscription: SubscriptionId,
-    bounds: Bounds,
+    flow: Arc<Flow>,
+    queue_bytes: usize,
+    /// No more than fit into memory.
+    window: u32,
     when_full: WhenFull,
     /// Whether its messages have to be acknowledged.
     settles: bool,
-    flow: Arc<Flow>,
     inner: Mutex<Inner>,
+    subscription: SubscriptionId,
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 struct Inner {
-    ready: VecDeque<Delivery>,
-    count: usize,
-    bytes: usize,
-    /// What the messages in `ready` keep alive of read buffers, beyond their own bytes.
-    pinned: usize,
-    /// The chunk that was pinned last.
-    pinned_chunk: u64,
-    /// What does not fit into `ready`. Empty unless the consumer is slow.
-    overflow: VecDeque<Delivery>,
-    overflow_bytes: usize,
-    /// The queue has been full since somebody took messages last.
-    filled: bool,
+    /// A message that came alone while nothing was queued, and nothing has come since.
+    alone: Option<Place>,
     reader: Option<Waker>,
-    end: Option<End>,
-}
-
-/// A message to be queued.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) frame: Frame,
-    pub(super) ticket: Ticket,
-}
-
-/// What a message came in: one input of bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Chunk {
-    /// Counts chunks, from one on.
-    pub(super) number: u64,
-    pub(super) len: usize,
+    /// There may be something in `queue`. If not, there need not be a look.
+    in_use: bool,
+    queue: Queue,
 }
 
 /// What came of queueing messages.
@@ -140,7 +118,9 @@ impl Inbox {
         settles: bool,
         flow: Arc<Flow>,
     ) -> Self {
-        Self { subscription, bounds, when_full, settles, flow, inner: Mutex::default() }
+        let window = u32::try_from(bounds.messages).unwrap_or(u32::MAX);
+        let (queue_bytes, inner) = (bounds.bytes, Mutex::default());
+        Self { flow, queue_bytes, window, when_full, settles, inner, subscription }
     }
 
     /// Whose messages these are.
@@ -156,79 +136,81 @@ impl Inbox {
     /// # Errors
     /// No more messages will come, for this reason; what had arrived has been given out before.
     pub fn poll_take(&self, cx: &mut Context<'_>, into: &mut VecDeque<Delivery>) -> Poll<Result<bool, End>> {
-        self.poll_take_from(&mut self.lock(), cx, into)
+        let (alone, resumed) = ready!(self.poll_place(cx, into))?;
+        if let Some(mut place) = alone {
+            into.extend(place.take().map(Delivery::from));
+            self.give_back(place);
+        }
+        Poll::Ready(Ok(resumed))
     }
 
-    fn poll_take_from(
+    /// As [`poll_take`](Self::poll_take), but a message that is alone is not moved: its place is to be
+    /// [given back](Self::give_back).
+    ///
+    /// # Errors
+    /// As [`poll_take`](Self::poll_take).
+    pub(crate) fn poll_place(
+        &self,
+        cx: &mut Context<'_>,
+        into: &mut VecDeque<Delivery>,
+    ) -> Poll<Result<(Option<Place>, bool), End>> {
+        let mut inner = self.lock();
+        if inner.in_use {
+            return self.poll_queue(&mut inner, cx, into).map_ok(|resumed| (None, resumed));
+        }
+        let alone = inner.alone.take();
+        if alone.is_none() {
+            inner.await_message(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok((alone, false)))
+    }
+
+    /// The message has been taken out.
+    pub(crate) fn give_back(&self, place: Place) {
+        self.flow.given_back.put(place);
+    }
+
+    fn poll_queue(
         &self,
         inner: &mut Inner,
         cx: &mut Context<'_>,
         into: &mut VecDeque<Delivery>,
     ) -> Poll<Result<bool, End>> {
-        if inner.ready.is_empty() {
-            if let (Some(end), true) = (&inner.end, inner.overflow.is_empty()) {
+        let queue = &mut inner.queue;
+        if queue.ready.is_empty() {
+            if let (Some(end), true) = (&queue.end, queue.overflow.is_empty()) {
                 return Poll::Ready(Err(end.clone()));
             }
-            match &mut inner.reader {
-                Some(reader) => reader.clone_from(cx.waker()),
-                reader => *reader = Some(cx.waker().clone()),
-            }
+            inner.in_use = queue.is_used();
+            inner.await_message(cx);
             return Poll::Pending;
         }
         if into.is_empty() {
-            std::mem::swap(&mut inner.ready, into);
+            std::mem::swap(&mut queue.ready, into);
         } else {
-            into.append(&mut inner.ready);
+            into.append(&mut queue.ready);
         }
-        Poll::Ready(Ok(self.on_taken(inner)))
-    }
-
-    /// All that was ready has been taken. `true` if reading had stopped and may go on.
-    fn on_taken(&self, inner: &mut Inner) -> bool {
-        (inner.count, inner.bytes, inner.pinned, inner.pinned_chunk) = (0, 0, 0, 0);
-        let released = std::mem::take(&mut inner.filled) && self.flow.release();
-        let moved = self.refill(inner);
+        // All that was ready has been taken.
+        (queue.count, queue.bytes, queue.pinned, queue.pinned_chunk) = (0, 0, 0, 0);
+        let released = std::mem::take(&mut queue.filled) && self.flow.release();
+        let moved = self.refill(queue);
         let resumed = moved > 0 && self.flow.remove(moved);
-        released || resumed
-    }
-
-    /// Takes the first delivery out, and moves the others into `rest`, which is empty; or has the task woken when there is
-    /// something. Otherwise as [`poll_take`](Self::poll_take).
-    ///
-    /// # Errors
-    /// As [`poll_take`](Self::poll_take).
-    pub fn poll_next(
-        &self,
-        cx: &mut Context<'_>,
-        rest: &mut VecDeque<Delivery>,
-    ) -> Poll<Result<(Delivery, bool), End>> {
-        let mut inner = self.lock();
-        if inner.ready.len() == 1
-            && let Some(only) = inner.ready.pop_front()
-        {
-            // The next one goes to the same place. Swapped with the reader's own queue, messages that come one by one would
-            // go through all places of both, which do not stay in the cache where there are thousands of subscriptions.
-            inner.ready.clear();
-            return Poll::Ready(Ok((only, self.on_taken(&mut inner))));
-        }
-        loop {
-            let resumed = ready!(self.poll_take_from(&mut inner, cx, rest))?;
-            if let Some(first) = rest.pop_front() {
-                return Poll::Ready(Ok((first, resumed)));
-            }
-        }
+        inner.in_use = queue.is_used();
+        Poll::Ready(Ok(released || resumed))
     }
 
     /// Throws away what is queued, and takes nothing more. Gives how many messages that were, and whether reading had
     /// stopped and may go on.
     pub fn discard(&self) -> (usize, bool) {
         let mut inner = self.lock();
-        inner.end.get_or_insert(End::Clean);
-        let (ready, overflow) = (std::mem::take(&mut inner.ready), std::mem::take(&mut inner.overflow));
-        let bytes = std::mem::take(&mut inner.overflow_bytes);
-        let released = std::mem::take(&mut inner.filled) && self.flow.release();
+        let queue = self.gather(&mut inner);
+        queue.end.get_or_insert(End::Clean);
+        let (ready, overflow) = (std::mem::take(&mut queue.ready), std::mem::take(&mut queue.overflow));
+        let bytes = std::mem::take(&mut queue.overflow_bytes);
+        let released = std::mem::take(&mut queue.filled) && self.flow.release();
         let resumed = bytes > 0 && self.flow.remove(bytes);
-        (inner.count, inner.bytes) = (0, 0);
+        (queue.count, queue.bytes) = (0, 0);
         drop(inner);
         let queued = ready.iter().chain(&overflow);
         let messages = queued.filter(|delivery| matches!(delivery, Delivery::Message { .. })).count();
@@ -236,32 +218,53 @@ impl Inbox {
     }
 
     /// Queues messages that came in one chunk.
-    pub(super) fn push(&self, arrivals: &mut Vec<Arrival>, chunk: Chunk) -> Pushed {
+    #[inline]
+    pub(super) fn push(&self, stage: &mut Stage, chunk: Chunk) -> Pushed {
         let mut pushed = Pushed::default();
         let mut inner = self.lock();
-        self.place_together(&mut inner, arrivals, chunk);
-        for arrival in arrivals.drain(..) {
-            if inner.end.is_some() {
-                pushed.refused += 1;
-                continue;
-            }
-            self.place(&mut inner, arrival, chunk, &mut pushed);
-        }
-        if self.when_full == WhenFull::Overflow && !inner.filled && inner.is_full(self.bounds) {
-            inner.filled = true;
-            pushed.filled = true;
-            self.flow.hold();
+        if stage.fits() && self.is_idle(&inner) {
+            inner.alone = stage.take_alone(chunk);
+        } else {
+            self.push_behind(self.gather(&mut inner), stage.join(), chunk, &mut pushed);
         }
         pushed.waker = inner.reader.take();
         pushed
     }
 
+    fn push_behind(&self, queue: &mut Queue, arrivals: &mut Vec<Arrival>, chunk: Chunk, pushed: &mut Pushed) {
+        self.place_together(queue, arrivals, chunk);
+        for arrival in arrivals.drain(..) {
+            if queue.end.is_some() {
+                pushed.refused += 1;
+                continue;
+            }
+            self.place(queue, arrival, chunk, pushed);
+        }
+        if self.when_full == WhenFull::Overflow && !queue.filled && queue.is_full(self.bounds()) {
+            queue.filled = true;
+            pushed.filled = true;
+            self.flow.hold();
+        }
+    }
+
+    /// Whether a message fits into the queue while that is empty, and does not fill it. Takes no lock.
+    pub(super) fn fits_alone(&self, ticket: &Ticket, chunk: Chunk) -> bool {
+        let leaves_room = self.window > 1 && ticket.cost() < self.queue_bytes;
+        leaves_room && (chunk.len.max(BLOCK) <= self.queue_bytes || ticket.is_most_of(chunk))
+    }
+
+    /// Whether nothing is queued and a message may be.
+    fn is_idle(&self, inner: &Inner) -> bool {
+        !inner.in_use && inner.alone.is_none() && !(self.settles && self.flow.acks_full())
+    }
+
     /// No more messages will come. The first reason counts; what is queued can still be taken.
     pub(super) fn end(&self, end: End) -> Option<Waker> {
         let mut inner = self.lock();
-        inner.end.get_or_insert(end);
+        let queue = self.gather(&mut inner);
+        queue.end.get_or_insert(end);
         // Nothing can be acknowledged any more, so nothing waits for that.
-        let moved = self.refill(&mut inner);
+        let moved = self.refill(queue);
         self.flow.remove(moved);
         inner.reader.take()
     }
@@ -269,115 +272,135 @@ impl Inbox {
     /// Acknowledgements have been written: what waits for room for more may be handed out.
     pub(super) fn acks_flow(&self) -> Option<Waker> {
         let mut inner = self.lock();
-        let moved = self.refill(&mut inner);
+        let queue = self.gather(&mut inner);
+        let moved = self.refill(queue);
         self.flow.remove(moved);
-        if inner.ready.is_empty() { None } else { inner.reader.take() }
+        if queue.ready.is_empty() { None } else { inner.reader.take() }
     }
 
     /// Messages may be missing behind what is queued: the subscription is made again on a new connection.
     pub(super) fn mark_gap(&self) -> Option<Waker> {
         let mut inner = self.lock();
-        if inner.end.is_some() {
+        let queue = self.gather(&mut inner);
+        if queue.end.is_some() {
             return None;
         }
         let gap = Gap { messages: None };
-        if inner.overflow.is_empty() {
-            put_last(&mut inner.ready, gap)
+        if queue.overflow.is_empty() {
+            put_last(&mut queue.ready, gap)
         } else {
-            put_last(&mut inner.overflow, gap)
+            put_last(&mut queue.overflow, gap)
         }
         inner.reader.take()
     }
 
     /// What waits in the overflow.
     pub(super) fn overflow_bytes(&self) -> usize {
-        self.lock().overflow_bytes
+        self.lock().queue.overflow_bytes
     }
 
     /// Queues all of them if nothing has to be decided about any one: there is room, and none has to be copied.
-    fn place_together(&self, inner: &mut Inner, arrivals: &mut Vec<Arrival>, chunk: Chunk) {
-        let slack = if self.when_full == WhenFull::Overflow && !inner.filled { SLACK } else { NO_SLACK };
+    fn place_together(&self, queue: &mut Queue, arrivals: &mut Vec<Arrival>, chunk: Chunk) {
+        let slack = if self.when_full == WhenFull::Overflow && !queue.filled { SLACK } else { NO_SLACK };
         let bytes: usize = arrivals.iter().map(|arrival| arrival.ticket.cost()).sum();
-        let fits = inner.count + arrivals.len() <= self.bounds.messages.saturating_add(slack.messages)
-            && inner.bytes.saturating_add(bytes) <= self.bounds.bytes.saturating_add(slack.bytes);
+        let fits = queue.count + arrivals.len() <= self.bounds().messages.saturating_add(slack.messages)
+            && queue.bytes.saturating_add(bytes) <= self.bounds().bytes.saturating_add(slack.bytes);
         let open =
-            inner.end.is_none() && inner.overflow.is_empty() && !(self.settles && self.flow.acks_full());
-        let (pins, fresh) = (inner.would_pin(chunk), inner.pinned_chunk != chunk.number);
-        if !fits || !open || fresh && inner.pinned + pins > self.bounds.bytes {
+            queue.end.is_none() && queue.overflow.is_empty() && !(self.settles && self.flow.acks_full());
+        let (pins, fresh) = (queue.would_pin(chunk), queue.pinned_chunk != chunk.number);
+        if !fits || !open || fresh && queue.pinned + pins > self.bounds().bytes {
             return;
         }
-        if fresh && arrivals.iter().any(|arrival| !arrival.is_most_of(chunk)) {
-            inner.pinned += pins;
-            inner.pinned_chunk = chunk.number;
+        if fresh && arrivals.iter().any(|arrival| !arrival.ticket.is_most_of(chunk)) {
+            queue.pinned += pins;
+            queue.pinned_chunk = chunk.number;
         }
-        inner.count += arrivals.len();
-        inner.bytes += bytes;
+        queue.count += arrivals.len();
+        queue.bytes += bytes;
         let deliveries =
             arrivals.drain(..).map(|Arrival { frame, ticket }| Delivery::Message { frame, ticket });
-        inner.ready.extend(deliveries);
+        queue.ready.extend(deliveries);
     }
 
-    fn place(&self, inner: &mut Inner, arrival: Arrival, chunk: Chunk, pushed: &mut Pushed) {
+    fn place(&self, queue: &mut Queue, arrival: Arrival, chunk: Chunk, pushed: &mut Pushed) {
         let cost = arrival.ticket.cost();
         match self.when_full {
             WhenFull::Overflow => {
                 // While the consumer has not let the queue fill, the rest of a chunk that has been read already may go in:
                 // it is in memory anyhow.
-                let slack = if inner.filled { NO_SLACK } else { SLACK };
-                let open = inner.overflow.is_empty() && !(self.settles && self.flow.acks_full());
-                if open && inner.has_room(self.bounds, slack, cost) {
-                    return inner.push_ready(arrival, cost, chunk, self.bounds);
+                let slack = if queue.filled { NO_SLACK } else { SLACK };
+                let open = queue.overflow.is_empty() && !(self.settles && self.flow.acks_full());
+                if open && queue.has_room(self.bounds(), slack, cost) {
+                    return queue.push_ready(arrival, cost, chunk, self.bounds());
                 }
                 // A message that waits here may wait long.
                 let (delivery, _) = arrival.held(chunk, true);
-                inner.overflow.push_back(delivery);
-                inner.overflow_bytes += cost;
+                queue.overflow.push_back(delivery);
+                queue.overflow_bytes += cost;
                 self.flow.add(cost);
             }
             WhenFull::DropOldest => {
                 let mut missing = None;
-                while !inner.has_room(self.bounds, NO_SLACK, cost) {
-                    let gap = inner.drop_front(&mut pushed.dropped);
+                while !queue.has_room(self.bounds(), NO_SLACK, cost) {
+                    let gap = queue.drop_front(&mut pushed.dropped);
                     missing = Gap::join(missing, gap);
                 }
-                inner.put_gap_first(missing);
-                inner.push_ready(arrival, cost, chunk, self.bounds);
+                queue.put_gap_first(missing);
+                queue.push_ready(arrival, cost, chunk, self.bounds());
             }
-            WhenFull::DropNewest if !inner.has_room(self.bounds, NO_SLACK, cost) => {
+            WhenFull::DropNewest if !queue.has_room(self.bounds(), NO_SLACK, cost) => {
                 pushed.dropped += 1;
-                put_last(&mut inner.ready, Gap { messages: Some(1) });
+                put_last(&mut queue.ready, Gap { messages: Some(1) });
             }
-            WhenFull::End if !inner.has_room(self.bounds, NO_SLACK, cost) => {
+            WhenFull::End if !queue.has_room(self.bounds(), NO_SLACK, cost) => {
                 let text = format!(
                     "the consumer fell {} messages ({} bytes) behind, more than this subscription allows",
-                    inner.count, inner.bytes
+                    queue.count, queue.bytes
                 );
                 let error = Error::new(ErrorKind::Overflowed, text);
-                inner.end = Some(End::Alone(error.clone()));
+                queue.end = Some(End::Alone(error.clone()));
                 pushed.overflowed = Some(error);
             }
-            WhenFull::DropNewest | WhenFull::End => inner.push_ready(arrival, cost, chunk, self.bounds),
+            WhenFull::DropNewest | WhenFull::End => queue.push_ready(arrival, cost, chunk, self.bounds()),
         }
     }
 
     /// Moves from the overflow what fits; gives its bytes, which have left the overflow.
-    fn refill(&self, inner: &mut Inner) -> usize {
+    fn refill(&self, queue: &mut Queue) -> usize {
         let mut moved = 0;
-        while let Some(delivery) = inner.overflow.front() {
-            let (cost, ended) = (delivery.cost(), inner.end.is_some());
+        while let Some(delivery) = queue.overflow.front() {
+            let (cost, ended) = (delivery.cost(), queue.end.is_some());
             let blocked = self.settles && self.flow.acks_full() && !ended;
-            if blocked || !(ended && inner.ready.is_empty() || inner.has_room(self.bounds, NO_SLACK, cost)) {
+            if blocked || !(ended && queue.ready.is_empty() || queue.has_room(self.bounds(), NO_SLACK, cost))
+            {
                 break;
             }
-            if let Some(delivery) = inner.overflow.pop_front() {
+            if let Some(delivery) = queue.overflow.pop_front() {
                 moved += cost;
-                inner.count += usize::from(matches!(delivery, Delivery::Message { .. }));
-                inner.bytes += cost;
-                inner.ready.push_back(delivery);
+                queue.count += usize::from(matches!(delivery, Delivery::Message { .. }));
+                queue.bytes += cost;
+                queue.ready.push_back(delivery);
             }
         }
-        inner.overflow_bytes -= moved;
+        queue.overflow_bytes -= moved;
         moved
+    }
+
+    /// The queue, with a message behind the others that was alone.
+    fn gather<'i>(&self, inner: &'i mut Inner) -> &'i mut Queue {
+        inner.in_use = true;
+        if let Some(mut place) = inner.alone.take() {
+            if let Some(arrival) = place.take() {
+                let cost = arrival.ticket.cost();
+                inner.queue.push_ready(arrival, cost, place.chunk(), self.bounds());
+            }
+            self.give_back(place);
+        }
+        &mut inner.queue
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { messages: self.window as usize, bytes: self.queue_bytes }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -385,109 +408,11 @@ impl Inbox {
     }
 }
 
-impl Delivery {
-    fn cost(&self) -> usize {
-        match self {
-            Self::Message { ticket, .. } => ticket.cost(),
-            Self::Gap(_) => 0,
-        }
-    }
-}
-
 impl Inner {
-    fn has_room(&self, bounds: Bounds, slack: Bounds, cost: usize) -> bool {
-        self.count == 0
-            || (self.count < bounds.messages.saturating_add(slack.messages)
-                && self.bytes.saturating_add(cost) <= bounds.bytes.saturating_add(slack.bytes))
-    }
-
-    fn is_full(&self, bounds: Bounds) -> bool {
-        self.count >= bounds.messages || self.bytes >= bounds.bytes
-    }
-
-    fn push_ready(&mut self, arrival: Arrival, cost: usize, chunk: Chunk, bounds: Bounds) {
-        let (pins, fresh) = (self.would_pin(chunk), self.pinned_chunk != chunk.number);
-        let detach = fresh && self.pinned + pins > bounds.bytes;
-        let (delivery, shares) = arrival.held(chunk, detach);
-        if shares && fresh {
-            self.pinned += pins;
-            self.pinned_chunk = chunk.number;
-        }
-        self.count += 1;
-        self.bytes += cost;
-        self.ready.push_back(delivery);
-    }
-
-    /// What another message out of this chunk keeps alive.
-    fn would_pin(&self, chunk: Chunk) -> usize {
-        // Chunks that follow each other are cut from one block; the first one keeps the whole block.
-        let follows = self.pinned_chunk != 0 && chunk.number == self.pinned_chunk + 1;
-        if follows { chunk.len } else { chunk.len.max(BLOCK) }
-    }
-
-    /// Drops what is first and counts it, if it is a message; gives what is missing in its place.
-    fn drop_front(&mut self, dropped: &mut u64) -> Option<Gap> {
-        match self.ready.pop_front()? {
-            Delivery::Message { ticket, .. } => {
-                self.count -= 1;
-                self.bytes -= ticket.cost();
-                *dropped += 1;
-                Some(Gap { messages: Some(1) })
-            }
-            Delivery::Gap(gap) => Some(gap),
-        }
-    }
-
-    fn put_gap_first(&mut self, missing: Option<Gap>) {
-        let missing = match self.ready.front_mut() {
-            Some(Delivery::Gap(gap)) => {
-                if let Some(joined) = Gap::join(missing, Some(*gap)) {
-                    *gap = joined;
-                }
-                None
-            }
-            _ => missing,
-        };
-        if let Some(gap) = missing {
-            self.ready.push_front(Delivery::Gap(gap));
+    fn await_message(&mut self, cx: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            reader => *reader = Some(cx.waker().clone()),
         }
     }
 }
-
-impl Gap {
-    /// Two gaps, one behind the other, as one. How many are missing is known only if it is known of both.
-    pub(crate) fn join(first: Option<Self>, second: Option<Self>) -> Option<Self> {
-        let (Some(one), Some(other)) = (first, second) else { return first.or(second) };
-        Some(Self { messages: one.messages.zip(other.messages).map(|(one, other)| one + other) })
-    }
-}
-
-/// Puts a gap behind what is queued, as one with a gap that is there already.
-fn put_last(queue: &mut VecDeque<Delivery>, gap: Gap) {
-    match queue.back_mut() {
-        Some(Delivery::Gap(last)) => *last = Gap::join(Some(*last), Some(gap)).unwrap_or(gap),
-        _ => queue.push_back(Delivery::Gap(gap)),
-    }
-}
-
-impl Arrival {
-    fn is_most_of(&self, chunk: Chunk) -> bool {
-        self.ticket.cost() * 2 >= chunk.len
-    }
-
-    /// The message as it waits, and whether it shares its chunk. One that is most of its chunk always does: copying it
-    /// would cost more than it saves.
-    fn held(self, chunk: Chunk, detach: bool) -> (Delivery, bool) {
-        let most = self.is_most_of(chunk);
-        let frame = if detach && !most { self.frame.detach() } else { self.frame };
-        (Delivery::Message { frame, ticket: self.ticket }, !detach && !most)
-    }
-}
-
-/// What a read buffer is counted with at least: transports read into blocks of this size.
-const BLOCK: usize = 64 * 1024;
-
-const NO_SLACK: Bounds = Bounds { messages: 0, bytes: 0 };
-
-/// What may go into a queue beyond its bounds once: the small messages of about one chunk.
-const SLACK: Bounds = Bounds { messages: 512, bytes: 64 * 1024 };

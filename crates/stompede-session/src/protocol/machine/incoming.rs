@@ -6,8 +6,10 @@ use bytes::Bytes;
 use stompede_codec::Frame;
 
 use super::flow::{HOLD, Stall};
-use super::inbox::{Arrival, Chunk, Pushed};
+use super::inbox::Pushed;
 use super::planted::planted;
+use super::queue::{Arrival, Chunk};
+use super::subscriptions::Named;
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
@@ -89,19 +91,26 @@ impl Machine {
     }
 
     fn on_message(&mut self, frame: Frame, size: usize) {
-        let epoch = self.epoch;
+        let named = Named::by(&frame);
+        // Not once it is known whose this one is: what handing over does would wait for what that takes from memory. Like
+        // this, both that and the queue come while the next message is decoded.
+        if self.stage.number() != named.number {
+            self.hand_over();
+        }
+        let (epoch, number) = (self.epoch, named.number);
         let Some(version) = self.version() else { return };
-        let Some(entry) = self.subscriptions.route(version, &frame) else {
+        let Some(entry) = self.subscriptions.route(version, &frame, &named) else {
             self.hand_over();
             return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
         };
         entry.messages += 1;
         let cost = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
         let ticket = Ticket { subscription: entry.id, epoch, number: entry.messages, cost };
-        if self.stage.first().is_some_and(|staged| staged.ticket.subscription != ticket.subscription) {
+        let fits = entry.inbox.fits_alone(&ticket, self.chunk);
+        if self.stage.subscription().is_some_and(|staged| staged != ticket.subscription) {
             self.hand_over();
         }
-        self.stage.push(Arrival { frame, ticket });
+        self.stage.push(Arrival { frame, ticket }, number, fits, &self.flow.given_back);
     }
 
     /// Nothing holds reading up any more: what did belonged to a connection that is gone.
@@ -115,8 +124,8 @@ impl Machine {
 
     /// Hands the staged messages to their subscription.
     fn hand_over(&mut self) {
-        let Some(first) = self.stage.first() else { return };
-        let (subscription, messages) = (first.ticket.subscription, self.stage.len());
+        let Some(subscription) = self.stage.subscription() else { return };
+        let messages = self.stage.len();
         let Some(entry) = self.subscriptions.get(subscription) else { return self.stage.clear() };
         let pushed = entry.inbox.push(&mut self.stage, self.chunk);
         let Pushed { waker, filled, dropped, refused, overflowed } = pushed;

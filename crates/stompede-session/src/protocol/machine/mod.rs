@@ -11,10 +11,12 @@ mod inbox;
 mod incoming;
 mod lifecycle;
 mod planted;
+mod queue;
 mod random;
 mod receipts;
 mod reconnect;
 mod restore;
+mod stage;
 mod storage;
 mod subscriptions;
 mod transactions;
@@ -33,15 +35,18 @@ use self::backlog::Backlog;
 use self::backoff::{Backoff, Hosts};
 pub use self::batch::Batch;
 use self::flow::{Flow, Stall};
-use self::inbox::{Arrival, Chunk};
 pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
 #[cfg(feature = "__planted")]
 pub use self::planted::Planted;
 use self::planted::planted;
+pub(crate) use self::queue::Arrival;
+use self::queue::Chunk;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 pub use self::reconnect::Race;
 use self::restore::Restore;
+pub(crate) use self::stage::Place;
+use self::stage::Stage;
 use self::storage::Ledger;
 pub use self::storage::OutboxJob;
 use self::subscriptions::Subscriptions;
@@ -110,7 +115,7 @@ pub struct Machine {
     /// What was received last.
     chunk: Chunk,
     /// Messages of one subscription that have been decoded and not been handed over.
-    stage: Vec<Arrival>,
+    stage: Stage,
     /// Reading is held until then, for a consumer to take what is in its queue.
     hold_until: Option<Instant>,
     stall: Option<Stall>,
@@ -190,7 +195,7 @@ impl Machine {
             farewell: Headers::new(),
             flow,
             chunk: Chunk::default(),
-            stage: Vec::new(),
+            stage: Stage::default(),
             hold_until: None,
             stall: None,
             wakers: Vec::new(),

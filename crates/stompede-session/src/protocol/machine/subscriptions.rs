@@ -1,5 +1,6 @@
 //! Which subscriptions there are, and which one a MESSAGE belongs to.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use stompede_codec::{Command, Frame, Headers, Version};
 
 use super::ReceiptId;
 use super::flow::Flow;
-use super::inbox::{Bounds, Inbox, WhenFull};
+use super::inbox::{Inbox, WhenFull};
+use super::queue::Bounds;
 use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
@@ -189,6 +191,14 @@ pub(super) struct Entry {
     pub(super) farewell: Headers,
 }
 
+/// What a MESSAGE says of the subscription that it is for.
+#[derive(Debug)]
+pub(super) struct Named<'a> {
+    wire_id: Option<Cow<'a, str>>,
+    /// The number in it, if it looks like one that was made up.
+    pub(super) number: Option<u64>,
+}
+
 impl Subscriptions {
     /// Reserves an id.
     pub(super) fn add(
@@ -337,10 +347,15 @@ impl Subscriptions {
         }
     }
 
-    /// The subscription that a MESSAGE belongs to.
-    pub(super) fn route(&mut self, version: Version, message: &Frame) -> Option<&mut Entry> {
-        let slot = if let Some(wire_id) = message.header("subscription") {
-            self.slot_of(&wire_id)?
+    /// The subscription that a MESSAGE belongs to, which `named` says.
+    pub(super) fn route(
+        &mut self,
+        version: Version,
+        message: &Frame,
+        named: &Named<'_>,
+    ) -> Option<&mut Entry> {
+        let slot = if let Some(wire_id) = &named.wire_id {
+            self.slot_of(wire_id, named.number)?
         } else if version == Version::V1_0 {
             // Some 1.0 servers leave the id out even where one was given; the destination has to do.
             let destination = message.header("destination")?;
@@ -352,10 +367,9 @@ impl Subscriptions {
         self.entries.get_mut(slot)?.as_mut()
     }
 
-    fn slot_of(&mut self, wire_id: &str) -> Option<usize> {
+    fn slot_of(&mut self, wire_id: &str, number: Option<u64>) -> Option<usize> {
         // The number in an id that was made up is mostly its slot. Looking there is quicker than hashing, and comparing the
         // number spares a look at the text.
-        let number = made_up(wire_id);
         if let Some(slot) = number.and_then(|number| usize::try_from(number).ok())
             && matches!(self.entries.get(slot), Some(Some(entry)) if entry.made_up == number)
         {
@@ -442,6 +456,14 @@ impl Entry {
     /// Whether messages may have been missed before the present connection.
     pub(super) fn was_on_wire(&self) -> bool {
         self.was_on_wire
+    }
+}
+
+impl<'a> Named<'a> {
+    pub(super) fn by(message: &'a Frame) -> Self {
+        let wire_id = message.header("subscription");
+        let number = wire_id.as_deref().and_then(made_up);
+        Self { wire_id, number }
     }
 }
 
