@@ -5,7 +5,7 @@
 mod common;
 
 use std::future::IntoFuture;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use common::peer::{Peer, body};
 use common::{SECOND, config};
@@ -15,7 +15,7 @@ use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
 /// Hears everything, and panics where it is told to.
 #[derive(Default)]
-struct Fragile(Mutex<Vec<&'static str>>);
+struct Fragile(Mutex<Vec<&'static str>>, Condvar);
 
 impl Observer for Fragile {
     fn on_event(&self, event: &Event) {
@@ -25,6 +25,7 @@ impl Observer for Fragile {
             _ => return,
         };
         self.0.lock().expect("no panic under the lock").push(name);
+        self.1.notify_all();
         assert_ne!(name, "unrouted", "on purpose");
     }
 }
@@ -103,7 +104,11 @@ fn the_end_of_its_runtime_ends_all_waits() {
     let (session, _peer) = theirs.block_on(session(observer.clone(), 1));
     let ours = runtime().expect("a runtime");
     ours.block_on(all_waits_end(&session, async move { theirs.shutdown_background() }));
-    assert_eq!(*observer.0.lock().expect("no panic"), ["closed for a reason"]);
+    // It is told on a thread of that runtime, which goes its own way.
+    let heard = observer.0.lock().expect("no panic");
+    let (heard, _) =
+        observer.1.wait_timeout_while(heard, 10 * SECOND, |heard| heard.is_empty()).expect("no panic");
+    assert_eq!(*heard, ["closed for a reason"]);
 }
 
 /// It is called where a connection has just been opened, in the middle of a decision.

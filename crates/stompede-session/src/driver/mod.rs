@@ -168,7 +168,10 @@ impl Drop for Driver {
         }
         let text =
             "the session's task is gone: its runtime was shut down, or something that it called panicked";
-        self.shared.lock().machine.give_up(Error::new(ErrorKind::Closed, text));
+        let mut core = self.shared.lock();
+        core.machine.give_back(&mut self.batch);
+        core.machine.give_up(Error::new(ErrorKind::Closed, text));
+        drop(core);
         self.turn.more = true;
         while self.turn.more {
             self.turn.take(&self.shared, None);
