@@ -68,6 +68,12 @@ impl Block {
     pub(crate) fn is_plain(self) -> bool {
         self.0.is_plain()
     }
+
+    /// Whether there is a NUL.
+    #[inline(always)]
+    pub(crate) fn has_nul(self) -> bool {
+        self.0.has_nul()
+    }
 }
 
 /// Up to 64 octets of a text, wherever in it.
@@ -103,7 +109,7 @@ impl View {
 mod sse2 {
     use safe_arch::{
         bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, load_unaligned_m128i, m128i, min_u8_m128i,
-        move_mask_i8_m128i, set_i64_m128i, set_splat_i8_m128i, sub_saturating_i8_m128i,
+        move_mask_i8_m128i, set_i64_m128i, set_splat_i8_m128i, sub_saturating_i8_m128i, zeroed_m128i,
     };
 
     use super::WIDTH;
@@ -163,6 +169,13 @@ mod sse2 {
             // The highest bit is set in what is equal, and in what is not ASCII.
             let [a, b, c, d] = self.0.map(|lane| bitor_m128i(cmp_eq_mask_i8_m128i(lane, backslash), lane));
             move_mask_i8_m128i(bitor_m128i(bitor_m128i(a, b), bitor_m128i(c, d))) == 0
+        }
+
+        #[inline(always)]
+        pub(super) fn has_nul(self) -> bool {
+            let [a, b, c, d] = self.0;
+            let least = min_u8_m128i(min_u8_m128i(a, b), min_u8_m128i(c, d));
+            move_mask_i8_m128i(cmp_eq_mask_i8_m128i(least, zeroed_m128i())) != 0
         }
 
         #[inline(always)]
@@ -236,6 +249,11 @@ mod portable {
             self.equal_to(b'\\') == 0 && self.0.iter().fold(0, |all, word| all | word) & !LOW == 0
         }
 
+        #[inline(always)]
+        pub(super) fn has_nul(self) -> bool {
+            self.equal_to(0) != 0
+        }
+
         /// Gathers the highest bit of each octet.
         #[inline(always)]
         fn bits(self, question: impl Fn(u64) -> u64) -> u64 {
@@ -275,7 +293,7 @@ mod tests {
         let block = Block::first_of(b"a:\n");
         assert_eq!(block.equal_to(b':'), 0b010);
         assert_eq!(block.equal_to(b'\n'), 0b100);
-        assert_eq!(block.equal_to(0), 0);
+        assert!(!block.has_nul());
     }
 
     #[test]
@@ -312,5 +330,7 @@ mod tests {
         assert_eq!((block.beyond_ascii(), lanes.beyond_ascii()), (expected, expected));
         let expected = octets.is_ascii() && !octets.contains(&b'\\');
         assert_eq!((block.is_plain(), lanes.is_plain()), (expected, expected));
+        let expected = octets.contains(&0);
+        assert_eq!((block.has_nul(), lanes.has_nul()), (expected, expected));
     }
 }

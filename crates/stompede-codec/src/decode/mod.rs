@@ -262,10 +262,9 @@ impl Decoder {
     /// The whole frame at the beginning of the chunk, which it shares.
     #[inline(never)] // On its own, so that the frame is made in the place of the result.
     fn share(&mut self, whole: &Whole) -> Result<Option<Item>, DecodeError> {
-        let (chunk, start) = self.input.chunk();
-        let frame = whole.frame(chunk, start);
         self.pass(whole.len);
-        Ok(Some(Item::Frame(frame)))
+        let (chunk, end) = self.input.chunk();
+        Ok(Some(Item::Frame(whole.frame(chunk, end - whole.len))))
     }
 
     /// Goes on behind octets of the chunk.

@@ -13,7 +13,7 @@ use super::head::Head;
 use super::limits::Limits;
 use super::lines::Lines;
 use super::text;
-use crate::headers::FewLines;
+use crate::headers::{FEW_LINES, FewLines};
 use crate::{Command, DecodeErrorKind, Frame, Headers};
 
 /// The search for the end of one frame.
@@ -171,10 +171,17 @@ const RESERVE_AHEAD: usize = 64 * 1024;
 
 impl Whole {
     /// The frame that begins at `start` of `octets`, sharing them.
+    #[inline]
     pub(crate) fn frame(&self, octets: &Bytes, start: usize) -> Frame {
         let Self { command, first, count, escaped, head_len, .. } = *self;
-        let headers = Headers::read(octets, start..start + head_len, first, count, escaped);
-        Frame::from_read(command, headers, self.body(octets, start))
+        let body = self.body(octets, start);
+        let head = start..start + head_len;
+        if count > 0 && head_len - usize::from(first) > FEW_LINES {
+            // Each kind of headers on its own, so that they are made where the frame is and not moved there.
+            let headers = Headers::shared(octets.slice(head), first, count, escaped);
+            return Frame::from_read(command, headers, body);
+        }
+        Frame::from_read(command, Headers::read(octets, head, first, count, escaped), body)
     }
 
     /// The same, once it is known that it has but a few header lines.
@@ -189,7 +196,7 @@ impl Whole {
     #[inline(always)]
     pub(crate) fn few_lines<'a>(&self, octets: &'a [u8]) -> Option<&'a FewLines> {
         let lines = &octets[usize::from(self.first)..];
-        let are_few = self.head_len - usize::from(self.first) <= size_of::<FewLines>();
+        let are_few = self.head_len - usize::from(self.first) <= FEW_LINES;
         if are_few { lines.first_chunk() } else { None }
     }
 

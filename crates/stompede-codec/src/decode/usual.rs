@@ -115,7 +115,7 @@ impl Lines {
             return None;
         }
         if block.special() & within != 0 {
-            if block.equal_to(0) & within != 0 {
+            if block.has_nul() && block.equal_to(0) & within != 0 {
                 return None;
             }
             self.is_plain = false;

@@ -82,7 +82,7 @@ impl GivenLength {
 }
 
 /// A few header lines, and something behind them.
-pub(crate) type FewLines = [u8; SMALL];
+pub(crate) type FewLines = [u8; FEW_LINES];
 
 /// In a place from where it is moved by words.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ struct Aligned(FewLines);
 
 /// Octets of header lines that are copied rather than shared: so many that a frame takes 128 octets, the most that are
 /// moved without the call of a function.
-const SMALL: usize = 84;
+pub(crate) const FEW_LINES: usize = 84;
 
 /// Octets that are reserved for the first header that is added: most frames need no more, and growing from nothing would ask
 /// for memory four times on the way.
@@ -113,12 +113,18 @@ impl Headers {
             return Self::new();
         }
         let lines = &octets[head.start + usize::from(first)..head.end];
-        if lines.len() > SMALL {
-            return Self(Storage::Shared { head: octets.slice(head), first, len, escaped });
+        if lines.len() > FEW_LINES {
+            return Self::shared(octets.slice(head), first, len, escaped);
         }
-        let mut text = [0; SMALL];
+        let mut text = [0; FEW_LINES];
         text[..lines.len()].copy_from_slice(lines);
         Self::few(&text, lines.len(), len, escaped)
+    }
+
+    /// Headers as read: `len` lines from `first` on of the whole of this head, which was checked.
+    #[inline(always)]
+    pub(crate) fn shared(head: Bytes, first: u8, len: usize, escaped: bool) -> Self {
+        Self(Storage::Shared { head, first, len, escaped })
     }
 
     /// Headers as read: `len` lines, which take the first `text_len` of these octets and were checked.
@@ -148,13 +154,17 @@ impl Headers {
 
     /// Adds a line to few others, if it fits there and there is nothing to think about; whether it did.
     fn push_small(&mut self, name: &str, value: &str) -> bool {
-        if name.is_empty() || name.len() > SMALL || value.len() > SMALL || name == name::CONTENT_LENGTH {
+        if name.is_empty()
+            || name.len() > FEW_LINES
+            || value.len() > FEW_LINES
+            || name == name::CONTENT_LENGTH
+        {
             return false;
         }
         if let Storage::Owned(Own { text, .. }) = &self.0
             && text.capacity() == 0
         {
-            let text = Aligned([0; SMALL]);
+            let text = Aligned([0; FEW_LINES]);
             self.0 = Storage::Small { text, text_len: 0, len: 0, escaped: false, own: true };
         }
         let Storage::Small { text, text_len, len, own: true, .. } = &mut self.0 else { return false };
