@@ -342,7 +342,7 @@ const TOGETHER_BYTES: usize = 16 * 1024;
 /// Bodies above this many bytes are not copied into the block but travel beside their head.
 ///
 /// Below it one contiguous frame is cheaper than a second piece in every write.
-const LARGE_BODY: usize = 4 * 1024;
+const LARGE_BODY: usize = 2 * 1024;
 
 /// What a frame takes besides its body, mostly.
 const ABOUT_A_HEAD: usize = 256;
