@@ -160,7 +160,7 @@ impl Decoder {
             rest = behind;
         }
         if !rest.is_empty() {
-            self.input.push(Bytes::copy_from_slice(rest));
+            self.input.push_copy(rest);
         }
     }
 
