@@ -148,6 +148,18 @@ async fn a_silent_broker_is_noticed_and_the_socket_dropped_at_once() {
     no_task_is_left().await;
 }
 
+/// Bytes and the timer have both come when the driver has its turn.
+#[tokio::test(start_paused = true)]
+async fn a_silence_is_judged_by_what_has_arrived() {
+    let (session, mut peer) = Peer::session_with(beating(), ROOM, "heart-beat:1000,1000\n").await;
+    for _ in 0..3 {
+        peer.say("\n").await;
+        // So little too late that it is no excuse.
+        tokio::time::advance(2 * SECOND + SECOND / 10).await;
+    }
+    assert!(session.connected().is_some(), "{:?}", session.state());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_two_way_block_ends_in_a_typed_error() {
     // The broker does not read until we read, and we do not read because a consumer does not.

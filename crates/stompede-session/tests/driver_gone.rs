@@ -6,12 +6,16 @@ mod common;
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use common::peer::{Peer, body};
 use common::{SECOND, config};
 use stompede_session::protocol::Event;
 use stompede_session::{AckMode, ErrorKind, Observer, ReconnectPolicy, SendError, Session, SessionState};
 use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
+
+/// Longer than any time limit of a session: a hang fails instead of hanging. One of the tests has a real clock.
+const HANG: Duration = Duration::from_secs(120);
 
 /// Hears everything, and panics where it is told to.
 #[derive(Default)]
@@ -67,7 +71,7 @@ async fn all_waits_end(session: &Session, gone: impl Future<Output = ()>) {
         )
     };
     let (closed, flush, next, send, confirm, subscribe, ()) =
-        tokio::time::timeout(SECOND, ends).await.expect("at once");
+        tokio::time::timeout(HANG, ends).await.expect("at once");
     for error in [closed, flush, next, send, confirm, subscribe] {
         assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
         assert!(error.to_string().contains("task"), "{error}");
@@ -79,7 +83,7 @@ async fn all_waits_end(session: &Session, gone: impl Future<Output = ()>) {
         session.disconnect().await.expect("over already");
         session.drain(SECOND).await.expect("over already");
     };
-    tokio::time::timeout(SECOND, later).await.expect("at once");
+    tokio::time::timeout(HANG, later).await.expect("at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,8 +110,7 @@ fn the_end_of_its_runtime_ends_all_waits() {
     ours.block_on(all_waits_end(&session, async move { theirs.shutdown_background() }));
     // It is told on a thread of that runtime, which goes its own way.
     let heard = observer.0.lock().expect("no panic");
-    let (heard, _) =
-        observer.1.wait_timeout_while(heard, 10 * SECOND, |heard| heard.is_empty()).expect("no panic");
+    let (heard, _) = observer.1.wait_timeout_while(heard, HANG, |heard| heard.is_empty()).expect("no panic");
     assert_eq!(*heard, ["closed for a reason"]);
 }
 

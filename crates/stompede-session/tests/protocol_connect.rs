@@ -220,6 +220,21 @@ fn the_passcode_never_shows() {
     assert!(!format!("{:?}", rig.machine).contains("hunter2"), "{:?}", rig.machine);
 }
 
+/// Both are kept for long: in the state, in the causes of errors.
+#[test]
+fn neither_connected_nor_error_keeps_what_it_was_read_in() {
+    let mut rig = Rig::opened(config());
+    let long = "x".repeat(1000);
+    for wire in
+        [format!("CONNECTED\nversion:1.2\nserver:{long}\n\n\0"), format!("ERROR\nmessage:{long}\n\n{long}\0")]
+    {
+        let chunk = bytes::Bytes::from(wire);
+        rig.input(Input::Received { now: rig.now, bytes: chunk.clone() });
+        assert!(chunk.is_unique(), "{:?}", rig.events);
+    }
+    assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::BrokerError);
+}
+
 /// What the documentation of each setting says, for whoever sets nothing.
 #[test]
 fn each_time_limit_has_its_default() {

@@ -165,6 +165,25 @@ fn a_clock_that_jumped_grants_one_more_chance_and_no_second() {
 }
 
 #[test]
+fn a_timer_that_is_late_by_little_excuses_nothing_and_no_slack_still_leaves_a_moment() {
+    for (late, excused) in [(499, false), (500, true)] {
+        let mut rig = connected((0, 1000), "1000,0");
+        rig.now += 2 * SECOND + late * MS;
+        rig.input(Input::Timer { now: rig.now });
+        assert_eq!(died_of(&rig).is_none(), excused, "{late} ms");
+    }
+    let mut config = offering(0, 1000);
+    config.receive_slack = Duration::ZERO;
+    let mut rig = Rig::connected_with(config, "1.2", "heart-beat:1000,0\n");
+    rig.now += 3600 * SECOND;
+    rig.input(Input::Timer { now: rig.now });
+    rig.advance(249 * MS);
+    assert_eq!(died_of(&rig), None, "the network stack wakes up as well");
+    rig.advance(MS);
+    assert_eq!(died_of(&rig), Some(ErrorKind::HeartBeatMissed));
+}
+
+#[test]
 fn the_timeout_is_told_with_the_measured_silence_before_the_end() {
     let mut rig = connected((0, 1000), "1000,0");
     rig.advance(10 * SECOND);

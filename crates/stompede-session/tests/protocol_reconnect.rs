@@ -5,7 +5,9 @@ mod common;
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
-use stompede_session::{AckMode, BrokerProfile, Config, ErrorKind, Guarantee, ReconnectPolicy, WhileOffline};
+use stompede_session::{
+    AckMode, BrokerProfile, Config, ErrorKind, Guarantee, HeartBeat, ReconnectPolicy, WhileOffline,
+};
 use stompede_transport::{CertificateFault, TransportError, TransportErrorKind};
 
 fn config() -> Config {
@@ -313,6 +315,23 @@ fn a_message_that_is_answered_with_error_twice_is_given_up() {
     assert_eq!(header(&again[0], "destination"), "/queue/good");
     rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&again[0], "receipt")));
     assert!(matches!(outcome(&mut rig, good), Some(Outcome::Confirmed)));
+}
+
+#[test]
+fn beats_overtake_what_waits_while_things_are_brought_back_one_at_a_time() {
+    let mut config = config();
+    config.sending.guarantee = Guarantee::AtLeastOnce;
+    config.heart_beat = HeartBeat::every(SECOND);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    rig.machine.send(&send("/queue/a")).expect("room");
+    rig.frame();
+    rig.receive("ERROR\nmessage:no\n\n\0");
+    assert_eq!(come_back(&mut rig, "heart-beat:0,1000\n").len(), 1, "one at a time");
+    rig.machine.subscribe(SubscribeRequest::new("/queue/a")).expect("it waits");
+    let beats = rig.beats;
+    rig.advance(3 * SECOND);
+    assert!(rig.machine.queued_bytes() > 0, "it still waits");
+    assert_eq!(rig.beats, beats + 4, "every three quarters of a second");
 }
 
 #[test]
