@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -366,6 +367,73 @@ fn what_is_queued_pins_no_more_of_read_buffers_than_a_queue_may_hold() {
     let expected: Vec<_> = (0..2000).map(|n: u32| n.to_string()).collect();
     assert_eq!(rig.bodies(slow), expected);
     assert_eq!(alive.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_message_that_is_alone_in_a_small_queue_pins_no_read_buffer() {
+    let alive = Arc::new(AtomicUsize::new(0));
+    let mut rig = rig(config());
+    // Half a block.
+    let slow = subscribe(&mut rig, "slow", |request| request.queue_bytes = 32 * 1024);
+    let brisk = subscribe(&mut rig, "brisk", |_| {});
+    let wire = |to: &str, body: &str| format!("MESSAGE\nsubscription:{to}\nmessage-id:1\n\n{body}\0");
+    let block = wire("slow", "small") + &wire("brisk", &"x".repeat(1000));
+    alive.fetch_add(block.len(), Ordering::Relaxed);
+    let bytes = Bytes::from_owner(Tracked(block.into_bytes(), alive.clone()));
+    rig.input(Input::Received { now: rig.now, bytes });
+    assert_eq!(rig.take(brisk).len(), 1);
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.bodies(slow), ["small"]);
+}
+
+#[test]
+fn one_message_that_fills_its_queue_holds_reading_for_a_moment() {
+    let mut rig = rig(small());
+    let id = subscribe(&mut rig, "s", |request| request.queue_bytes = 1000);
+    message(&mut rig, "s", "small");
+    assert!(rig.machine.wants_bytes());
+    assert_eq!(rig.bodies(id), ["small"]);
+    message(&mut rig, "s", &"x".repeat(1000));
+    assert!(!rig.machine.wants_bytes());
+    assert_eq!(rig.bodies(id), ["x".repeat(1000)]);
+    assert!(rig.machine.wants_bytes());
+}
+
+#[test]
+fn what_is_alone_in_its_queue_keeps_its_place_in_what_follows() {
+    let mut rig = rig(small());
+    let ids = ["a", "b"].map(|id| subscribe(&mut rig, id, |_| {}));
+    // In turn, one or two before they are taken; then some that come together.
+    for (n, taken) in [&["0"][..], &[], &["1", "2"], &[]].into_iter().enumerate() {
+        for to in ["a", "b"] {
+            message(&mut rig, to, &n.to_string());
+        }
+        if !taken.is_empty() {
+            assert_eq!(rig.bodies(ids[0]), taken);
+        }
+    }
+    let together = |to: &str| {
+        let wire = |n: u32| format!("MESSAGE\nsubscription:{to}\nmessage-id:1\n\n{n}\0");
+        (4..7).map(wire).collect::<String>()
+    };
+    let chunk = together("a") + &together("b") + &together("a");
+    rig.receive(&chunk);
+    assert_eq!(rig.bodies(ids[0]), ["3", "4", "5", "6", "4", "5", "6"]);
+    assert_eq!(rig.bodies(ids[1]), ["0", "1", "2", "3", "4", "5", "6"]);
+
+    // The end comes behind it, and so does a new message to nobody.
+    message(&mut rig, "a", "last");
+    let inbox = rig.machine.inbox(ids[0]).expect("a subscription");
+    rig.machine.unsubscribe(ids[0]).expect("there is a connection");
+    message(&mut rig, "a", "late");
+    assert!(inbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut VecDeque::new()).is_ready());
+    assert!(matches!(rig.ending(&inbox), Some(End::Clean)));
+
+    // Thrown away, it is counted.
+    message(&mut rig, "b", "last");
+    let inbox = rig.machine.inbox(ids[1]).expect("a subscription");
+    assert_eq!(inbox.discard(), (1, false));
+    assert!(matches!(rig.ending(&inbox), Some(End::Clean)));
 }
 
 #[test]

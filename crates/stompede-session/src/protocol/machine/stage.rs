@@ -140,3 +140,67 @@ impl GivenBack {
 
 /// Places that are kept for later: as many as there are small messages in what is read in one turn, and some more.
 const MOST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use stompede_codec::{Command, Frame};
+
+    use super::*;
+    use crate::Config;
+    use crate::protocol::{Machine, SubscribeRequest, Ticket};
+
+    fn arrival(subscription: SubscriptionId, number: u64) -> Arrival {
+        let ticket = Ticket { subscription, epoch: 1, number, cost: 100 };
+        Arrival { frame: Frame::new(Command::Message), ticket }
+    }
+
+    fn subscription() -> SubscriptionId {
+        let mut machine = Machine::new(Config::for_url("tcp://broker.example").unwrap()).unwrap();
+        machine.subscribe(SubscribeRequest::new("/topic/a")).unwrap()
+    }
+
+    #[test]
+    fn one_message_stays_where_it_is_and_others_join_it() {
+        let (id, given_back) = (subscription(), GivenBack::default());
+        let mut stage = Stage::default();
+        assert!(stage.is_empty() && stage.subscription().is_none() && !stage.fits());
+        stage.push(arrival(id, 1), Some(7), true, &given_back);
+        assert_eq!((stage.subscription(), stage.number(), stage.len()), (Some(id), Some(7), 1));
+        assert!(stage.fits());
+        let chunk = Chunk { number: 3, len: 5000 };
+        let mut place = stage.take_alone(chunk).unwrap();
+        assert_eq!(place.take().unwrap().ticket.number, 1);
+        assert_eq!(place.chunk().number, 3);
+        assert!(stage.is_empty());
+
+        for number in 1..4 {
+            stage.push(arrival(id, number), Some(7), true, &given_back);
+        }
+        assert_eq!((stage.subscription(), stage.len(), stage.fits()), (Some(id), 3, false));
+        let numbers: Vec<_> = stage.join().drain(..).map(|arrival| arrival.ticket.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        stage.push(arrival(id, 4), None, false, &given_back);
+        assert!(!stage.fits(), "the queue has to decide");
+        stage.clear();
+        assert!(stage.is_empty());
+    }
+
+    #[test]
+    fn places_are_used_again_the_last_one_first_and_no_more_are_kept_than_that() {
+        let (id, given_back) = (subscription(), GivenBack::default());
+        let mut stage = Stage::default();
+        let fill = |stage: &mut Stage| {
+            stage.push(arrival(id, 1), None, true, &given_back);
+            let mut place = stage.take_alone(Chunk::default()).unwrap();
+            assert!(place.take().is_some() && place.take().is_none());
+            place
+        };
+        let places: Vec<_> = (0..MOST + 10).map(|_| fill(&mut stage)).collect();
+        let last = std::ptr::from_ref(&*places[MOST - 1].0);
+        places.into_iter().for_each(|place| given_back.put(place));
+        assert_eq!(given_back.0.lock().unwrap().len(), MOST);
+        let place = fill(&mut stage);
+        assert!(std::ptr::eq(&*place.0, last));
+        assert_eq!(stage.places.len(), MOST - 1);
+    }
+}
