@@ -29,13 +29,17 @@ pub(crate) fn async_stomp(wire: &[u8]) -> Tally {
     read(wire, ClientCodec::new(), |message| {
         let message = black_box(message);
         let extra = message.extra_headers.len();
-        match message.content {
+        match &message.content {
             FromServer::Message { headers, body, .. } => {
-                tally.frame(b"MESSAGE", headers.len(), &body.unwrap_or_default());
+                tally.frame(b"MESSAGE", headers.len(), body.as_deref().unwrap_or_default());
             }
             FromServer::Receipt { .. } => tally.frame(b"RECEIPT", 1 + extra, &[]),
             FromServer::Error { message, body } => {
-                tally.frame(b"ERROR", usize::from(message.is_some()) + extra, &body.unwrap_or_default());
+                tally.frame(
+                    b"ERROR",
+                    usize::from(message.is_some()) + extra,
+                    body.as_deref().unwrap_or_default(),
+                );
             }
             _ => {}
         }
@@ -43,12 +47,16 @@ pub(crate) fn async_stomp(wire: &[u8]) -> Tally {
     tally
 }
 
-fn read<D: Decoder>(wire: &[u8], mut decoder: D, mut take: impl FnMut(D::Item)) {
+fn read<D: Decoder>(wire: &[u8], mut decoder: D, mut take: impl FnMut(&D::Item)) {
     let mut buffer = BytesMut::new();
     for chunk in wire.chunks(CHUNK) {
         buffer.extend_from_slice(chunk);
-        while let Some(item) = decoder.decode(&mut buffer).ok().expect(STUMBLED) {
-            take(item);
+        loop {
+            match &decoder.decode(&mut buffer) {
+                Ok(Some(item)) => take(item),
+                Ok(None) => break,
+                Err(_) => unreachable!("{STUMBLED}"),
+            }
         }
     }
 }
