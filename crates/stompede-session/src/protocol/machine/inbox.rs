@@ -69,8 +69,7 @@ pub enum WhenFull {
 }
 
 /// One subscription's messages on their way to its consumer; made by subscribing, see [`Machine::inbox`](super::Machine::inbox).
-///
-/// What a message needs that is alone comes first and is one line of the cache, as in an [`Entry`](super::subscriptions::Entry).
+// What a message needs that is alone comes first and is one line of the cache, as in an `Entry` of `Subscriptions`.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Inbox {
