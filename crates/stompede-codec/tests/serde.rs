@@ -6,7 +6,9 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
 use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, proptest};
-use serde::{Deserialize, Serialize};
+use serde::de::value::{Error as ValueError, MapDeserializer, SeqDeserializer};
+use serde::de::{IntoDeserializer, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use stompede_codec::{AckMode, Command, Decoder, Frame, Headers, Item, Limits, Version};
 
@@ -190,4 +192,57 @@ fn frames() -> impl Strategy<Value = Frame> {
     (command, headers, body).prop_map(|(command, headers, body)| {
         headers.iter().fold(Frame::new(command), |frame, (n, v)| frame.with_header(n, v)).with_body(body)
     })
+}
+
+/// Says that it has more octets than there is memory, and has three.
+struct Boastful(u8);
+
+impl Iterator for Boastful {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(b'a')
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, Some(usize::MAX))
+    }
+}
+
+/// The fields of a frame in a format that announces lengths.
+enum Field {
+    Command,
+    Body,
+}
+
+impl<'de> IntoDeserializer<'de, ValueError> for Field {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Field {
+    type Error = ValueError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        match self {
+            Self::Command => visitor.visit_str("SEND"),
+            Self::Body => visitor.visit_seq(SeqDeserializer::new(Boastful(3))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+#[test]
+fn nor_is_an_announced_number_of_octets_in_a_list() {
+    let fields = [("command", Field::Command), ("body", Field::Body)];
+    let frame = Frame::deserialize(MapDeserializer::new(fields.into_iter()));
+    assert_eq!(frame, Ok(Frame::new(Command::Send).with_body("aaa")));
 }
