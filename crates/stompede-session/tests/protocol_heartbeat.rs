@@ -289,6 +289,22 @@ fn what_was_written_where_nothing_waits_keeps_nothing_alive() {
     assert_eq!(died_of(&rig), Some(ErrorKind::IdleTimedOut));
 }
 
+/// The connection had no room for it, and when it had it did not want it.
+#[test]
+fn a_frame_that_is_refused_after_it_was_blocked_holds_no_beat_up() {
+    let mut rig = connected((1000, 0), "0,1000");
+    rig.machine.send(&send("/queue/a")).expect("sent");
+    rig.input(Input::Blocked { now: rig.now });
+    assert!(rig.machine.poll_transmit(rig.now).is_some());
+    rig.machine.transmit_refused(stompede_transport::TransportError::new(
+        stompede_transport::TransportErrorKind::TooLarge,
+        "more than a message may hold",
+    ));
+    rig.drain();
+    rig.advance(3 * SECOND);
+    assert_eq!(rig.beats, 4, "every three quarters of a second");
+}
+
 #[test]
 fn a_beat_that_is_never_taken_is_a_stuck_write_too() {
     let mut config = offering(1000, 0);

@@ -21,7 +21,9 @@ pub(in crate::protocol) struct Pulse {
     active: Instant,
     /// Since when something waits to be written without anything moving.
     blocked: Option<Instant>,
-    /// The same before a frame was taken the last time.
+    /// Something was taken that has not been flushed.
+    unflushed: bool,
+    /// Since when that was so before a frame was taken the last time; nothing, if all had been flushed.
     blocked_before: Option<Instant>,
     /// We chose not to read, so nothing can be held against the peer.
     suspended: bool,
@@ -60,6 +62,7 @@ impl Pulse {
             written: now,
             active: now,
             blocked: None,
+            unflushed: false,
             blocked_before: None,
             suspended: false,
         }
@@ -98,12 +101,15 @@ impl Pulse {
 
     /// The transport took something, or there is something that it would not take.
     pub(in crate::protocol) fn on_taken(&mut self, now: Instant) {
-        self.blocked_before = self.blocked.replace(now);
+        // What was blocked without anything on its way is so no more.
+        self.blocked_before = self.blocked.replace(now).filter(|_| self.unflushed);
+        self.unflushed = true;
     }
 
     /// What was taken last was refused, whole: it is as if it had not been taken.
     pub(in crate::protocol) fn on_refused(&mut self) {
         self.blocked = self.blocked_before;
+        self.unflushed = self.blocked.is_some();
     }
 
     /// Something waits and the transport has no room.
@@ -122,7 +128,7 @@ impl Pulse {
     /// Everything taken has been flushed.
     pub(in crate::protocol) fn on_flushed(&mut self, now: Instant) {
         self.written = now;
-        self.blocked = None;
+        (self.blocked, self.unflushed) = (None, false);
     }
 
     /// Reading stops because we want it to.
