@@ -289,6 +289,20 @@ fn what_was_written_where_nothing_waits_keeps_nothing_alive() {
     assert_eq!(died_of(&rig), Some(ErrorKind::IdleTimedOut));
 }
 
+#[test]
+fn what_waited_for_room_and_was_withdrawn_holds_no_beat_up() {
+    let mut rig = connected((1000, 0), "0,1000");
+    let soon = rig.now.checked_add(SECOND);
+    rig.machine.send_with_receipt(&mut send("/queue/a"), soon).expect("sent");
+    rig.input(Input::Blocked { now: rig.now });
+    // Its time is over, and nothing else is to be written.
+    rig.advance_unwritten(SECOND);
+    assert_eq!((rig.machine.queued_bytes(), rig.beats), (1, 0), "a beat, and nothing else");
+    rig.frames();
+    rig.advance(3 * SECOND);
+    assert_eq!(rig.beats, 5, "every three quarters of a second");
+}
+
 /// The connection had no room for it, and when it had it did not want it.
 #[test]
 fn a_frame_that_is_refused_after_it_was_blocked_holds_no_beat_up() {

@@ -15,6 +15,10 @@ const FOUND: &[(u64, &str)] = &[
     (32, "a CONNECT that a connection had not taken went out on the next one as well"),
     (1157, "a NACK that had waited too long was taken back, and a later ACK covered its message"),
     (1757, "a COMMIT that had waited too long was taken back, and what it would have settled stayed settled"),
+    (
+        3902376133611620178,
+        "a frame that waited for room was withdrawn, and heart-beats were held up as if it still waited",
+    ),
 ];
 
 /// Enough to find what a change has broken, few enough to run each time.

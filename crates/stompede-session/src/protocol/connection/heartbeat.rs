@@ -117,6 +117,13 @@ impl Pulse {
         self.blocked.get_or_insert(now);
     }
 
+    /// What waited for room was withdrawn: if nothing is on its way either, nothing is blocked.
+    pub(in crate::protocol) fn on_nothing_waits(&mut self) {
+        if !self.unflushed {
+            self.blocked = None;
+        }
+    }
+
     /// The peer takes what waits, if only piece by piece.
     pub(in crate::protocol) fn on_written(&mut self, now: Instant) {
         if self.blocked.is_some() {

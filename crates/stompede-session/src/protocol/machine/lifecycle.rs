@@ -241,8 +241,13 @@ impl Machine {
     }
 
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
-        let pulse = match &self.phase {
-            Phase::Connected(connection) => connection.pulse.deadline(),
+        let pulse = match &mut self.phase {
+            Phase::Connected(connection) => {
+                if self.transmit.bytes() == 0 {
+                    connection.pulse.on_nothing_waits();
+                }
+                connection.pulse.deadline()
+            }
             _ => None,
         };
         let stall = self.stall.and_then(|stall| stall.judge_at);
