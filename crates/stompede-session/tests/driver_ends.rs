@@ -7,7 +7,7 @@ mod common;
 use common::peer::{Peer, no_task_is_left};
 use common::{SECOND, header};
 use stompede_codec::Command;
-use stompede_session::{AckMode, ErrorKind, Session};
+use stompede_session::{AckMode, ErrorKind, Session, Subscription};
 
 const ROOM: usize = 64 * 1024;
 
@@ -56,18 +56,21 @@ async fn drain_lets_handlers_finish_and_sends_their_acks_before_disconnect() {
     no_task_is_left().await;
 }
 
+/// What all messages say until the subscription has ended in order.
+async fn texts(subscription: &mut Subscription) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(message) = subscription.try_next().await.expect("a clean end") {
+        texts.push(message.text().expect("text").to_owned());
+    }
+    texts
+}
+
 #[tokio::test(start_paused = true)]
 async fn drain_hands_over_what_was_under_way_in_ack_mode_auto() {
     let (session, mut peer) = Peer::session(ROOM).await;
     let mut news = session.subscribe("/topic/a").id("s").await.expect("subscribed").into_weak();
     peer.frame().await;
-    let consumer = async {
-        let mut texts = Vec::new();
-        while let Some(message) = news.try_next().await.expect("a clean end") {
-            texts.push(message.text().expect("text").to_owned());
-        }
-        texts
-    };
+    let consumer = texts(&mut news);
     let broker = async {
         let unsubscribe = peer.frame().await;
         assert_eq!(unsubscribe.command(), Command::Unsubscribe);
@@ -135,13 +138,7 @@ async fn a_second_drain_waits_for_the_same_and_loses_nothing() {
     let (session, mut peer) = Peer::session(ROOM).await;
     let mut news = session.subscribe("/topic/a").id("s").await.expect("subscribed").into_weak();
     peer.frame().await;
-    let consumer = async {
-        let mut texts = Vec::new();
-        while let Some(message) = news.try_next().await.expect("a clean end") {
-            texts.push(message.text().expect("text").to_owned());
-        }
-        texts
-    };
+    let consumer = texts(&mut news);
     let broker = async {
         let unsubscribe = peer.frame().await;
         tokio::time::sleep(2 * SECOND).await;

@@ -5,6 +5,7 @@ mod outbox;
 mod race;
 mod room;
 mod shared;
+mod write;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use stompede_codec::Frame;
-use stompede_transport::{BoxTransport, Connector, Transport, TransportError, TransportErrorKind};
+use stompede_transport::{BoxTransport, Connector, Transport, TransportError};
 
 use self::outbox::Storing;
 pub(crate) use self::outbox::load;
@@ -101,16 +102,6 @@ enum Link {
         /// What the transport said last of how much it has written.
         written: Option<u64>,
     },
-}
-
-/// How starting frames ended.
-enum Started {
-    /// There are no more.
-    All,
-    /// Others want their turn.
-    Enough,
-    /// The transport has no room.
-    Blocked,
 }
 
 /// What a locked look at the protocol brought up, to be carried out without the lock.
@@ -250,102 +241,6 @@ impl Driver {
             }
         }
         true
-    }
-
-    /// Writes while the transport has room, up to a budget; `true` if the budget was what ended it.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.try_write(cx) {
-            Ok(busy) => busy,
-            Err(error) => {
-                // The broker's last words may have arrived before it hung up: an ERROR says more than a broken pipe.
-                while let Link::Up { transport, .. } = &mut self.link {
-                    match transport.poll_recv(cx) {
-                        Poll::Ready(Some(Ok(bytes))) => self.feed(Input::Received { now: rt::now(), bytes }),
-                        _ => break,
-                    }
-                }
-                // Which may have ended the connection already, and begun another.
-                if let Link::Up { .. } = self.link {
-                    self.on_cut(Some(error));
-                }
-                false
-            }
-        }
-    }
-
-    fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
-        let (now, mut refused) = (rt::now(), false);
-        let started = self.start_frames(cx, now, &mut refused);
-        if !self.batch.is_empty() {
-            self.shared.lock().machine.give_back(&mut self.batch);
-        }
-        let busy = match started? {
-            Started::All => false,
-            Started::Enough => true,
-            Started::Blocked => {
-                let machine = &mut self.shared.lock().machine;
-                if machine.wants_to_write() {
-                    machine.handle_input(Input::Blocked { now });
-                }
-                false
-            }
-        };
-        let Link::Up { transport, closing, unflushed, written } = &mut self.link else { return Ok(false) };
-        if *unflushed && transport.poll_flush(cx)?.is_pending() {
-            let before = std::mem::replace(written, transport.written());
-            if *written != before {
-                self.shared.lock().machine.handle_input(Input::Written { now });
-            }
-        } else if *unflushed || refused {
-            let mut core = self.shared.lock();
-            if std::mem::take(unflushed) {
-                core.machine.handle_input(Input::Flushed { now });
-            }
-            core.on_flushed(&mut self.turn.wakers);
-            drop(core);
-            self.turn.wakers.drain(..).for_each(Waker::wake);
-        }
-        if *closing && !*unflushed {
-            // Ready or not: how long to wait for the peer's own close is the protocol's timer.
-            let _ = transport.poll_close(cx)?;
-        }
-        Ok(busy)
-    }
-
-    /// Starts frames while the transport has room. What is left in the batch then has not been started.
-    fn start_frames(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        refused: &mut bool,
-    ) -> Result<Started, TransportError> {
-        let Link::Up { transport, unflushed, .. } = &mut self.link else { return Ok(Started::All) };
-        for _ in 0..WRITE_BUDGET {
-            if transport.poll_ready(cx)?.is_pending() {
-                return Ok(Started::Blocked);
-            }
-            if self.batch.is_empty() {
-                self.shared.lock().machine.take_batch(now, &mut self.batch);
-            }
-            let Some(item) = self.batch.next_frame() else { return Ok(Started::All) };
-            match transport.start_send(item) {
-                Ok(()) => *unflushed = true,
-                // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
-                Err(error)
-                    if matches!(error.kind(), TransportErrorKind::TooLarge | TransportErrorKind::NotText) =>
-                {
-                    tracing::warn!(%error, "a frame was not sent");
-                    let batch = &mut self.batch;
-                    self.shared.command(|machine| {
-                        machine.give_back(batch);
-                        machine.transmit_refused(error);
-                    });
-                    *refused = true;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Started::Enough)
     }
 
     /// `true` if it was time for something, which may have left something to write.
@@ -507,9 +402,6 @@ impl Turn {
 /// one from many subscriptions, before tokio wants it to yield (128 polls). With more they would pile up. A turn costs as
 /// much as a few messages.
 const READ_BUDGET: usize = 2;
-
-/// Frames written in one turn.
-const WRITE_BUDGET: usize = 256;
 
 /// Outputs taken under one lock. One may stand for 64 messages that were decoded, which take some ten microseconds.
 const OUTPUT_BUDGET: usize = 16;
