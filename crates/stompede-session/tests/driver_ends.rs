@@ -5,9 +5,9 @@
 mod common;
 
 use common::peer::{Peer, no_task_is_left};
-use common::{SECOND, header};
+use common::{SECOND, config, header};
 use stompede_codec::Command;
-use stompede_session::{AckMode, ErrorKind, Session, Subscription};
+use stompede_session::{AckMode, ErrorKind, ReconnectPolicy, Session, Subscription};
 
 const ROOM: usize = 64 * 1024;
 
@@ -218,5 +218,24 @@ async fn each_end_is_legal_at_any_time_and_twice() {
                 assert!(ended.is_ok(), "{first} and {second}, dead: {dead}");
             }
         }
+    }
+}
+
+/// The end is asked for on one thread while another is still busy with the end of the connection. Each round is another
+/// chance for them to meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_is_asked_for_while_a_connection_ends_is_told() {
+    for round in 0..300 {
+        let mut reconnecting = config();
+        reconnecting.reconnect = ReconnectPolicy::default();
+        let (session, mut peer) = Peer::session_with(reconnecting, ROOM, "").await;
+        let broker = async {
+            peer.frame().await;
+            peer.say("ERROR\nmessage:no\n\n\0").await;
+        };
+        let (refused, ()) = tokio::join!(session.send("/queue/a").confirm(), broker);
+        refused.expect_err("the broker said no");
+        let ended = tokio::time::timeout(10 * SECOND, session.disconnect()).await;
+        assert!(ended.is_ok(), "round {round}: nobody was told");
     }
 }

@@ -113,6 +113,8 @@ struct Turn {
     /// Whether the protocol wants more bytes.
     reading: bool,
     more: bool,
+    /// Whether the session has ended and all has been said: an end that a handle asks for later has still to be told.
+    ended: bool,
 }
 
 impl Future for Driver {
@@ -138,9 +140,7 @@ impl Future for Driver {
         busy |= this.poll_timer(cx);
         busy |= this.poll_outbox(cx);
         let storing = this.storing.as_ref().is_some_and(Storing::is_busy);
-        if let (Link::Down, false, Some(cause)) = (&this.link, storing, this.shared.lock().machine.closed()) {
-            let cause = cause.cloned();
-            tracing::debug!(?cause, "session ended");
+        if let (Link::Down, false, true) = (&this.link, storing, this.turn.ended) {
             return Poll::Ready(());
         }
         if busy {
@@ -154,7 +154,7 @@ impl Future for Driver {
 impl Drop for Driver {
     /// Nobody waits for a session without its task: its runtime has been shut down, or something that it called panicked.
     fn drop(&mut self) {
-        if self.shared.lock().machine.closed().is_some() {
+        if self.turn.ended {
             return;
         }
         let text =
@@ -345,6 +345,7 @@ impl Driver {
                 tracing::debug!(version = %peer.version(), server = ?peer.server(), "connected");
             }
             Event::Disconnected(cause) => tracing::debug!(%cause, "disconnected"),
+            Event::Closed(cause) => tracing::debug!(?cause, "session ended"),
             Event::Reconnecting { cause, attempt, next_in } => {
                 tracing::debug!(%cause, attempt, ?next_in, "reconnecting");
             }
@@ -383,6 +384,7 @@ impl Turn {
                 Output::Wait(deadline) => {
                     self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();
                     self.more = false;
+                    self.ended = core.machine.closed().is_some();
                     break;
                 }
                 output => {
