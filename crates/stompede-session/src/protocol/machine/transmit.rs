@@ -209,7 +209,6 @@ impl Transmit {
     }
 
     /// Puts what was taken out by [`pop_plain`](Self::pop_plain) and not written back where it was, the last one first.
-    /// `last` is what was taken before.
     pub(super) fn put_back(&mut self, entry: Entry) {
         self.bytes += entry.len();
         self.last_taken = entry.number - 1;
