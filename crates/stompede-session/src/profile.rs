@@ -26,6 +26,10 @@ pub struct BrokerProfile {
     /// The header of a NACK that is to keep the message from being delivered again; `None` where a NACK does that by itself,
     /// or where nothing does. See [`Message::reject`](crate::Message::reject).
     pub reject_header: Option<(&'static str, &'static str)>,
+    /// How the body of an ERROR begins that ends nothing: a message was on its way to a subscription that has been ended
+    /// meanwhile. It is told of as the message itself would be, as [`Event::Unrouted`](crate::protocol::Event::Unrouted).
+    /// `None` where such a message is sent, or dropped without a word.
+    pub late_message_error: Option<&'static str>,
     /// Whether SEND and SUBSCRIBE get a RECEIPT. If not, asking for one is an error at once instead of a time-out.
     pub receipts: bool,
     /// What is let pass of what the specification forbids.
@@ -56,6 +60,7 @@ impl BrokerProfile {
         implicit_temp_queues: false,
         acknowledges: true,
         reject_header: None,
+        late_message_error: None,
         receipts: true,
         strictness: Strictness::Strict,
         duplicate_header: None,
@@ -69,6 +74,8 @@ impl BrokerProfile {
         implicit_temp_queues: true,
         // A NACK without it delivers the message again, at once.
         reject_header: Some(("requeue", "false")),
+        // One for each message that it had on its way when UNSUBSCRIBE came. Its other ERRORs have other words.
+        late_message_error: Some("There is no current subscription with tag"),
         // It writes `\r` in 1.1 too.
         strictness: Strictness::Lenient,
         ..Self::GENERIC
@@ -120,6 +127,11 @@ impl BrokerProfile {
     #[inline]
     pub(crate) fn omits_length(&self, frame: &Frame) -> bool {
         self.text_without_length && is_surely_text(frame)
+    }
+
+    /// Whether an ERROR only says that a message came too late for its subscription.
+    pub(crate) fn is_late_message(&self, error: &Frame) -> bool {
+        self.late_message_error.is_some_and(|text| error.body().starts_with(text.as_bytes()))
     }
 
     /// Whether a MESSAGE comes from there without a SUBSCRIBE.

@@ -245,6 +245,37 @@ fn messages_go_to_their_subscription() {
     assert!(matches!(rig.events.pop(), Some(Event::Unrouted(_))), "late after UNSUBSCRIBE is normal");
 }
 
+/// RabbitMQ has a message on its way when UNSUBSCRIBE comes, and says so by an ERROR after which it goes on.
+#[test]
+fn an_error_about_a_late_message_ends_nothing_where_the_broker_goes_on() {
+    let late =
+        "ERROR\nmessage:Subscription not found\n\nThere is no current subscription with tag 'T_sub-0'.\0";
+    let refused_ack =
+        "ERROR\nmessage:Subscription not found\n\nMessage with id \"T_x@@1\" has no subscription\0";
+    for (server, error, goes_on) in [
+        ("server:RabbitMQ/3.13.1\n", late, true),
+        ("server:RabbitMQ/3.13.1\n", refused_ack, false),
+        ("server:ActiveMQ/5.18.3\n", late, false),
+        ("", late, false),
+    ] {
+        let mut rig = Rig::connected_with(common::config(), "1.2", server);
+        let id = rig.machine.subscribe(SubscribeRequest::new("/queue/a")).expect("subscribed");
+        let receipt = rig.machine.send_with_receipt(&mut send("/queue/b"), None).expect("sent");
+        rig.machine.unsubscribe(id).expect("unsubscribed");
+        rig.frames();
+        rig.events.clear();
+        rig.receive(error);
+        assert_eq!(outcome(&mut rig, receipt).is_pending(), goes_on, "{server:?} {error}");
+        assert_eq!(rig.abandoned, !goes_on);
+        if goes_on {
+            assert!(matches!(&*rig.events, [Event::Unrouted(frame)] if frame.command() == Command::Error));
+            rig.machine.disconnect(rig.now);
+            rig.receive(error);
+            assert!(!rig.abandoned, "an end in order stays one");
+        }
+    }
+}
+
 #[test]
 fn a_1_0_message_without_subscription_goes_by_destination() {
     let mut rig = Rig::connected("1.0");

@@ -77,7 +77,8 @@ pub enum Event {
         /// How long it had stopped.
         after: Duration,
     },
-    /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue.
+    /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue. Or the ERROR that
+    /// RabbitMQ sends in the place of a late one; see [`late_message_error`](crate::BrokerProfile::late_message_error).
     Unrouted(Frame),
     /// A RECEIPT, by its `receipt-id`.
     Receipt(ReceiptName),

@@ -92,7 +92,8 @@ impl Listener for Watch {
         self.seen().silences.push(silent_for);
     }
 
-    /// It is how RabbitMQ answers an ACK for a message of another connection. Nothing else that is sent here is wrong.
+    /// It is how RabbitMQ answers an ACK for a message of another connection. Nothing else that is sent here is wrong, and
+    /// messages that come too late for UNSUBSCRIBE are not told of here.
     async fn on_error(&self, frame: &Frame) {
         unreachable!("something that was sent is refused: {frame}");
     }

@@ -1,9 +1,5 @@
 //! What is sent arrives, byte for byte.
 
-use std::time::Duration;
-
-use stompede::HeartBeat;
-
 use crate::mode::{Mode, next, next_text, put};
 
 pub(crate) async fn text(mode: Mode) {
@@ -55,10 +51,7 @@ pub(crate) async fn headers_with_colon_backslash_lf_and_cr(mode: Mode) {
 }
 
 pub(crate) async fn ten_thousand_messages_in_order(mode: Mode) {
-    // No beats of ours: RabbitMQ before rabbitmq-server#15607 cuts a WebSocket that sends them, once it has held the
-    // client back because it publishes too fast, as here.
-    let silent = HeartBeat { send: Duration::ZERO, receive: Duration::from_secs(10) };
-    let client = mode.login("guest", "guest").heart_beat(silent).connect().await.expect("connected");
+    let client = mode.connect_in_haste().await;
     let queue = mode.unique("/queue/many");
     let mut inbox = client.subscribe(&queue).confirm().await.expect("subscribed");
     let (sender, to) = (client.clone(), queue.clone());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stompede::{Client, Command, ErrorKind, Frame, SendError};
+use stompede::{AckMode, Client, Command, ErrorKind, Frame, SendError};
 
 use crate::mode::{Mode, next, next_text, put};
 
@@ -36,6 +36,23 @@ pub(crate) async fn topic_to_all(mode: Mode) {
     put(&one, &topic, "to all").await;
     assert_eq!(next_text(&mut one_inbox).await, "to all");
     assert_eq!(next_text(&mut other_inbox).await, "to all");
+}
+
+/// RabbitMQ answers with an ERROR for each message that it had on its way when UNSUBSCRIBE came, and goes on.
+pub(crate) async fn unsubscribing_in_a_flood_ends_nothing(mode: Mode) {
+    let (producer, client) = tokio::join!(mode.connect_in_haste(), mode.connect());
+    let queue = mode.unique("/queue/flood");
+    for round in 0..10 {
+        for n in 0..1000 {
+            producer.send(&queue).text(n.to_string()).await.expect("sent");
+        }
+        put(&producer, &queue, "last").await;
+        let ack = if round % 2 == 0 { AckMode::Auto } else { AckMode::ClientIndividual };
+        let mut inbox = client.subscribe(&queue).ack(ack).await.expect("subscribed");
+        next(&mut inbox).await.ack().expect("queued");
+        inbox.unsubscribe().expect("unsubscribed");
+        put(&client, &queue, "the connection is there").await;
+    }
 }
 
 pub(crate) async fn receipts_in_order(mode: Mode) {

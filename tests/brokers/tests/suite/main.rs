@@ -41,6 +41,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     bodies::ten_thousand_messages_in_order,
     exchange::queue_to_one,
     exchange::topic_to_all,
+    exchange::unsubscribing_in_a_flood_ends_nothing,
     exchange::receipts_in_order,
     exchange::receipts_out_of_order,
     exchange::transaction_commits,

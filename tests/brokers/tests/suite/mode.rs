@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use stompede::transport::{BoxTransport, Connector, DefaultConnector, WsConfig};
-use stompede::{Client, ClientBuilder, Message, Proxy, ReconnectPolicy, Subscription, TlsConfig};
+use stompede::{Client, ClientBuilder, HeartBeat, Message, Proxy, ReconnectPolicy, Subscription, TlsConfig};
 use stompede_real_brokers::RabbitMq;
 use stompede_test_support::TestProxy;
 
@@ -125,6 +125,13 @@ impl Mode {
 
     pub(crate) async fn connect(&self) -> Client {
         self.login("guest", "guest").connect().await.expect("connected")
+    }
+
+    /// A client that may publish faster than RabbitMQ stores. It sends no beats: RabbitMQ before rabbitmq-server#15607 cuts a
+    /// WebSocket that does, once it has held the client back.
+    pub(crate) async fn connect_in_haste(&self) -> Client {
+        let silent = HeartBeat { send: Duration::ZERO, receive: Duration::from_secs(10) };
+        self.login("guest", "guest").heart_beat(silent).connect().await.expect("connected")
     }
 }
 

@@ -181,6 +181,9 @@ impl Machine {
             Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame, size) => self.on_message(frame, size),
             Signal::Receipt(frame) => self.on_receipt(&frame),
+            Signal::Error(frame) if self.profile.is_late_message(&frame) => {
+                self.outputs.push_back(Output::Event(Event::Unrouted(frame.detach())));
+            }
             Signal::Error(frame) => self.on_error(frame.detach()),
             Signal::Failed(error) => {
                 if let Some(frame) = error.frame() {
