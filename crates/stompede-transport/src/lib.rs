@@ -46,6 +46,7 @@ mod connector;
 mod default_connector;
 mod endpoint;
 mod error;
+mod frames;
 #[cfg(any(feature = "proxy", feature = "ws"))]
 mod http;
 #[cfg(feature = "memory")]
@@ -76,6 +77,7 @@ pub use connector::{Connecting, Connector};
 pub use default_connector::DefaultConnector;
 pub use endpoint::{Credentials, Endpoint, Endpoints};
 pub use error::{CertificateFault, HttpResponse, TransportError, TransportErrorKind};
+pub use frames::OutboundFrames;
 pub use outbound::Outbound;
 #[cfg(feature = "proxy")]
 pub use proxy::Proxy;

@@ -88,29 +88,44 @@ impl Driver {
         refused: &mut bool,
     ) -> Result<Started, TransportError> {
         let Link::Up { transport, unflushed, .. } = &mut self.link else { return Ok(Started::All) };
-        for _ in 0..WRITE_BUDGET {
+        let mut budget = WRITE_BUDGET;
+        while budget > 0 {
             if transport.poll_ready(cx)?.is_pending() {
                 return Ok(Started::Blocked);
             }
-            if self.batch.is_empty() {
-                self.shared.lock().machine.take_batch(now, &mut self.batch);
+            let batch = &mut self.batch;
+            if batch.is_empty() {
+                self.shared.lock().machine.take_batch(now, batch);
             }
-            let Some(item) = self.batch.next_frame() else { return Ok(Started::All) };
-            match transport.start_send(item) {
-                Ok(()) => *unflushed = true,
+            let started = if let Some(frame) = batch.next_alone() {
+                budget -= 1;
+                Poll::Ready(transport.start_send(frame))
+            } else if batch.is_empty() {
+                return Ok(Started::All);
+            } else {
+                let before = batch.frames().len();
+                let started = transport.poll_start_frames(cx, batch.frames());
+                let len = before - batch.frames().len();
+                // Those before one that was refused have been started.
+                *unflushed |= len > usize::from(matches!(started, Poll::Ready(Err(_))));
+                budget = budget.saturating_sub(len);
+                started
+            };
+            match started {
+                Poll::Pending => return Ok(Started::Blocked),
+                Poll::Ready(Ok(())) => *unflushed = true,
                 // These two refuse the frame and leave the connection as it was; see the contract of `Transport`.
-                Err(error)
+                Poll::Ready(Err(error))
                     if matches!(error.kind(), TransportErrorKind::TooLarge | TransportErrorKind::NotText) =>
                 {
                     tracing::warn!(%error, "a frame was not sent");
-                    let batch = &mut self.batch;
                     self.shared.command(|machine| {
                         machine.give_back(batch);
                         machine.transmit_refused(error);
                     });
                     *refused = true;
                 }
-                Err(error) => return Err(error),
+                Poll::Ready(Err(error)) => return Err(error),
             }
         }
         Ok(Started::Enough)

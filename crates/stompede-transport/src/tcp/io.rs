@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::sides::{Received, Sending};
 use crate::stall::Stall;
-use crate::{Outbound, Transport, TransportError};
+use crate::{Outbound, OutboundFrames, Transport, TransportError};
 
 /// What is read into at most, and split into chunks.
 ///
@@ -252,6 +252,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<IO> {
             self.queued += size_of::<Outbound>();
         }
         Ok(())
+    }
+
+    /// The boundaries of frames mean nothing here.
+    fn poll_start_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut OutboundFrames,
+    ) -> Poll<Result<(), TransportError>> {
+        while let Some(frame) = frames.first() {
+            ready!(self.poll_ready(cx))?;
+            if frame.len() > COPY_MAX {
+                if let Some(frame) = frames.next() {
+                    self.start_send(frame)?;
+                }
+            } else {
+                self.queued += frame.len();
+                self.small.extend_from_slice(frame);
+                frames.skip_first();
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {

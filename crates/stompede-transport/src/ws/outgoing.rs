@@ -11,6 +11,7 @@ use super::config::Split;
 use super::frame::{Masks, any_bits, mask_from, write_header};
 use super::opcode::{CONTINUATION, FIN, PING, TEXT};
 use crate::Outbound;
+use crate::outbound::is_text;
 
 /// With this many encoded bytes waiting, nothing more is taken until some were written.
 ///
@@ -96,27 +97,36 @@ impl Outgoing {
 
     /// Takes one item as one message, or as `split` says; only while there is room.
     pub(super) fn push(&mut self, item: Outbound, opcode: Opcode, split: Split) -> Result<(), NotText> {
-        self.make_room();
         if item.remaining() <= PART.min(split.limit()) {
-            return self.push_small(&item, opcode);
+            return self.push_small(item.parts(), opcode);
         }
+        self.make_room();
         let opcode = opcode.of(|| item.is_text())?;
         self.rest = Some(Rest { item, split, opcode, in_frame: 0, mask: None });
         self.encode();
         Ok(())
     }
 
+    /// The same for a frame that lies in one piece, if it is small; whether it was.
+    #[inline]
+    pub(super) fn push_piece(&mut self, frame: &[u8], opcode: Opcode, split: Split) -> Result<bool, NotText> {
+        if frame.len() > PART.min(split.limit()) {
+            return Ok(false);
+        }
+        self.push_small([frame], opcode).map(|()| true)
+    }
+
     /// Nearly all frames are small: they go into the buffer at once, and nothing is kept. They are nearly all ASCII as well,
     /// which is seen while they are masked.
-    fn push_small(&mut self, item: &Outbound, opcode: Opcode) -> Result<(), NotText> {
+    #[inline]
+    fn push_small<const N: usize>(&mut self, parts: [&[u8]; N], opcode: Opcode) -> Result<(), NotText> {
+        self.make_room();
         let (before, mask) = (self.buffer.len(), self.masks.as_mut().map(Masks::next));
-        write_header(&mut self.buffer, opcode.if_text() | FIN, item.remaining(), mask);
+        let len = parts.iter().map(|part| part.len()).sum();
+        write_header(&mut self.buffer, opcode.if_text() | FIN, len, mask);
         let at = self.buffer.len();
-        let [head, body, tail] = item.parts();
-        self.buffer.extend_from_slice(head);
-        if head.len() < item.remaining() {
-            self.buffer.extend_from_slice(body);
-            self.buffer.extend_from_slice(tail);
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            self.buffer.extend_from_slice(part);
         }
         let any = match mask {
             Some(mask) => mask_from(&mut self.buffer, at, mask),
@@ -125,7 +135,7 @@ impl Outgoing {
         if any < 0x80 {
             return Ok(());
         }
-        let decided = opcode.of(|| item.is_text());
+        let decided = opcode.of(|| is_text(parts));
         match &decided {
             Ok(opcode) => self.buffer[before] = opcode | FIN,
             Err(NotText) => self.buffer.truncate(before),

@@ -99,6 +99,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Pipe<IO> {
         self.outgoing.push(item, opcode, split)
     }
 
+    /// The same for a frame that lies in one piece, if it is small; whether it was.
+    #[inline]
+    pub(super) fn push_piece(&mut self, frame: &[u8], opcode: Opcode, split: Split) -> Result<bool, NotText> {
+        self.outgoing.push_piece(frame, opcode, split)
+    }
+
     /// Starts a ping, if there is room for one.
     pub(super) fn push_ping(&mut self) {
         self.outgoing.push_ping();

@@ -18,7 +18,7 @@ use super::gather::Gather;
 use super::opcode::{BINARY, TEXT};
 use super::outgoing::{NotText, Opcode};
 use super::pipe::Pipe;
-use crate::{CloseReason, Outbound, Transport, TransportError, TransportErrorKind as Kind};
+use crate::{CloseReason, Outbound, OutboundFrames, Transport, TransportError, TransportErrorKind as Kind};
 
 /// What tungstenite may keep to write: an answer to a ping, or a close, for which there is no room yet.
 ///
@@ -364,6 +364,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WsTransport<IO> {
             return Err(self.too_large(len));
         }
         self.pipe.push(item, self.opcode, self.settings.speech.split).map_err(not_text)
+    }
+
+    fn poll_start_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut OutboundFrames,
+    ) -> Poll<Result<(), TransportError>> {
+        let Speech { max_message, split, .. } = self.settings.speech;
+        while let Some(frame) = frames.first() {
+            ready!(self.poll_ready(cx))?;
+            if frame.len() <= max_message {
+                let pushed = self.pipe.push_piece(frame, self.opcode, split);
+                if !matches!(pushed, Ok(false)) {
+                    frames.skip_first();
+                    pushed.map_err(not_text)?;
+                    continue;
+                }
+            }
+            if let Some(frame) = frames.next() {
+                self.start_send(frame)?;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use stompede_codec::{Encoder, Frame};
-use stompede_transport::Outbound;
+use stompede_transport::{Outbound, OutboundFrames};
 
 use super::ReceiptId;
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 #[derive(Debug, Default)]
 pub(super) struct Transmit {
@@ -25,24 +25,30 @@ pub(super) struct Transmit {
     last_taken: u64,
     /// Whether frames are kept beside their encoded form, to be told of when they are taken.
     pub(super) keep_frames: bool,
-    /// Frames are written into this block one after the other and split off: one allocation serves many.
-    block: BytesMut,
-    /// What the block had at first.
-    block_len: usize,
+    encoded: Encoded,
 }
 
-/// One cache line: in a full queue there are a good thousand of them.
+/// What is kept of a frame beside its octets, which are those of [`Encoded`] that its turn comes to.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) number: u64,
-    /// The encoded frame, or all of it before a body that is beside it.
-    head: Bytes,
-    pub(super) receipt: Option<ReceiptId>,
-    /// It is to wait for another connection should this one be lost before it is written.
-    lasts: bool,
-    ack: bool,
+struct Entry {
+    number: u64,
+    receipt: Option<ReceiptId>,
+    /// What it has in [`Encoded`]: all of it, or all before a body that is beside it.
+    len: u32,
+    state: State,
     /// What few frames have.
     more: Option<Box<More>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Waits,
+    /// It is an acknowledgement.
+    Ack,
+    /// It is to wait for another connection should this one be lost before it is written.
+    Lasts,
+    /// It has been taken out, and only its octets are still there.
+    Withdrawn,
 }
 
 #[derive(Debug, Default)]
@@ -52,36 +58,45 @@ struct More {
     frame: Option<Box<Frame>>,
 }
 
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Entry>() == 64);
+/// The octets of the frames, next to each other.
+#[derive(Debug, Default)]
+struct Encoded {
+    /// Those that come before what is in `block`.
+    before: VecDeque<Bytes>,
+    /// Frames are written into this block one after the other: one allocation serves many.
+    block: BytesMut,
+    /// What the block had at first.
+    block_len: usize,
+}
+
+/// A frame that was taken with others.
+#[derive(Debug)]
+pub(super) struct TakenPlain {
+    number: u64,
+    pub(super) receipt: Option<ReceiptId>,
+    len: u32,
+}
+
+impl TakenPlain {
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+}
 
 impl Entry {
     fn len(&self) -> usize {
         let body = self.more.as_ref().and_then(|more| more.body.as_ref());
         // Behind a body that is beside the frame comes a NUL.
-        self.head.len() + body.map_or(0, |body| body.len() + 1)
+        self.len as usize + body.map_or(0, |body| body.len() + 1)
     }
 
     /// Whether nothing is to be done about it but to write it.
     fn is_plain(&self) -> bool {
-        let is_told = self.more.as_ref().is_some_and(|more| more.frame.is_some());
-        !(self.ack || self.lasts || is_told)
+        self.state == State::Waits && self.more.is_none()
     }
 
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
-    }
-
-    pub(super) fn into_item(self) -> Outbound {
-        self.apart().0
-    }
-
-    fn apart(self) -> (Outbound, Option<Box<Frame>>) {
-        match self.more.map(|more| *more) {
-            None => (Outbound::whole(self.head), None),
-            Some(More { body: None, frame }) => (Outbound::whole(self.head), frame),
-            Some(More { body: Some(body), frame }) => (Outbound::split(self.head, body), frame),
-        }
     }
 }
 
@@ -126,7 +141,7 @@ impl Transmit {
     ) -> Result<(), Error> {
         self.push(encoder, frame, receipt)?;
         if let Some(entry) = self.queue.back_mut() {
-            entry.ack = true;
+            entry.state = State::Ack;
             self.ack_bytes += entry.len();
         }
         Ok(())
@@ -136,16 +151,15 @@ impl Transmit {
     pub(super) fn keep_last(&mut self, frame: Frame) {
         if let Some(entry) = self.queue.back_mut() {
             entry.more().frame = Some(Box::new(frame));
-            entry.lasts = true;
+            entry.state = State::Lasts;
         }
     }
 
     /// Encodes `frame` and queues it before all that is not first as well.
     pub(super) fn push_first(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
-        let item = match self.encode(encoder, frame, None)? {
-            (head, None) => Outbound::whole(head),
-            (head, Some(body)) => Outbound::split(head, body),
-        };
+        let mut encoded = BytesMut::new();
+        encoder.encode(frame, &mut encoded).map_err(Error::unencodable)?;
+        let item = Outbound::whole(encoded.freeze());
         self.bytes += item.remaining();
         let frame = self.told(frame);
         self.first.push_back((item, frame));
@@ -154,9 +168,10 @@ impl Transmit {
 
     /// Whether `frame` can be written.
     pub(super) fn check(&mut self, encoder: Encoder, frame: &Frame) -> Result<(), Error> {
-        let before = self.block.len();
-        let written = encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable);
-        self.block.truncate(before);
+        let block = &mut self.encoded.block;
+        let before = block.len();
+        let written = encoder.encode_head(frame, block).map_err(Error::unencodable);
+        block.truncate(before);
         written
     }
 
@@ -183,36 +198,51 @@ impl Transmit {
         }
         let entry = self.queue.pop_front()?;
         self.uncount(&entry);
+        let head = self.encoded.split_to(entry.len as usize);
+        self.forget_withdrawn();
         self.last_taken = entry.number;
-        let (receipt, ack) = (entry.receipt, entry.ack);
-        let (item, frame) = entry.apart();
+        let Entry { receipt, state, more, .. } = entry;
+        let More { body, frame } = more.map(|more| *more).unwrap_or_default();
+        let item = match body {
+            None => Outbound::whole(head),
+            Some(body) => Outbound::split(head, body),
+        };
         let frame = frame.filter(|_| self.keep_frames);
-        Some(Taken { item, receipt, frame, ack })
+        Some(Taken { item, receipt, frame, ack: state == State::Ack })
     }
 
     /// Takes the next ones out together that are plain.
-    pub(super) fn pop_plain(&mut self, into: &mut VecDeque<Entry>) {
+    pub(super) fn pop_plain(&mut self, frames: &mut OutboundFrames, taken: &mut Vec<TakenPlain>) {
         if self.held || !self.first.is_empty() {
             return;
         }
+        let most = self.encoded.first_len().min(TOGETHER_BYTES);
         let mut bytes = 0;
-        while bytes < TOGETHER_BYTES && into.len() < TOGETHER {
-            if !self.queue.front().is_some_and(Entry::is_plain) {
-                break;
-            }
-            let Some(entry) = self.queue.pop_front() else { break };
-            bytes += entry.len();
-            self.last_taken = entry.number;
-            into.push_back(entry);
+        while taken.len() < TOGETHER
+            && let Some(entry) = self.queue.front()
+            && entry.is_plain()
+            && bytes + entry.len as usize <= most
+        {
+            let &Entry { number, receipt, len, .. } = entry;
+            self.queue.pop_front();
+            taken.push(TakenPlain { number, receipt, len });
+            bytes += len as usize;
         }
+        let Some(last) = taken.last() else { return };
+        self.last_taken = last.number;
         self.bytes -= bytes;
+        frames.refill(self.encoded.split_to(bytes), taken.iter().map(|frame| frame.len));
+        self.forget_withdrawn();
     }
 
-    /// Puts what was taken out by [`pop_plain`](Self::pop_plain) and not written back where it was, the last one first.
-    pub(super) fn put_back(&mut self, entry: Entry) {
-        self.bytes += entry.len();
-        self.last_taken = entry.number - 1;
-        self.queue.push_front(entry);
+    /// Puts what was taken out by [`pop_plain`](Self::pop_plain) and not written back where it was.
+    pub(super) fn put_back(&mut self, left: Bytes, frames: impl DoubleEndedIterator<Item = TakenPlain>) {
+        self.bytes += left.len();
+        self.encoded.put_back(left);
+        for TakenPlain { number, receipt, len } in frames.rev() {
+            self.last_taken = number - 1;
+            self.queue.push_front(Entry { number, receipt, len, state: State::Waits, more: None });
+        }
     }
 
     /// Whether [`pop`](Self::pop) has something to give.
@@ -222,15 +252,27 @@ impl Transmit {
 
     /// Takes the frame with this receipt out again; it must never be written.
     pub(super) fn withdraw(&mut self, receipt: ReceiptId) {
-        let at = self.queue.iter().position(|entry| entry.receipt == Some(receipt));
-        if let Some(entry) = at.and_then(|at| self.queue.remove(at)) {
-            self.uncount(&entry);
+        let found = self.queue.iter().position(|entry| entry.receipt == Some(receipt));
+        let Some(entry) = found.and_then(|at| self.queue.get_mut(at)) else { return };
+        let withdrawn = Entry { state: State::Withdrawn, receipt: None, more: None, ..*entry };
+        let entry = std::mem::replace(entry, withdrawn);
+        self.uncount(&entry);
+        self.forget_withdrawn();
+    }
+
+    /// Forgets those at the front that were withdrawn.
+    #[inline]
+    fn forget_withdrawn(&mut self) {
+        while let Some(&Entry { state: State::Withdrawn, len, .. }) = self.queue.front() {
+            self.queue.pop_front();
+            drop(self.encoded.split_to(len as usize));
         }
     }
 
     /// Whether an acknowledgement with this receipt waits.
     pub(super) fn has_ack(&self, receipt: ReceiptId) -> bool {
-        self.ack_bytes > 0 && self.queue.iter().any(|entry| entry.ack && entry.receipt == Some(receipt))
+        let is_it = |entry: &Entry| entry.state == State::Ack && entry.receipt == Some(receipt);
+        self.ack_bytes > 0 && self.queue.iter().any(is_it)
     }
 
     /// Takes everything out. Gives the frames that are to wait for another connection.
@@ -238,8 +280,9 @@ impl Transmit {
         self.first.clear();
         self.held = false;
         (self.bytes, self.ack_bytes) = (0, 0);
+        self.encoded.clear();
         let queue = std::mem::take(&mut self.queue);
-        let lasting = queue.into_iter().filter(|entry| entry.lasts);
+        let lasting = queue.into_iter().filter(|entry| entry.state == State::Lasts);
         lasting.filter_map(|entry| Some((*entry.more?.frame?, entry.receipt))).collect()
     }
 
@@ -256,51 +299,15 @@ impl Transmit {
         receipt: Option<ReceiptId>,
         told: Option<Box<Frame>>,
     ) -> Result<(), Error> {
-        let (head, body) = self.encode(encoder, frame, asked)?;
-        let more = (body.is_some() || told.is_some()).then(|| Box::new(More { body, frame: told }));
+        let body = Some(frame.body()).filter(|body| body.len() > LARGE_BODY);
+        let len = self.encoded.push(encoder, frame, body.is_some(), asked)?;
+        let more =
+            (body.is_some() || told.is_some()).then(|| Box::new(More { body: body.cloned(), frame: told }));
         self.queued += 1;
-        let entry = Entry { number: self.queued, head, receipt, lasts: false, ack: false, more };
+        let entry = Entry { number: self.queued, receipt, len, state: State::Waits, more };
         self.bytes += entry.len();
         self.queue.push_back(entry);
         Ok(())
-    }
-
-    /// The encoded frame, and its body if that is to go beside it.
-    #[inline]
-    fn encode(
-        &mut self,
-        encoder: Encoder,
-        frame: &Frame,
-        receipt: Option<ReceiptId>,
-    ) -> Result<(Bytes, Option<Bytes>), Error> {
-        let body = frame.body();
-        let beside = body.len() > LARGE_BODY;
-        self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
-        encoder.encode_head(frame, &mut self.block).map_err(Error::unencodable)?;
-        if let Some(id) = receipt {
-            // In the place of the blank line. There is nothing in it that would have to be escaped or refused.
-            self.block.truncate(self.block.len() - 1);
-            self.block.put_slice(id.end_of_head().as_bytes());
-        }
-        if beside {
-            return Ok((self.block.split().freeze(), Some(body.clone())));
-        }
-        self.block.put_slice(body);
-        self.block.put_u8(0);
-        Ok((self.block.split().freeze(), None))
-    }
-
-    /// Begins another block if this one has too little left. Whoever sends much has large ones soon.
-    fn make_room(&mut self, len: usize) {
-        if self.block.capacity() >= len {
-            return;
-        }
-        self.block_len = (2 * self.block_len).clamp(FIRST_BLOCK, BLOCK).max(len);
-        // Takes the old block again if all of its frames are gone. Not `reserve`: for what is nearly used up it would take
-        // just what is asked for.
-        if !self.block.try_reclaim(self.block_len) {
-            self.block = BytesMut::with_capacity(self.block_len);
-        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -327,9 +334,88 @@ impl Transmit {
 
     fn uncount(&mut self, entry: &Entry) {
         self.bytes -= entry.len();
-        if entry.ack {
+        if entry.state == State::Ack {
             self.ack_bytes -= entry.len();
         }
+    }
+}
+
+impl Encoded {
+    /// Encodes a frame behind the others, all before its body if that is `beside` it; how many octets that takes.
+    #[inline]
+    fn push(
+        &mut self,
+        encoder: Encoder,
+        frame: &Frame,
+        beside: bool,
+        receipt: Option<ReceiptId>,
+    ) -> Result<u32, Error> {
+        let body = frame.body();
+        self.make_room(ABOUT_A_HEAD + if beside { 0 } else { body.len() });
+        let before = self.block.len();
+        if let Err(error) = encoder.encode_head(frame, &mut self.block) {
+            self.block.truncate(before);
+            return Err(Error::unencodable(error));
+        }
+        if let Some(id) = receipt {
+            // In the place of the blank line. There is nothing in it that would have to be escaped or refused.
+            self.block.truncate(self.block.len() - 1);
+            self.block.put_slice(id.end_of_head().as_bytes());
+        }
+        if !beside {
+            self.block.put_slice(body);
+            self.block.put_u8(0);
+        }
+        u32::try_from(self.block.len() - before).map_err(|_| {
+            self.block.truncate(before);
+            Error::new(ErrorKind::Unencodable, "the headers of the frame take more than 4 GiB")
+        })
+    }
+
+    /// Begins another block if this one has too little left. Whoever sends much has large ones soon.
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.block.capacity() - self.block.len() < len {
+            self.renew_block(len);
+        }
+    }
+
+    fn renew_block(&mut self, len: usize) {
+        if !self.block.is_empty() {
+            self.before.push_back(self.block.split().freeze());
+        }
+        self.block_len = (2 * self.block_len).clamp(FIRST_BLOCK, BLOCK).max(len);
+        // Takes the old block again if all of its frames are gone. Not `reserve`: for what is nearly used up it would take
+        // just what is asked for.
+        if !self.block.try_reclaim(self.block_len) {
+            self.block = BytesMut::with_capacity(self.block_len);
+        }
+    }
+
+    /// How many octets of the first frames lie together.
+    fn first_len(&self) -> usize {
+        self.before.front().map_or(self.block.len(), Bytes::len)
+    }
+
+    /// The first octets, which lie together.
+    fn split_to(&mut self, len: usize) -> Bytes {
+        let Some(first) = self.before.front_mut() else { return self.block.split_to(len).freeze() };
+        let octets = first.split_to(len);
+        if first.is_empty() {
+            self.before.pop_front();
+        }
+        octets
+    }
+
+    fn put_back(&mut self, octets: Bytes) {
+        if !octets.is_empty() {
+            self.before.push_front(octets);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.before.clear();
+        self.block.clear();
     }
 }
 
