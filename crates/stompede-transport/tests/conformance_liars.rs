@@ -15,7 +15,8 @@ use memory_port::listening;
 use stompede_transport::conformance::{Report, Suite};
 use stompede_transport::memory::{Config, MemoryTransport};
 use stompede_transport::{
-    BoxTransport, Connecting, Connector, Endpoint, Outbound, Transport, TransportError, TransportErrorKind,
+    BoxTransport, Connecting, Connector, Endpoint, Outbound, OutboundFrames, Transport, TransportError,
+    TransportErrorKind,
 };
 
 /// What is done wrong.
@@ -30,6 +31,7 @@ enum Lie {
     CutsLargeBodies,
     SendsHalves,
     SendsTheLastOnly,
+    JoinsFrames,
     FlushesLater,
     FlushesNeverWithoutItems,
     NeverFull,
@@ -62,6 +64,7 @@ const LIES: &[(Lie, &str)] = &[
     (Lie::CutsLargeBodies, "large_bodies_arrive_whole"),
     (Lie::SendsHalves, "an_item_is_one_message"),
     (Lie::SendsTheLastOnly, "many_items_need_one_flush"),
+    (Lie::JoinsFrames, "frames_that_lie_together_arrive_each_by_itself"),
     (Lie::FlushesLater, "what_was_flushed_needs_nothing_more"),
     (Lie::FlushesNeverWithoutItems, "flushing_nothing_is_ready"),
     (Lie::NeverFull, "a_peer_that_does_not_read_pushes_back"),
@@ -271,6 +274,21 @@ impl Transport for Liar {
             return Ok(());
         }
         self.inner().start_send(item)
+    }
+
+    fn poll_start_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut OutboundFrames,
+    ) -> Poll<Result<(), TransportError>> {
+        while !frames.is_empty() {
+            ready!(self.poll_ready(cx))?;
+            match self.lie {
+                Lie::JoinsFrames => self.start_send(Outbound::whole(frames.take_all()))?,
+                _ => frames.next().map_or(Ok(()), |frame| self.start_send(frame))?,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {

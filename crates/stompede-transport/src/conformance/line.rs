@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Peer;
 use super::rig::{Patience, Stop, failed};
-use crate::{BoxTransport, Outbound, Transport, TransportError};
+use crate::{BoxTransport, Outbound, OutboundFrames, Transport, TransportError};
 
 /// What a read comes to.
 pub(super) type Received = Option<Result<Bytes, TransportError>>;
@@ -116,6 +116,16 @@ impl<'r> Line<'r> {
 
     pub(super) fn start_send(&mut self, item: Outbound) -> Result<Result<(), TransportError>, Stop> {
         caught("start_send", || self.transport.start_send(item))
+    }
+
+    pub(super) async fn start_frames(
+        &mut self,
+        frames: &mut OutboundFrames,
+    ) -> Result<Result<(), TransportError>, Stop> {
+        let writing = self.writing.clone();
+        let ask =
+            |transport: &mut BoxTransport, cx: &mut Context<'_>| transport.poll_start_frames(cx, frames);
+        self.until("poll_start_frames", &writing, ask).await
     }
 
     /// Starts an item when there is room.

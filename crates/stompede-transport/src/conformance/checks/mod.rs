@@ -45,6 +45,8 @@ pub(super) const ALL: &[Entry] = entries![
     sending::an_item_is_one_message: "A message transport such as WebSocket sends it as one message",
     sending::large_bodies_arrive_whole: "a stream transport writes its bytes in order",
     sending::many_items_need_one_flush: "Many items may be started before one flush",
+    sending::frames_that_lie_together_arrive_each_by_itself:
+        "Starts frames, the first of `frames` first, until none is left",
     sending::what_was_flushed_needs_nothing_more:
         "Waits until everything started has been handed to the operating system",
     sending::flushing_nothing_is_ready: "Waits until everything started has been handed to the operating system",

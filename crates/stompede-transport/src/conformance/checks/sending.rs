@@ -58,6 +58,33 @@ pub(super) async fn many_items_need_one_flush(rig: &Rig<'_>) -> Result<(), Stop>
     same_bytes(&received, &expected, "the peer")
 }
 
+/// More of them than any buffer holds, so that the transport has no room in between.
+pub(super) async fn frames_that_lie_together_arrive_each_by_itself(rig: &Rig<'_>) -> Result<(), Stop> {
+    let (mut line, mut far) = rig.dial().await?;
+    let all: Vec<Vec<Outbound>> = (0..20)
+        .map(|batch| (0..50).map(|n| whole(50 * batch + n, 41 * n as usize % 3000)).collect())
+        .chain([vec![whole(7, 20_000), whole(8, 70_000), whole(9, 1)]])
+        .collect();
+    let sending = async {
+        for frames in &all {
+            let mut frames = frames.iter().map(|frame| frame.clone().into_bytes()).collect();
+            works("poll_start_frames", line.start_frames(&mut frames).await?)?;
+            if !frames.is_empty() {
+                return Err(failed(format!("{} frames were left when it was ready", frames.len())));
+            }
+        }
+        works("poll_flush", line.flush().await?)
+    };
+    let all: Vec<Outbound> = all.iter().flatten().cloned().collect();
+    let expected = bytes_of(&all);
+    let ((), chunks) = both(sending, far.chunks(expected.len())).await?;
+    same_bytes(&chunks.concat(), &expected, "the peer")?;
+    if rig.suite.messages && chunks.len() != all.len() {
+        return Err(failed(format!("{} frames arrived as {} messages", all.len(), chunks.len())));
+    }
+    Ok(())
+}
+
 pub(super) async fn what_was_flushed_needs_nothing_more(rig: &Rig<'_>) -> Result<(), Stop> {
     for body in [0, 10, 2000, 200_000] {
         let (mut line, mut far) = rig.dial().await?;
