@@ -53,6 +53,12 @@ impl<'t> Entries<'t> {
         self.find(name).map(|line| self.value(&line))
     }
 
+    /// The value of the first entry of that name as it stands in the text.
+    #[inline]
+    pub(crate) fn get_raw(self, name: &str) -> Option<&'t [u8]> {
+        self.find(name).and_then(|line| self.text.octets().get(line.colon + 1..line.end))
+    }
+
     /// The values of all entries of that name.
     pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'t, str>> + use<'t, '_> {
         let to_the_letter = self.stands_to_the_letter(name);
@@ -62,6 +68,7 @@ impl<'t> Entries<'t> {
     }
 
     /// Whether there is an entry of that name.
+    #[inline]
     pub(crate) fn contains(self, name: &str) -> bool {
         self.find(name).is_some()
     }
@@ -75,11 +82,7 @@ impl<'t> Entries<'t> {
 
     #[inline(always)]
     fn find(self, name: &str) -> Option<Line> {
-        if self.stands_to_the_letter(name) {
-            self.lines().find(name.as_bytes())
-        } else {
-            self.find_special(name)
-        }
+        if self.stands_to_the_letter(name) { self.lines().find(name) } else { self.find_special(name) }
     }
 
     #[cold]

@@ -5,6 +5,7 @@
 
 use memchr::memchr;
 
+use super::escape::is_plain;
 use crate::block::{View, WIDTH};
 
 /// Where one header line stands: `name:value`, without the line end.
@@ -34,10 +35,30 @@ impl<'t> Lines<'t> {
     }
 
     /// The first line from the next one on whose name stands there to the letter.
-    ///
-    /// Not one line after the other: of all lines in a block, those are looked at whose colon is in the right place.
     #[inline]
-    pub(super) fn find(&self, name: &[u8]) -> Option<Line> {
+    pub(super) fn find(&self, name: &str) -> Option<Line> {
+        if !is_plain(name) {
+            return self.find_among_many(name.as_bytes());
+        }
+        // Often there is but one, or it is the first that is looked for.
+        match self.first_if_named(name.as_bytes()) {
+            None if self.left > 1 => self.find_among_many(name.as_bytes()),
+            first => first,
+        }
+    }
+
+    /// The next line, if it has this name, which is plain: what it begins like is its name if a colon follows.
+    #[inline]
+    fn first_if_named(&self, name: &[u8]) -> Option<Line> {
+        let rest = self.text.get(self.start..self.end)?;
+        let behind = rest.strip_prefix(name).filter(|behind| behind.first() == Some(&b':'))?;
+        let (colon, len) = (self.start + name.len(), memchr(b'\n', behind)?);
+        (self.left > 0).then(|| self.line(self.start, colon, colon + len))
+    }
+
+    /// Not one line after the other: of all lines in a block, those are looked at whose colon is in the right place.
+    #[inline(never)]
+    fn find_among_many(&self, name: &[u8]) -> Option<Line> {
         if name.len() >= WIDTH {
             return self.find_long(name);
         }
@@ -137,9 +158,8 @@ mod tests {
             let expected: [(&str, &str); 4] = [("ab", "1"), ("abc", &long), (&name, ""), ("ab", "2:3")];
             assert_eq!(found, expected.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
 
-            let value = |name: &str| {
-                lines.find(name.as_bytes()).map(|Line { colon, end, .. }| text[colon + 1..end].to_vec())
-            };
+            let value =
+                |name: &str| lines.find(name).map(|Line { colon, end, .. }| text[colon + 1..end].to_vec());
             assert_eq!(value("ab"), Some(b"1".to_vec()));
             assert_eq!(value("abc"), Some(long.clone().into_bytes()));
             assert_eq!(value(&name), Some(Vec::new()));

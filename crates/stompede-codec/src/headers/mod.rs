@@ -219,12 +219,29 @@ impl Headers {
         self.entries().get(name)
     }
 
+    /// The value of the first entry of that name as it stands in memory: with the escapes of STOMP 1.1 and 1.2 if it was read
+    /// with any, or if it was pushed with what they are for.
+    ///
+    /// Looks at no more than it has to. Quicker than [`get`](Self::get) for comparing a value with one that needs no escapes.
+    ///
+    /// ```
+    /// # use stompede_codec::Headers;
+    /// let headers = Headers::from_iter([("receipt-id", "r-1"), ("path", "a:b")]);
+    /// assert_eq!(headers.get_raw("receipt-id"), Some(&b"r-1"[..]));
+    /// assert_eq!(headers.get_raw("path"), Some(&b"a\\cb"[..]));
+    /// ```
+    #[inline]
+    pub fn get_raw(&self, name: &str) -> Option<&[u8]> {
+        self.entries().get_raw(name)
+    }
+
     /// The values of all entries of that name, the one that counts first.
     pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
         self.entries().all(name)
     }
 
     /// Whether there is an entry of that name.
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
         self.entries().contains(name)
     }
@@ -309,6 +326,7 @@ impl Headers {
         }
     }
 
+    #[inline]
     pub(crate) fn entries(&self) -> Entries<'_> {
         match &self.0 {
             Storage::Shared { head, first, len, escaped } => {

@@ -49,6 +49,14 @@ impl Machine {
             let (Phase::Connected(connection), Some(now)) = (&mut self.phase, self.now) else { return false };
             match connection.next_signal(&self.config, now) {
                 Some(Signal::Message(frame, size)) => self.on_message(frame, size),
+                // As often as messages where they are confirmed, and not moved once more for that.
+                Some(Signal::Receipt(frame)) => {
+                    self.hand_over();
+                    self.on_receipt(&frame);
+                    if !self.outputs.is_empty() {
+                        return true;
+                    }
+                }
                 Some(signal) => {
                     self.hand_over();
                     self.on_signal(signal);
@@ -195,11 +203,10 @@ impl Machine {
     }
 
     fn on_receipt(&mut self, frame: &Frame) {
-        let Some(id) = frame.header("receipt-id") else {
+        let Some(name) = ReceiptName::of(frame) else {
             return self
                 .fail(Error::new(ErrorKind::Protocol, "the broker sent a RECEIPT without receipt-id"));
         };
-        let name = ReceiptName::read(&id);
         if let ReceiptName::Ours(id) = name {
             if !planted!(self, ResendAfterConfirm) {
                 self.backlog.remove(id);
@@ -208,16 +215,16 @@ impl Machine {
             self.receipts.resolve(id, Outcome::Confirmed);
         }
         if self.tells_traffic {
-            self.outputs.push_back(Output::Event(Event::Receipt(name)));
+            self.outputs.push_back(Output::Event(Event::Receipt(name.clone())));
         } else {
             self.history.count_receipt();
         }
-        self.restore_on_receipt(&id);
+        self.restore_on_receipt(&name);
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { goodbye: Goodbye::Said { receipt, .. }, .. },
                 ..
-            }) if **receipt == *id => {
+            }) if name.is(receipt) => {
                 let until = self.now.and_then(|now| now.checked_add(CLOSE_GRACE));
                 self.phase = Phase::Closing { until };
                 self.outputs.push_back(Output::Close);
@@ -231,7 +238,7 @@ impl Machine {
         self.outputs.push_back(Output::Event(Event::Error(frame.clone())));
         let name = frame.header("receipt-id").map(String::from);
         let error = Error::from_frame(ErrorKind::BrokerError, "the broker sent ERROR", frame);
-        if let Some(id) = name.as_deref().and_then(ReceiptId::parse) {
+        if let Some(id) = name.as_deref().map(str::as_bytes).and_then(ReceiptId::parse) {
             self.backlog.remove(id);
             if let Some(subscription) = self.subscriptions.end_receipt(id) {
                 self.end_subscription(subscription, error.clone());

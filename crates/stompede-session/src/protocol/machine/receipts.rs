@@ -8,6 +8,8 @@ use std::fmt;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use stompede_codec::Frame;
+
 use crate::Error;
 
 /// Names one awaited receipt of one session; never used twice.
@@ -278,12 +280,16 @@ impl Deadlines {
     }
 
     fn first(&self) -> Option<(Instant, ReceiptId)> {
+        let first = self.in_order.front();
+        if self.others.is_empty() {
+            return first.copied();
+        }
         let other = self.others.peek().map(|Reverse(other)| other);
-        self.in_order.front().into_iter().chain(other).min().copied()
+        first.into_iter().chain(other).min().copied()
     }
 
     fn remove_first(&mut self) {
-        if self.first() == self.in_order.front().copied() {
+        if self.others.is_empty() || self.first() == self.in_order.front().copied() {
             self.in_order.pop_front();
         } else {
             self.others.pop();
@@ -327,8 +333,8 @@ impl ReceiptId {
     }
 
     /// Reads what [`Display`](fmt::Display) wrote; anything else is no id of ours.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let [b'r', b'-', rest @ ..] = text.as_bytes() else { return None };
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let [b'r', b'-', rest @ ..] = text else { return None };
         let (index, rest) = number(rest)?;
         let [b'-', rest @ ..] = rest else { return None };
         let (generation, rest) = number(rest)?;
@@ -416,8 +422,17 @@ pub enum ReceiptName {
 }
 
 impl ReceiptName {
-    pub(super) fn read(text: &str) -> Self {
-        ReceiptId::parse(text).map_or_else(|| Self::Other(text.into()), Self::Ours)
+    /// What a RECEIPT names, if it names anything.
+    pub(super) fn of(frame: &Frame) -> Option<Self> {
+        let ours = frame.headers().get_raw("receipt-id").and_then(ReceiptId::parse);
+        ours.map(Self::Ours).or_else(|| frame.header("receipt-id").map(|other| Self::Other(other.into())))
+    }
+
+    pub(super) fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Ours(id) => id.text().as_str() == text,
+            Self::Other(other) => **other == *text,
+        }
     }
 }
 
@@ -498,7 +513,7 @@ mod tests {
         assert_eq!(ReceiptId { index: 31, generation: 907 }.text().as_str(), "r-v-sb");
         for number in (0..u32::BITS).flat_map(|bit| [1 << bit, (1 << bit) - 1, (1 << bit) + 1]) {
             for id in [smallest, largest].map(|id| ReceiptId { index: number, ..id }) {
-                assert_eq!(ReceiptId::parse(id.text().as_str()), Some(id));
+                assert_eq!(ReceiptId::parse(id.text().as_bytes()), Some(id));
             }
         }
         for other in [
@@ -513,7 +528,7 @@ mod tests {
             "r-1",
             "x-1-1",
         ] {
-            assert_eq!(ReceiptId::parse(other), None, "{other}");
+            assert_eq!(ReceiptId::parse(other.as_bytes()), None, "{other}");
         }
     }
 }

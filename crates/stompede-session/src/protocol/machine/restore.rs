@@ -10,7 +10,7 @@ use stompede_codec::{Encoder, Frame, Version};
 
 use super::backlog::Next;
 use super::planted::planted;
-use super::{End, Machine, Outcome, ReceiptId, SubscriptionId};
+use super::{End, Machine, Outcome, ReceiptId, ReceiptName, SubscriptionId};
 use crate::protocol::{Event, Output};
 use crate::{Error, ErrorKind, OutboxId};
 
@@ -154,7 +154,7 @@ impl Machine {
             return false;
         }
         // What goes first is not told when it is taken; that it may have been is the careful answer.
-        if let Some(id) = ReceiptId::parse(&receipt) {
+        if let Some(id) = ReceiptId::parse(receipt.as_bytes()) {
             self.receipts.mark_written(id);
         }
         let current = Awaited { receipt: receipt.into(), what, until: self.step_until() };
@@ -200,13 +200,13 @@ impl Machine {
     }
 
     /// A RECEIPT has come: does it move the restoring on?
-    pub(super) fn restore_on_receipt(&mut self, name: &str) {
+    pub(super) fn restore_on_receipt(&mut self, name: &ReceiptName) {
         match &self.restore.step {
-            Step::Together { last } if *last.receipt == *name => {
+            Step::Together { last } if name.is(&last.receipt) => {
                 self.restore.losses = 0;
                 self.restore.step = Step::Done;
             }
-            Step::OneByOne { current: Some(current), .. } if *current.receipt == *name => {
+            Step::OneByOne { current: Some(current), .. } if name.is(&current.receipt) => {
                 if let What::Subscription(key) = current.what
                     && let Some(entry) = self.subscriptions.get_mut(key)
                 {

@@ -1,6 +1,5 @@
 //! Which subscriptions there are, and which one a MESSAGE belongs to.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -194,7 +193,8 @@ pub(super) struct Entry {
 /// What a MESSAGE says of the subscription that it is for.
 #[derive(Debug)]
 pub(super) struct Named<'a> {
-    wire_id: Option<Cow<'a, str>>,
+    /// The id as it stands on the wire.
+    raw: Option<&'a [u8]>,
     /// The number in it, if it looks like one that was made up.
     pub(super) number: Option<u64>,
 }
@@ -354,8 +354,8 @@ impl Subscriptions {
         message: &Frame,
         named: &Named<'_>,
     ) -> Option<&mut Entry> {
-        let slot = if let Some(wire_id) = &named.wire_id {
-            self.slot_of(wire_id, named.number)?
+        let slot = if let Some(raw) = named.raw {
+            self.slot_of(raw, named.number, message)?
         } else if version == Version::V1_0 {
             // Some 1.0 servers leave the id out even where one was given; the destination has to do.
             let destination = message.header("destination")?;
@@ -367,7 +367,7 @@ impl Subscriptions {
         self.entries.get_mut(slot)?.as_mut()
     }
 
-    fn slot_of(&mut self, wire_id: &str, number: Option<u64>) -> Option<usize> {
+    fn slot_of(&mut self, raw: &[u8], number: Option<u64>, message: &Frame) -> Option<usize> {
         // The number in an id that was made up is mostly its slot. Looking there is quicker than hashing, and comparing the
         // number spares a look at the text.
         if let Some(slot) = number.and_then(|number| usize::try_from(number).ok())
@@ -375,8 +375,12 @@ impl Subscriptions {
         {
             return Some(slot);
         }
-        if !matches!(self.entries.get(self.recent), Some(Some(entry)) if *entry.wire_id == *wire_id) {
-            self.recent = self.by_wire_id.get(wire_id)?.slot as usize;
+        let recent = self.entries.get(self.recent).and_then(Option::as_ref);
+        // Where nothing is escaped it is the id itself.
+        let is_recent =
+            recent.is_some_and(|entry| *entry.wire_id.as_bytes() == *raw && !raw.contains(&b'\\'));
+        if !is_recent {
+            self.recent = self.by_wire_id.get(&*message.header("subscription")?)?.slot as usize;
         }
         Some(self.recent)
     }
@@ -461,15 +465,14 @@ impl Entry {
 
 impl<'a> Named<'a> {
     pub(super) fn by(message: &'a Frame) -> Self {
-        let wire_id = message.header("subscription");
-        let number = wire_id.as_deref().and_then(made_up);
-        Self { wire_id, number }
+        let raw = message.headers().get_raw("subscription");
+        Self { raw, number: raw.and_then(made_up) }
     }
 }
 
 /// The number of an id as it is made up: "sub-01" is another one's.
-fn made_up(id: &str) -> Option<u64> {
-    let digits = id.strip_prefix(MADE_UP)?.as_bytes();
+fn made_up(id: &[u8]) -> Option<u64> {
+    let digits = id.strip_prefix(MADE_UP.as_bytes())?;
     if digits.len() > MAX_DIGITS || digits.first()? == &b'0' && digits.len() > 1 {
         return None;
     }
