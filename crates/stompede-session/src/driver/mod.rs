@@ -123,11 +123,9 @@ impl Future for Driver {
     /// One turn: dial, read, write, timer. None of them waits for another.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let span = this.span.clone();
-        let _turn = span.enter();
-        // Registered first: whatever a handle does from here on wakes this task.
-        this.shared.lock().driver = Some(cx.waker().clone());
-        this.feed(Input::Taken { now: rt::now() });
+        let span = (!this.span.is_disabled()).then(|| this.span.clone());
+        let _turn = span.as_ref().map(tracing::Span::enter);
+        this.begin(cx);
         this.poll_dial(cx);
         let mut busy = this.poll_read(cx);
         // Before the timer: a silence is judged by what has arrived.
@@ -136,7 +134,7 @@ impl Future for Driver {
         // A connection that was lost in this turn may have been followed by a dial, which has to be polled to begin.
         busy |= this.poll_dial(cx);
         // Writing moves deadlines, and a timer that was set must be polled once to be heard.
-        this.drain();
+        this.run_and_wait(None);
         busy |= this.poll_timer(cx);
         busy |= this.poll_outbox(cx);
         let storing = this.storing.as_ref().is_some_and(Storing::is_busy);
@@ -165,7 +163,7 @@ impl Drop for Driver {
         drop(core);
         self.turn.more = true;
         while self.turn.more {
-            self.turn.take(&self.shared, None);
+            self.turn.take(&self.shared, None, false);
             let outputs = std::mem::take(&mut self.turn.outputs);
             outputs.iter().for_each(|output| self.carry_out(output));
             self.turn.wakers.drain(..).for_each(Waker::wake);
@@ -179,6 +177,20 @@ impl Drop for Driver {
 }
 
 impl Driver {
+    /// Takes in what handles have brought up since the last turn.
+    fn begin(&mut self, cx: &Context<'_>) {
+        let mut core = self.shared.lock();
+        // Registered first: whatever a handle does from here on wakes this task.
+        core.driver = Some(cx.waker().clone());
+        core.machine.handle_input(Input::Taken { now: rt::now() });
+        self.turn.reading = core.machine.wants_bytes();
+        let quiet = core.machine.is_quiet();
+        drop(core);
+        if !quiet {
+            self.run(None);
+        }
+    }
+
     /// Dials, after asking `before_connect`. `true` if a dial has come to an end, which may have left something to read or
     /// to write.
     fn poll_dial(&mut self, cx: &mut Context<'_>) -> bool {
@@ -253,7 +265,7 @@ impl Driver {
             self.timer = None;
             // A late one is judged by what the connection has taken meanwhile.
             let _ = self.poll_write(cx);
-            self.feed(Input::Timer { now: rt::now() });
+            self.run_and_wait(Some(Input::Timer { now: rt::now() }));
             fired = true;
         }
         fired
@@ -269,14 +281,21 @@ impl Driver {
         self.run(Some(input));
     }
 
-    fn drain(&mut self) {
-        self.run(None);
+    /// Carries out what the protocol has to say.
+    fn run(&mut self, input: Option<Input>) {
+        self.take(input, false);
     }
 
-    /// Carries out what the protocol has to say, some at a time so that the lock is never held for long.
-    fn run(&mut self, mut input: Option<Input>) {
+    /// The same, and sets the timer.
+    fn run_and_wait(&mut self, input: Option<Input>) {
+        self.take(input, true);
+        self.set_timer(self.turn.deadline);
+    }
+
+    /// Some at a time, so that the lock is never held for long.
+    fn take(&mut self, mut input: Option<Input>, wait: bool) {
         loop {
-            self.turn.take(&self.shared, input.take());
+            self.turn.take(&self.shared, input.take(), wait);
             let mut outputs = std::mem::take(&mut self.turn.outputs);
             // First: whoever is woken or told of something may look at once where the session stands.
             outputs.iter().for_each(|output| self.carry_out(output));
@@ -288,7 +307,7 @@ impl Driver {
             }
             self.turn.outputs = outputs;
             if !self.turn.more {
-                return self.set_timer(self.turn.deadline);
+                return;
             }
         }
     }
@@ -369,7 +388,8 @@ impl Driver {
 }
 
 impl Turn {
-    fn take(&mut self, shared: &Shared, input: Option<Input>) {
+    /// `wait`: looks for how long to wait as well.
+    fn take(&mut self, shared: &Shared, input: Option<Input>, wait: bool) {
         let mut core = shared.lock();
         if let Some(Input::Timer { now }) = input {
             core.line.expire(now, &mut self.wakers);
@@ -380,21 +400,19 @@ impl Turn {
         self.more = true;
         // Where a connection has ended there is nothing left to decode, and all that is to be said of it belongs together.
         while self.outputs.len() < OUTPUT_BUDGET || core.machine.connected().is_none() {
-            match core.machine.poll_output() {
-                Output::Wait(deadline) => {
-                    self.deadline = [deadline, core.line.soonest()].into_iter().flatten().min();
-                    self.more = false;
-                    self.ended = core.machine.closed().is_some();
-                    break;
-                }
-                output => {
-                    if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
-                        core.on_lost(&mut self.wakers);
-                    }
-                    self.outputs.push(output);
-                }
+            let Some(output) = core.machine.next_output() else {
+                self.more = false;
+                break;
+            };
+            if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
+                core.on_lost(&mut self.wakers);
             }
+            self.outputs.push(output);
         }
+        if wait && !self.more {
+            self.deadline = [core.machine.next_deadline(), core.line.soonest()].into_iter().flatten().min();
+        }
+        self.ended = !self.more && core.machine.closed().is_some();
         self.reading = core.machine.wants_bytes();
         core.machine.drain_wakers(&mut self.wakers);
     }

@@ -58,7 +58,7 @@ impl Driver {
             storing.asked = None;
             answered = true;
             self.shared.lock().machine.outbox_done(rt::now(), done);
-            self.drain();
+            self.run_and_wait(None);
         }
         answered
     }

@@ -27,6 +27,8 @@ pub(super) struct Connection {
     untouched: bool,
     /// Something has been received since the decoder last wanted more.
     fresh: bool,
+    /// All that was received has been looked at.
+    drained: bool,
 }
 
 /// What the next piece of input amounts to.
@@ -57,14 +59,20 @@ impl Connection {
             pulse: Pulse::new(config, now),
             untouched: false,
             fresh: false,
+            drained: true,
         }
     }
 
     /// Takes bytes in. Gives how long there had been none, and whether that was longer than the peer promised.
     pub(super) fn receive(&mut self, now: Instant, bytes: Bytes) -> (Duration, bool) {
-        (self.untouched, self.fresh) = (true, true);
+        (self.untouched, self.fresh, self.drained) = (true, true, false);
         self.decoder.push(bytes);
         self.pulse.on_received(now)
+    }
+
+    /// Whether all that was received has been looked at.
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained
     }
 
     /// The next thing that what was received amounts to, or `None` until more is received.
@@ -74,6 +82,7 @@ impl Connection {
             let untouched = std::mem::take(&mut self.untouched);
             let frame = match self.decoder.next() {
                 Ok(None) => {
+                    self.drained = true;
                     if std::mem::take(&mut self.fresh) && self.decoder.is_mid_frame() {
                         self.pulse.on_frame(now);
                     }

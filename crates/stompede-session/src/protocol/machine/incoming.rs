@@ -45,6 +45,9 @@ impl Machine {
 
     /// Decodes some of what has been received; `false` if there is nothing more.
     pub(super) fn decode(&mut self) -> bool {
+        if self.has_decoded_all() {
+            return false;
+        }
         for _ in 0..STAGE {
             let (Phase::Connected(connection), Some(now)) = (&mut self.phase, self.now) else { return false };
             match connection.next_signal(&self.config, now) {
@@ -74,6 +77,15 @@ impl Machine {
         }
         self.hand_over();
         true
+    }
+
+    /// Whether what has been received was decoded and handed over.
+    pub(super) fn has_decoded_all(&self) -> bool {
+        let drained = match &self.phase {
+            Phase::Connected(connection) => connection.is_drained(),
+            _ => true,
+        };
+        drained && self.stage.is_empty()
     }
 
     /// Ends a moment of holding that was not used, and the waits of those who need what is not read.

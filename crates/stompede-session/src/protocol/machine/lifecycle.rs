@@ -240,7 +240,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn next_deadline(&mut self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         let pulse = match &mut self.phase {
             Phase::Connected(connection) => {
                 if self.transmit.bytes() == 0 {

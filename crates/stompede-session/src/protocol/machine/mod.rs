@@ -258,18 +258,27 @@ impl Machine {
     ///
     /// Received bytes are decoded here, a few messages a call: whoever wants to see to something else in between, may.
     pub fn poll_output(&mut self) -> Output {
+        self.next_output().unwrap_or_else(|| Output::Wait(self.next_deadline()))
+    }
+
+    /// The same without looking for how long to wait.
+    pub(crate) fn next_output(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 if let (Output::Event(event), Some(now)) = (&output, self.now) {
                     self.history.note(now, event);
                 }
-                return output;
+                return Some(output);
             }
             if !self.decode() && self.outputs.is_empty() {
-                break;
+                return None;
             }
         }
-        Output::Wait(self.next_deadline())
+    }
+
+    /// Whether [`next_output`](Self::next_output) has nothing to give.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.outputs.is_empty() && self.has_decoded_all()
     }
 
     /// The next frame to write, if there is one.
