@@ -35,7 +35,7 @@ impl<'t> Lines<'t> {
     }
 
     /// The first line from the next one on whose name stands there to the letter.
-    #[inline]
+    #[inline(always)] // With a name that the compiler knows it is a few comparisons.
     pub(super) fn find(&self, name: &str) -> Option<Line> {
         if !is_plain(name) {
             return self.find_among_many(name.as_bytes());
@@ -48,7 +48,7 @@ impl<'t> Lines<'t> {
     }
 
     /// The next line, if it has this name, which is plain: what it begins like is its name if a colon follows.
-    #[inline]
+    #[inline(always)]
     fn first_if_named(&self, name: &[u8]) -> Option<Line> {
         let rest = self.text.get(self.start..self.end)?;
         let behind = rest.strip_prefix(name).filter(|behind| behind.first() == Some(&b':'))?;
