@@ -7,7 +7,7 @@ use stompede_codec::{Frame, Headers};
 use stompede_transport::Connector;
 use tokio::sync::watch;
 
-use crate::driver::{self, Observer, Shared};
+use crate::driver::{self, Flush, Observer, Shared};
 use crate::protocol::{Connected, History, Machine, ReceiptId, SubscriptionId};
 use crate::receipt::Receipt;
 use crate::{Config, Error, ErrorKind, SendBuilder, SessionState, SubscribeBuilder, Transaction, rt};
@@ -51,6 +51,8 @@ impl Session {
     ) -> Result<Self, Error> {
         let retries = config.reconnect.retry_initial_connect;
         config.validate()?;
+        // Before anything waits.
+        rt::current()?;
         let left_over = match &config.outbox {
             Some(outbox) => driver::load(&**outbox, config.total_connect_timeout).await?,
             None => Vec::new(),
@@ -58,7 +60,7 @@ impl Session {
         let shared = driver::start(config, left_over, connector, observer)?;
         // Made before the wait: if this future is dropped, so is the session.
         let session = Self(Arc::new(Handle { shared }));
-        let mut state = session.0.shared.state().subscribe();
+        let mut state = session.0.shared.state_changes();
         let reached = state.wait_for(|state| match state {
             SessionState::Connecting => false,
             SessionState::Connected(_) | SessionState::Disconnecting(_) | SessionState::Closed(_) => true,
@@ -148,15 +150,8 @@ impl Session {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn flush(&self) -> Result<(), Error> {
-        let number = self.0.shared.command(Machine::flush_mark)?;
-        let flushed = poll_fn(|cx| self.0.shared.poll_flushed(cx, number));
-        match rt::timeout(self.0.shared.receipt_timeout, flushed).await {
-            Ok(flushed) => flushed,
-            Err(_) => Err(Error::new(
-                ErrorKind::WriteTimedOut,
-                format!("the connection did not take everything within {:?}", self.0.shared.receipt_timeout),
-            )),
-        }
+        let mark = self.0.shared.command(Machine::flush_mark)?;
+        Flush::new(&self.0.shared, mark).await
     }
 
     /// Ends the session in order: waits for receipts in flight, sends DISCONNECT, waits for its RECEIPT, closes.
@@ -212,7 +207,7 @@ impl Session {
     /// sent before it read UNSUBSCRIBE is no longer handed over then.
     pub async fn drain(&self, within: Duration) -> Result<(), Error> {
         let shared = &self.0.shared;
-        let finished = rt::timeout(within, async {
+        let finished = rt::timeout_in(&shared.runtime, within, async {
             let deadline = rt::now().checked_add(within);
             let leaving = shared.command(|machine| machine.begin_drain(deadline));
             let leaving: Vec<_> = leaving.into_iter().map(|one| Leaving::new(shared.clone(), one)).collect();
@@ -224,7 +219,7 @@ impl Session {
         });
         let finished = finished.await;
         self.disconnect().await?;
-        finished.map_err(|_| {
+        finished.ok_or_else(|| {
             let text =
                 format!("consumers had not finished within {within:?}; the session has ended all the same");
             Error::new(ErrorKind::DrainTimedOut, text)
@@ -251,18 +246,20 @@ impl Session {
 
     /// Where the session stands now.
     pub fn state(&self) -> SessionState {
-        self.0.shared.state().borrow().clone()
+        self.0.shared.state()
     }
 
-    /// Where the session stands, as a value to watch.
+    /// Where the session stands, as a value to watch. What a handle asks for ([`abort`](Self::abort),
+    /// [`disconnect`](Self::disconnect)) shows here a moment later than in [`state`](Self::state): once the session's task
+    /// has had its turn.
     pub fn state_changes(&self) -> watch::Receiver<SessionState> {
-        self.0.shared.state().subscribe()
+        self.0.shared.state_changes()
     }
 
     /// What the broker said of itself; `None` once the session ends or has ended.
     pub fn connected(&self) -> Option<Arc<Connected>> {
-        match &*self.0.shared.state().borrow() {
-            SessionState::Connected(peer) => Some(peer.clone()),
+        match self.state() {
+            SessionState::Connected(peer) => Some(peer),
             _ => None,
         }
     }

@@ -1,10 +1,10 @@
 //! The one place that knows which runtime there is: clock, tasks and timers.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
-use std::pin::pin;
-use std::task::Context;
-use std::time::Instant;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 pub(crate) use tokio::time::{Sleep, timeout};
 
@@ -32,12 +32,6 @@ pub(crate) fn current() -> Result<tokio::runtime::Handle, Error> {
         .map_err(|error| Error::invalid_because("connect from within a tokio runtime", error))
 }
 
-/// Starts a task, or says that there is no runtime to start it on.
-pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
-    current()?.spawn(task);
-    Ok(())
-}
-
 /// Wakes the task again once others have had their turn.
 ///
 /// Waking it at once would not do: tokio's current-thread runtime runs up to 61 tasks before it looks at the future that it
@@ -45,4 +39,35 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<(
 pub(crate) fn wake_after_others(cx: &mut Context<'_>) {
     // Its first poll asks for the wake, and dropping it does not take that back.
     let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+/// Lets something take so long at most; `None` if it takes longer.
+///
+/// By the clock of that runtime: who waits may be in another one, or in none, where there are no timers. If that runtime has
+/// been shut down the time is over at once.
+pub(crate) async fn timeout_in<T>(
+    runtime: &tokio::runtime::Handle,
+    within: Duration,
+    what: impl Future<Output = T>,
+) -> Option<T> {
+    let mut what = pin!(what);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = what.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        let Timer(timer) = timer
+            .get_or_insert_with(|| Timer(runtime.spawn(async move { tokio::time::sleep(within).await })));
+        Pin::new(timer).poll(cx).map(|_| None)
+    })
+    .await
+}
+
+/// A task that sleeps. Nobody else waits for it.
+struct Timer(tokio::task::JoinHandle<()>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
-use crate::protocol::Connected;
+use crate::protocol::{Connected, Event};
 
 /// Where a session stands.
 #[derive(Clone, Debug)]
@@ -25,4 +25,19 @@ pub enum SessionState {
     Disconnecting(Arc<Connected>),
     /// The session is over: cleanly, or for this reason.
     Closed(Option<Error>),
+}
+
+impl SessionState {
+    /// What it is after this event; `None` if that is the same.
+    pub(crate) fn after(&self, event: &Event) -> Option<Self> {
+        match (event, self) {
+            (Event::Connected(peer), _) => Some(Self::Connected(peer.clone())),
+            (Event::Reconnecting { cause, attempt, next_in }, _) => {
+                Some(Self::Reconnecting { cause: cause.clone(), attempt: *attempt, next_in: *next_in })
+            }
+            (Event::Disconnecting, Self::Connected(peer)) => Some(Self::Disconnecting(peer.clone())),
+            (Event::Closed(cause), _) => Some(Self::Closed(cause.clone())),
+            _ => None,
+        }
+    }
 }

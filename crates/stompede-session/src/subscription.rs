@@ -144,6 +144,7 @@ impl<'a> SubscribeBuilder<'a> {
             gap: None,
             at_work: true,
             alone: false,
+            told: false,
         };
         shared.activity.enter();
         let Some(receipt) = receipt else { return Ok(subscription) };
@@ -185,6 +186,8 @@ pub struct Subscription {
     at_work: bool,
     /// The session went on when it ended.
     alone: bool,
+    /// The stream has given the error that it ended with.
+    told: bool,
 }
 
 /// Whether a subscription keeps its session open.
@@ -349,7 +352,12 @@ impl Stream for Subscription {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_message(cx).map(Result::transpose)
+        if self.told {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.poll_message(cx));
+        self.told = next.is_err();
+        Poll::Ready(next.transpose())
     }
 }
 

@@ -4,8 +4,12 @@
 
 mod common;
 
+use std::future::poll_fn;
+use std::pin::Pin;
+
 use common::peer::{Peer, no_task_is_left};
 use common::{SECOND, config, header};
+use futures_core::Stream;
 use stompede_codec::Command;
 use stompede_session::{AckMode, ErrorKind, ReconnectPolicy, Session, Subscription};
 
@@ -238,4 +242,20 @@ async fn an_end_that_is_asked_for_while_a_connection_ends_is_told() {
         let ended = tokio::time::timeout(10 * SECOND, session.disconnect()).await;
         assert!(ended.is_ok(), "round {round}: nobody was told");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_the_last_item_of_a_stream() {
+    let (session, mut peer) = Peer::session(ROOM).await;
+    let mut inbox = session.subscribe("/queue/a").id("s").await.expect("subscribed");
+    peer.frame().await;
+    peer.message("s", "a1").await;
+    drop(peer);
+    session.closed().await.expect("a cause");
+    let mut next = async || poll_fn(|cx| Pin::new(&mut inbox).poll_next(cx)).await.map(|item| item.is_ok());
+    assert_eq!(
+        (next().await, next().await, next().await, next().await),
+        (Some(true), Some(false), None, None)
+    );
+    inbox.try_next().await.expect_err("who asks why is still told");
 }

@@ -147,3 +147,18 @@ async fn a_refused_frame_is_told_of_and_keeps_nobody_waiting() {
     session.send("/queue/b").await.expect("sent");
     assert_eq!(peer.frame().await.header("destination").as_deref(), Some("/queue/b"));
 }
+
+/// Nothing is on its way, and what waited for room has been withdrawn: there is nothing to wait for.
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_was_withdrawn_keeps_no_flush_waiting() {
+    let (session, _peer) = Peer::session(1).await;
+    session.send("/queue/full").await.expect("written");
+    session.flush().await.expect("written");
+    let waits = async || session.send("/queue/a").deadline(SECOND).confirm().await;
+    let (lost, flushed) = tokio::join!(waits(), session.flush());
+    assert!(matches!(lost, Err(SendError::NotSent(_))), "{lost:?}");
+    flushed.expect("there is nothing left that waits");
+    waits().await.expect_err("no room");
+    let later = tokio::time::timeout(SECOND, session.flush()).await;
+    later.expect("nor is there later").expect("nothing is lost");
+}

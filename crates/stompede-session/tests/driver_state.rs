@@ -171,3 +171,19 @@ async fn whoever_is_told_of_an_event_sees_it_in_the_state() {
     // The observer has a handle too.
     session.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handle_asks_for_shows_in_the_state_at_once() {
+    let (session, _peer) = Peer::session(ROOM).await;
+    let mut leaving = Box::pin(session.disconnect());
+    assert!(leaving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(matches!(session.state(), SessionState::Disconnecting(_)), "{:?}", session.state());
+    assert!(session.connected().is_none() && session.send("/queue/a").await.is_err());
+    session.abort();
+    assert!(matches!(session.state(), SessionState::Closed(None)), "{:?}", session.state());
+    leaving.await.expect("ended as asked");
+
+    let (session, _peer) = Peer::session(ROOM).await;
+    session.abort();
+    assert!(matches!(session.state(), SessionState::Closed(None)), "{:?}", session.state());
+}

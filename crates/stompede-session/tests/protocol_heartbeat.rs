@@ -391,3 +391,13 @@ fn settings_that_make_no_sense_are_named() {
     let mut rig = Rig::connected_with(endless, "1.2", "heart-beat:1,1\n");
     rig.receive("\n");
 }
+
+#[test]
+fn nothing_is_no_sign_of_life() {
+    let mut rig = connected((0, 1000), "1000,0");
+    for _ in 0..3 {
+        rig.receive("");
+        rig.advance(900 * MS);
+    }
+    assert_eq!(died_of(&rig), Some(ErrorKind::HeartBeatMissed));
+}

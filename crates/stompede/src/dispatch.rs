@@ -108,11 +108,7 @@ impl Dispatch {
         let carrier = self.runtime.spawn(async move {
             let mut batch = Vec::new();
             let end = loop {
-                match poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await {
-                    Ok(true) => {}
-                    Ok(false) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
+                let end = poll_fn(|cx| poll_batch(&mut subscription, cx, &mut batch)).await;
                 let mailboxes = dispatch.mailboxes();
                 // Who has room is served first, and waits for nobody.
                 let behind: Vec<_> = mailboxes
@@ -124,6 +120,9 @@ impl Dispatch {
                     mailbox.deliver(&batch[pushed..]).await;
                 }
                 batch.clear();
+                if let Some(end) = end {
+                    break end;
+                }
             };
             dispatch.tell_ended(&subscription, destination, end);
         });
@@ -310,24 +309,22 @@ impl fmt::Debug for Dispatch {
     }
 }
 
-/// Takes the messages that are there, a few at a time, or waits for the first; `false` at the end, if it is in order.
+/// Takes the messages that are there, a few at a time, or waits for the first. Gives the end with those before it.
 fn poll_batch(
     subscription: &mut Subscription,
     cx: &mut Context<'_>,
     batch: &mut Vec<Message>,
-) -> Poll<Result<bool, Error>> {
+) -> Poll<Option<Result<(), Error>>> {
     while batch.len() < AT_A_TIME {
         match Pin::new(&mut *subscription).poll_next(cx) {
             Poll::Ready(Some(Ok(message))) => batch.push(message),
-            // The end is there the next time as well.
-            Poll::Ready(Some(Err(_)) | None) if !batch.is_empty() => break,
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
-            Poll::Ready(None) => return Poll::Ready(Ok(false)),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => return Poll::Ready(Some(Ok(()))),
             Poll::Pending if batch.is_empty() => return Poll::Pending,
             Poll::Pending => break,
         }
     }
-    Poll::Ready(Ok(true))
+    Poll::Ready(None)
 }
 
 /// One listener's task.

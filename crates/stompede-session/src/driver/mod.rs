@@ -1,6 +1,7 @@
 //! Carries out what the protocol decides: dials, reads, writes, wakes. It decides nothing itself.
 
 mod activity;
+mod flush;
 mod outbox;
 mod race;
 mod room;
@@ -17,13 +18,14 @@ use std::time::Instant;
 use stompede_codec::Frame;
 use stompede_transport::{BoxTransport, Connector, Transport, TransportError};
 
+pub(crate) use self::flush::Flush;
 use self::outbox::Storing;
 pub(crate) use self::outbox::load;
 use self::race::{Dials, News, What};
 pub(crate) use self::room::Room;
 pub(crate) use self::shared::Shared;
 use crate::protocol::{Batch, Event, Input, Machine, Output};
-use crate::{BeforeConnect, Config, Error, ErrorKind, Postponed, SessionState, Stored, rt};
+use crate::{BeforeConnect, Config, Error, ErrorKind, Postponed, Stored, rt};
 
 /// Is told what happens in a session, in order, and may change what passes.
 ///
@@ -64,17 +66,18 @@ pub(crate) fn start(
     let receipt_timeout = config.receipt_timeout;
     let before_connect = config.before_connect.clone();
     let storing = config.outbox.clone().map(|outbox| Storing::new(outbox, receipt_timeout));
+    let runtime = rt::current()?;
     let mut machine = Machine::with_seed(config, rt::seed())?;
     machine.replay(rt::now(), left_over);
     machine.tell_sends(observer.as_ref().is_some_and(|observer| observer.wants_sends()));
     machine.tell_traffic(observer.is_some());
     machine.start(rt::now());
-    let shared = Arc::new(Shared::new(machine, observer, receipt_timeout));
+    let shared = Arc::new(Shared::new(machine, observer, receipt_timeout, runtime.clone()));
     let link = Link::Down;
     let (timer, batch, turn) = (None, Batch::default(), Turn::default());
     let driver =
         Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, batch, turn };
-    rt::spawn(driver)?;
+    runtime.spawn(driver);
     Ok(shared)
 }
 
@@ -112,6 +115,9 @@ struct Turn {
     deadline: Option<Instant>,
     /// Whether the protocol wants more bytes.
     reading: bool,
+    /// Whether frames have left the queue of which nobody knows that they have been flushed: they may have been refused, or
+    /// withdrawn.
+    behind: bool,
     more: bool,
     /// Whether the session has ended and all has been said: an end that a handle asks for later has still to be told.
     ended: bool,
@@ -184,6 +190,7 @@ impl Driver {
         core.driver = Some(cx.waker().clone());
         core.machine.handle_input(Input::Taken { now: rt::now() });
         self.turn.reading = core.machine.wants_bytes();
+        self.turn.behind = core.is_behind();
         let quiet = core.machine.is_quiet();
         drop(core);
         if !quiet {
@@ -336,26 +343,11 @@ impl Driver {
 
     /// Says where the session stands, if this changes it.
     fn note_state(&self, event: &Event) {
-        match event {
-            Event::Connected(peer) => {
-                self.shared.state.send_replace(SessionState::Connected(peer.clone()));
-            }
-            Event::Reconnecting { cause, attempt, next_in } => {
-                let (cause, attempt, next_in) = (cause.clone(), *attempt, *next_in);
-                self.shared.state.send_replace(SessionState::Reconnecting { cause, attempt, next_in });
-            }
-            Event::Disconnecting => {
-                self.shared.state.send_if_modified(|state| {
-                    let SessionState::Connected(peer) = state else { return false };
-                    *state = SessionState::Disconnecting(peer.clone());
-                    true
-                });
-            }
-            Event::Closed(cause) => {
-                self.shared.state.send_replace(SessionState::Closed(cause.clone()));
-            }
-            _ => {}
-        }
+        self.shared.state.send_if_modified(|state| {
+            let Some(next) = state.after(event) else { return false };
+            *state = next;
+            true
+        });
     }
 
     fn announce(&self, event: &Event) {
@@ -392,7 +384,7 @@ impl Turn {
     fn take(&mut self, shared: &Shared, input: Option<Input>, wait: bool) {
         let mut core = shared.lock();
         if let Some(Input::Timer { now }) = input {
-            core.line.expire(now, &mut self.wakers);
+            core.expire(now, &mut self.wakers);
         }
         if let Some(input) = input {
             core.machine.handle_input(input);
@@ -404,16 +396,17 @@ impl Turn {
                 self.more = false;
                 break;
             };
-            if matches!(output, Output::Event(Event::Disconnected(_) | Event::Closed(_))) {
-                core.on_lost(&mut self.wakers);
+            if let Output::Event(event) = &output {
+                core.on_event(event, &mut self.wakers);
             }
             self.outputs.push(output);
         }
         if wait && !self.more {
-            self.deadline = [core.machine.next_deadline(), core.line.soonest()].into_iter().flatten().min();
+            self.deadline = [core.machine.next_deadline(), core.soonest()].into_iter().flatten().min();
         }
         self.ended = !self.more && core.machine.closed().is_some();
         self.reading = core.machine.wants_bytes();
+        self.behind = core.is_behind();
         core.machine.drain_wakers(&mut self.wakers);
     }
 }

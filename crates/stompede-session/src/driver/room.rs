@@ -20,11 +20,12 @@ pub(crate) struct Room<'a> {
     wait: Option<Wait>,
 }
 
+/// A place in a line.
 #[derive(Clone, Copy)]
-struct Wait {
-    place: u64,
+pub(super) struct Wait {
+    pub(super) place: u64,
     /// `None`: as long as it takes.
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
 }
 
 impl<'a> Room<'a> {
@@ -120,7 +121,7 @@ struct Place {
 
 impl Line {
     /// Waits at the end. Gives the place, and whether its time is over before everybody else's.
-    fn join(&mut self, bytes: usize, until: Option<Instant>, waker: &Waker) -> (u64, bool) {
+    pub(super) fn join(&mut self, bytes: usize, until: Option<Instant>, waker: &Waker) -> (u64, bool) {
         self.last += 1;
         self.places.push_back(Place { number: self.last, bytes, until, waker: Some(waker.clone()) });
         let is_soonest = until.is_some_and(|until| self.soonest.is_none_or(|soonest| until < soonest));
@@ -131,7 +132,7 @@ impl Line {
     }
 
     /// Waits on at this place; `false` if there is none any more.
-    fn keep(&mut self, number: u64, waker: &Waker) -> bool {
+    pub(super) fn keep(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(place) = self.find(number) else { return false };
         match &mut place.waker {
             Some(known) => known.clone_from(waker),
@@ -141,7 +142,7 @@ impl Line {
     }
 
     /// Gives a place up; `false` if it had been woken already.
-    fn leave(&mut self, number: u64) -> bool {
+    pub(super) fn leave(&mut self, number: u64) -> bool {
         self.find(number).is_some_and(|place| place.waker.take().is_some())
     }
 

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Observer;
 use super::activity::Activity;
 use super::room::Line;
-use crate::protocol::{Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
+use crate::protocol::{Event, Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
 use crate::{Error, ErrorKind, SessionState};
 
 pub(crate) struct Shared {
@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     /// How long a RECEIPT is awaited unless a call says otherwise.
     pub(crate) receipt_timeout: Duration,
     pub(crate) activity: Activity,
+    /// Where its task runs.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 /// The protocol, and what the driver knows besides.
@@ -27,11 +29,13 @@ pub(super) struct Core {
     /// The driver's waker while it sleeps.
     pub(super) driver: Option<Waker>,
     /// Tasks that wait for a flush.
-    flushers: Vec<Waker>,
+    pub(super) flushers: Line,
     /// Tasks that wait for room in the queue.
     pub(super) line: Line,
     /// Every frame up to this number has been flushed.
     flushed: u64,
+    /// Where the session stood after the last event.
+    stood: SessionState,
 }
 
 impl Shared {
@@ -39,14 +43,17 @@ impl Shared {
         machine: Machine,
         observer: Option<Arc<dyn Observer>>,
         receipt_timeout: Duration,
+        runtime: tokio::runtime::Handle,
     ) -> Self {
-        let core = Core { machine, driver: None, flushers: Vec::new(), line: Line::default(), flushed: 0 };
+        let (flushers, line, stood) = (Line::default(), Line::default(), SessionState::Connecting);
+        let core = Core { machine, driver: None, flushers, line, flushed: 0, stood };
         Self {
             core: Mutex::new(core),
             state: watch::Sender::new(SessionState::Connecting),
             observer,
             receipt_timeout,
             activity: Activity::default(),
+            runtime,
         }
     }
 
@@ -91,29 +98,6 @@ impl Shared {
         })
     }
 
-    /// Waits until the frame with this number, and all before it, have been flushed to the connection `epoch`.
-    ///
-    /// What had not been written when that connection was lost is never flushed on it.
-    pub(crate) fn poll_flushed(
-        &self,
-        cx: &mut Context<'_>,
-        (number, epoch): (u64, u64),
-    ) -> Poll<Result<(), Error>> {
-        let mut core = self.lock();
-        if core.flushed >= number && core.machine.epoch() == epoch {
-            return Poll::Ready(core.machine.take_refusal(number).map_or(Ok(()), Err));
-        }
-        if let Some(cause) = core.machine.closed() {
-            return Poll::Ready(Err(cause.cloned().unwrap_or_else(Error::closed)));
-        }
-        if core.machine.is_offline() || core.machine.epoch() != epoch {
-            let text = "there is no connection, or it was lost before everything was written";
-            return Poll::Ready(Err(Error::new(ErrorKind::ConnectionLost, text)));
-        }
-        core.await_flush(cx);
-        Poll::Pending
-    }
-
     /// Takes the outcome of a receipt, or has the task woken when there is one.
     pub(crate) fn poll_receipt(&self, id: ReceiptId, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         self.lock().machine.poll_receipt(id, cx)
@@ -125,29 +109,74 @@ impl Shared {
         driver.into_iter().for_each(Waker::wake);
     }
 
-    pub(crate) fn state(&self) -> &watch::Sender<SessionState> {
-        &self.state
+    /// Where the session stands. The value to [watch](Self::state_changes) follows with the driver's turn.
+    pub(crate) fn state(&self) -> SessionState {
+        let core = self.lock();
+        match (core.machine.closed(), &core.stood) {
+            (Some(cause), _) => SessionState::Closed(cause.cloned()),
+            (None, SessionState::Connected(peer)) if core.machine.is_parting() => {
+                SessionState::Disconnecting(peer.clone())
+            }
+            (None, stood) => stood.clone(),
+        }
+    }
+
+    pub(crate) fn state_changes(&self) -> watch::Receiver<SessionState> {
+        self.state.subscribe()
     }
 }
 
 impl Core {
-    fn await_flush(&mut self, cx: &Context<'_>) {
-        if !self.flushers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.flushers.push(cx.waker().clone());
+    /// Whether the frame with this number, and all before it, have been flushed to the connection `epoch`, or why they
+    /// never will be; `None` if that is still open.
+    ///
+    /// What had not been written when that connection was lost is never flushed on it.
+    pub(super) fn flush_outcome(&mut self, (number, epoch): (u64, u64)) -> Option<Result<(), Error>> {
+        if self.flushed >= number && self.machine.epoch() == epoch {
+            return Some(self.machine.take_refusal(number).map_or(Ok(()), Err));
         }
+        if let Some(cause) = self.machine.closed() {
+            return Some(Err(cause.cloned().unwrap_or_else(Error::closed)));
+        }
+        if self.machine.is_offline() || self.machine.epoch() != epoch {
+            let text = "there is no connection, or it was lost before everything was written";
+            return Some(Err(Error::new(ErrorKind::ConnectionLost, text)));
+        }
+        None
+    }
+
+    /// When somebody has waited for long enough.
+    pub(super) fn soonest(&self) -> Option<Instant> {
+        [self.line.soonest(), self.flushers.soonest()].into_iter().flatten().min()
+    }
+
+    /// Wakes those who have waited for long enough.
+    pub(super) fn expire(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+        self.line.expire(now, wakers);
+        self.flushers.expire(now, wakers);
+    }
+
+    /// Whether frames have left the queue since [`on_flushed`](Self::on_flushed) was called last.
+    pub(super) fn is_behind(&self) -> bool {
+        self.flushed < self.machine.transmitted()
     }
 
     /// Everything taken has been flushed: whoever waits for that, or for the room that it made, goes on.
     pub(super) fn on_flushed(&mut self, wakers: &mut Vec<Waker>) {
         self.flushed = self.machine.transmitted();
-        wakers.append(&mut self.flushers);
+        self.flushers.wake(usize::MAX, wakers);
         self.line.wake(QUEUE_BYTES.saturating_sub(self.machine.queued_bytes()), wakers);
     }
 
     /// Nobody waits beyond the end of the connection.
-    pub(super) fn on_lost(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.append(&mut self.flushers);
-        self.line.wake(usize::MAX, wakers);
+    pub(super) fn on_event(&mut self, event: &Event, wakers: &mut Vec<Waker>) {
+        if let Some(next) = self.stood.after(event) {
+            self.stood = next;
+        }
+        if let Event::Disconnected(_) | Event::Closed(_) = event {
+            self.flushers.wake(usize::MAX, wakers);
+            self.line.wake(usize::MAX, wakers);
+        }
     }
 }
 

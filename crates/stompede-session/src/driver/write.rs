@@ -42,8 +42,8 @@ impl Driver {
     }
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Result<bool, TransportError> {
-        let (now, mut refused) = (rt::now(), false);
-        let started = self.start_frames(cx, now, &mut refused);
+        let now = rt::now();
+        let started = self.start_frames(cx, now);
         if !self.batch.is_empty() {
             self.shared.lock().machine.give_back(&mut self.batch);
         }
@@ -64,7 +64,7 @@ impl Driver {
             if *written != before {
                 self.shared.lock().machine.handle_input(Input::Written { now });
             }
-        } else if *unflushed || refused {
+        } else if *unflushed || std::mem::take(&mut self.turn.behind) {
             let mut core = self.shared.lock();
             if std::mem::take(unflushed) {
                 core.machine.handle_input(Input::Flushed { now });
@@ -81,12 +81,7 @@ impl Driver {
     }
 
     /// Starts frames while the transport has room. What is left in the batch then has not been started.
-    fn start_frames(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        refused: &mut bool,
-    ) -> Result<Started, TransportError> {
+    fn start_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Started, TransportError> {
         let Link::Up { transport, unflushed, .. } = &mut self.link else { return Ok(Started::All) };
         let mut budget = WRITE_BUDGET;
         while budget > 0 {
@@ -123,7 +118,6 @@ impl Driver {
                         machine.give_back(batch);
                         machine.transmit_refused(error);
                     });
-                    *refused = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
             }

@@ -165,9 +165,10 @@ impl TransactionRuns {
                 return Err(offline);
             }
             let left = until.map(|until| until.saturating_duration_since(rt::now()));
-            match rt::timeout(left.unwrap_or(Duration::MAX), state.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(offline),
+            let runtime = &self.session.shared().runtime;
+            match rt::timeout_in(runtime, left.unwrap_or(Duration::MAX), state.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return Err(offline),
             }
         }
     }

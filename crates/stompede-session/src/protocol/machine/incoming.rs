@@ -18,6 +18,10 @@ use crate::{AckMode, Error, ErrorKind};
 impl Machine {
     pub(super) fn on_received(&mut self, now: Instant, bytes: Bytes) {
         self.on_taken(now);
+        if bytes.is_empty() {
+            // No sign of life.
+            return;
+        }
         self.chunk = Chunk { number: self.chunk.number + 1, len: bytes.len() };
         let Phase::Connected(connection) = &mut self.phase else { return };
         let (gap, late) = connection.receive(now, bytes);

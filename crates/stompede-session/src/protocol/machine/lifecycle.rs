@@ -181,6 +181,12 @@ impl Machine {
         self.receipts.resolve(id, outcome);
     }
 
+    /// Whether an orderly end of the open connection has been asked for.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_parting(&self) -> bool {
+        self.connected().is_some() && self.open_version().is_err()
+    }
+
     /// Says DISCONNECT once no receipt is awaited any more.
     pub(super) fn continue_goodbye(&mut self) {
         let waiting = matches!(
