@@ -82,7 +82,8 @@ pub struct Config {
     /// How long something may wait to be written without the connection taking anything before the peer counts as
     /// dead. 30 s unless set: a broker that blocks its publishers for a moment is not dead. A large frame may take longer
     /// than this as long as it moves; of a transport that does not tell
-    /// ([`Transport::written`](stompede_transport::Transport::written)) all of it has to be taken in this time.
+    /// ([`Transport::written`](stompede_transport::Transport::written)) all of it has to be taken in this time, and that it
+    /// takes another frame counts as well.
     pub write_timeout: Duration,
     /// How long a connection may carry no frame, nor part of one, in either direction, before it is given up. Heart-beats
     /// do not count, nor does the time in which reading has [stopped](crate::protocol::Event::Stalled). No limit unless

@@ -278,6 +278,28 @@ fn a_large_frame_that_is_taken_piece_by_piece_is_not_stuck() {
     assert_eq!(died_of(&rig), Some(ErrorKind::WriteStuck));
 }
 
+/// A connection with a buffer takes frames for as long as they fit into that.
+#[test]
+fn frames_that_are_taken_and_not_written_are_no_progress_where_that_is_told() {
+    for tells in [true, false] {
+        let mut config = offering(0, 0);
+        config.write_timeout = 5 * SECOND;
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        for frame in 0..10 {
+            if rig.machine.send(&send("/queue/a")).is_err() {
+                break;
+            }
+            assert!(rig.machine.poll_transmit(rig.now).is_some());
+            if tells && frame == 0 {
+                rig.input(Input::Written { now: rig.now });
+            }
+            rig.drain();
+            rig.advance_unwritten(2 * SECOND);
+        }
+        assert_eq!(died_of(&rig), tells.then_some(ErrorKind::WriteStuck));
+    }
+}
+
 #[test]
 fn what_was_written_where_nothing_waits_keeps_nothing_alive() {
     let mut config = offering(0, 0);

@@ -335,6 +335,61 @@ fn beats_overtake_what_waits_while_things_are_brought_back_one_at_a_time() {
 }
 
 #[test]
+fn who_leaves_while_things_are_brought_back_one_at_a_time_says_goodbye() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    for destination in ["/queue/a", "/queue/b"] {
+        rig.machine.subscribe(SubscribeRequest::new(destination)).expect("open");
+    }
+    rig.frames();
+    // All at once is answered with an ERROR that names nobody.
+    rig.cut(None);
+    assert_eq!(come_back(&mut rig, "").len(), 2);
+    rig.receive("ERROR\nmessage:no\n\n\0");
+    assert_eq!(come_back(&mut rig, "").len(), 1, "one at a time");
+    rig.machine.disconnect(rig.now);
+    rig.drain();
+    let goodbye = rig.frame();
+    assert_eq!(goodbye.command(), Command::Disconnect);
+    // The time for the RECEIPT of the SUBSCRIBE passes.
+    rig.advance(6 * SECOND);
+    rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&goodbye, "receipt")));
+    rig.cut(None);
+    assert!(rig.end().is_none());
+}
+
+#[test]
+fn a_subscribe_that_a_drain_came_before_holds_up_no_end() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    let mut request = SubscribeRequest::new("/queue/a");
+    request.ack = AckMode::Client;
+    let (_, receipt) = rig.machine.subscribe_with_receipt(request, None).expect("open");
+    let receipt = receipt.expect("one is asked for");
+    rig.frame();
+    rig.machine.begin_drain(None);
+    rig.cut(None);
+    assert!(come_back(&mut rig, "").is_empty(), "nothing is brought back for a session that is about to end");
+    let outcome = outcome(&mut rig, receipt);
+    assert!(matches!(outcome, Some(Outcome::NotSent(_))), "{outcome:?}");
+    rig.machine.disconnect(rig.now);
+    assert_eq!(rig.frame().command(), Command::Disconnect);
+}
+
+/// The session's clock stood still before it was sent, so its time as a message is over before that of its RECEIPT.
+#[test]
+fn a_message_that_has_waited_too_long_is_told_of_with_its_receipt() {
+    let mut config = config();
+    config.sending.guarantee = Guarantee::AtLeastOnce;
+    config.sending.outbox.expiry = Some(60 * SECOND);
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    rig.now += 10 * SECOND;
+    let receipt = rig.machine.send_with_receipt_within(&mut send("/queue/a"), 60 * SECOND).expect("room");
+    rig.input(Input::Taken { now: rig.now });
+    rig.advance_unwritten(50 * SECOND);
+    let outcome = outcome(&mut rig, receipt);
+    assert!(matches!(outcome, Some(Outcome::NotSent(_))), "{outcome:?}");
+}
+
+#[test]
 fn at_most_once_is_unknown_once_it_was_written_and_never_written_again() {
     let mut rig = Rig::connected_with(config(), "1.2", "");
     let id = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");

@@ -143,7 +143,17 @@ impl Line {
 
     /// Gives a place up; `false` if it had been woken already.
     pub(super) fn leave(&mut self, number: u64) -> bool {
-        self.find(number).is_some_and(|place| place.waker.take().is_some())
+        let left = self.find(number).is_some_and(|place| place.waker.take().is_some());
+        // Who only ever tries must not make the line longer.
+        let is_empty = |place: &Place| place.waker.is_none();
+        while self.places.back().is_some_and(is_empty) {
+            self.places.pop_back();
+        }
+        while self.places.front().is_some_and(is_empty) {
+            self.places.pop_front();
+        }
+        self.forget_time();
+        left
     }
 
     /// Wakes the first ones, as many as so many bytes have room for.
@@ -155,9 +165,7 @@ impl Line {
                 woken.push(waker);
             }
         }
-        if self.places.is_empty() {
-            self.soonest = None;
-        }
+        self.forget_time();
     }
 
     /// Whether nobody waits, as far as can be seen.
@@ -183,6 +191,13 @@ impl Line {
             stays
         });
         self.soonest = self.places.iter().filter_map(|place| place.until).min();
+    }
+
+    /// Where nobody waits there is nothing to watch.
+    fn forget_time(&mut self) {
+        if self.places.is_empty() {
+            self.soonest = None;
+        }
     }
 
     fn find(&mut self, number: u64) -> Option<&mut Place> {
@@ -216,6 +231,22 @@ mod tests {
         assert!(line.join(100, None, Waker::noop()).0 > places[9]);
         line.wake(usize::MAX, &mut woken);
         assert_eq!(woken.len(), 3 + 6);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any start will do")]
+    fn who_comes_and_goes_leaves_no_place_behind() {
+        let mut line = Line::default();
+        let [first, second] = line.places([Some(Instant::now()), None]);
+        for _ in 0..1000 {
+            let [one, other] = line.places([None, None]);
+            assert!(line.leave(one) && line.leave(other));
+        }
+        assert_eq!(line.places.len(), 2);
+        assert!(line.leave(first));
+        assert_eq!(line.places.len(), 1);
+        assert!(line.keep(second, Waker::noop()) && line.leave(second));
+        assert!(line.is_empty() && line.soonest().is_none());
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub enum Input {
     },
     /// Some of what waits to be written has been handed to the operating system, and not yet all: the peer takes a large
     /// frame piece by piece. Who cannot tell need not report it; then a large frame has to get through in one
-    /// [`write_timeout`](crate::Config::write_timeout).
+    /// [`write_timeout`](crate::Config::write_timeout). From who has told once nothing else counts as progress but this and
+    /// [`Flushed`](Self::Flushed): a connection may take more frames than it writes.
     Written {
         /// The time.
         now: Instant,

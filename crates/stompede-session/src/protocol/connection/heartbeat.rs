@@ -23,6 +23,8 @@ pub(in crate::protocol) struct Pulse {
     blocked: Option<Instant>,
     /// Something was taken that has not been flushed.
     unflushed: bool,
+    /// Whoever writes tells how it moves, so that a frame more is no sign of it.
+    tells: bool,
     /// Since when that was so before a frame was taken the last time; nothing, if all had been flushed.
     blocked_before: Option<Instant>,
     /// We chose not to read, so nothing can be held against the peer.
@@ -63,6 +65,7 @@ impl Pulse {
             active: now,
             blocked: None,
             unflushed: false,
+            tells: false,
             blocked_before: None,
             suspended: false,
         }
@@ -99,8 +102,12 @@ impl Pulse {
         self.active = now;
     }
 
-    /// The transport took something, or there is something that it would not take.
+    /// The transport took something.
     pub(in crate::protocol) fn on_taken(&mut self, now: Instant) {
+        if self.tells && self.unflushed {
+            self.blocked_before = self.blocked;
+            return;
+        }
         // What was blocked without anything on its way is so no more.
         self.blocked_before = self.blocked.replace(now).filter(|_| self.unflushed);
         self.unflushed = true;
@@ -126,6 +133,7 @@ impl Pulse {
 
     /// The peer takes what waits, if only piece by piece.
     pub(in crate::protocol) fn on_written(&mut self, now: Instant) {
+        self.tells = true;
         if self.blocked.is_some() {
             self.blocked = Some(now);
             self.active = now;

@@ -81,9 +81,16 @@ impl Machine {
             self.on_receipt_expired(id, written);
         }
         while let Some(expired) = self.backlog.pop_expired(now) {
-            // With somebody waiting, the receipt's own deadline came first: nobody waits.
-            tracing::warn!(id = %expired.id, "a message had waited too long for its RECEIPT and was given up");
-            expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
+            // Mostly its own deadline came first, if somebody waits.
+            match expired.receipt.and_then(|id| Some((id, self.receipts.is_written(id)?))) {
+                Some((id, written)) => self.on_receipt_expired(id, written),
+                None => {
+                    let text = "a message had waited too long for its RECEIPT and was given up";
+                    tracing::warn!(id = %expired.id, "{text}");
+                    expired.receipt.into_iter().for_each(|receipt| self.transmit.withdraw(receipt));
+                    self.continue_goodbye();
+                }
+            }
         }
         self.judge_flow(now);
         self.judge_restore(now);
@@ -199,6 +206,7 @@ impl Machine {
         if let Err(error) = self.push_pending_acks() {
             return self.fail(error);
         }
+        self.stop_restoring();
         let Phase::Connected(Connection { state: State::Open { peer, goodbye }, .. }) = &mut self.phase
         else {
             return;

@@ -230,11 +230,20 @@ impl Receipts {
             .collect()
     }
 
+    /// Whether the frame was written whose receipt this is; `None` if nobody awaits that.
+    pub(super) fn is_written(&self, id: ReceiptId) -> Option<bool> {
+        match self.slots.get(id.index as usize)? {
+            Slot { generation, state: SlotState::Awaited { written, .. } }
+                if *generation == id.generation =>
+            {
+                Some(*written)
+            }
+            _ => None,
+        }
+    }
+
     fn is_awaited(&self, id: ReceiptId) -> bool {
-        let slot = self.slots.get(id.index as usize);
-        slot.is_some_and(|slot| {
-            slot.generation == id.generation && matches!(slot.state, SlotState::Awaited { .. })
-        })
+        self.is_written(id).is_some()
     }
 
     /// Throws deadlines away that mean nothing any more, once they are more than half.

@@ -63,6 +63,9 @@ impl Machine {
     pub(super) fn restore(&mut self, version: Version) {
         if self.draining {
             // They were ended for their consumers, and nobody said so to this broker.
+            for receipt in self.subscriptions.end_receipts() {
+                self.receipts.resolve(receipt, Outcome::NotSent(Error::closed()));
+            }
             return self.send_backlog();
         }
         if self.restore.careful {
@@ -162,6 +165,12 @@ impl Machine {
             *place = Some(current);
         }
         asked
+    }
+
+    /// DISCONNECT is about to be said: what has not been brought back need not be, and holds nothing up.
+    pub(super) fn stop_restoring(&mut self) {
+        self.restore.step = Step::Done;
+        self.transmit.hold(false);
     }
 
     /// Hands the connection what waits for it.

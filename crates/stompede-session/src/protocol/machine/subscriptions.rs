@@ -333,6 +333,15 @@ impl Subscriptions {
         Some(id)
     }
 
+    /// Nobody waits for any of them any more.
+    pub(super) fn end_receipts(&mut self) -> Vec<ReceiptId> {
+        let awaited: Vec<_> = self.awaited.keys().copied().collect();
+        for receipt in &awaited {
+            self.end_receipt(*receipt);
+        }
+        awaited
+    }
+
     /// Whether this receipt is that of a SUBSCRIBE.
     pub(super) fn awaits(&self, receipt: ReceiptId) -> bool {
         self.awaited.contains_key(&receipt)
