@@ -179,6 +179,10 @@ impl Requests {
         if frame.headers().contains("selector") {
             return Err(Refusal::new("selectors are not supported", "subscribe without a selector"));
         }
+        if frame.header("browser").as_deref() == Some("true") {
+            // Who takes it for a look would find the queue empty afterwards.
+            return Err(Refusal::new("browsers are not supported", "subscribe without browser:true"));
+        }
         let prefetch = prefetch(frame)?;
         lock(&self.router).subscribe(self.id, Wish { name, destination, ack, prefetch })
     }
