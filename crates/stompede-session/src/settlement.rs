@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stompede_codec::Frame;
 
 use crate::driver::Shared;
-use crate::protocol::{Fate, ReceiptId, Settle, Ticket};
+use crate::protocol::{Fate, ReceiptId, Settle, Ticket, TransactionId};
 use crate::{Error, ErrorKind};
 
 /// The right to acknowledge one message, shared by its clones.
@@ -16,8 +16,8 @@ pub(crate) struct Settlement {
 enum State {
     Open,
     Settled,
-    /// Settled when its transaction is committed, and open again once it has been aborted.
-    In(Fate),
+    /// Settled when this transaction is committed, and open again once it has been aborted.
+    In(TransactionId, Fate),
 }
 
 impl Settlement {
@@ -38,8 +38,8 @@ impl Settlement {
         }
         let (receipt, next) = self.shared.command(|machine| {
             let receipt = machine.settle(&self.ticket, frame, how)?;
-            let fate = how.transaction.and_then(|transaction| machine.fate(transaction));
-            Ok::<_, Error>((receipt, fate.map_or(State::Settled, State::In)))
+            let part_of = how.transaction.and_then(|id| Some(State::In(id, machine.fate(id)?)));
+            Ok::<_, Error>((receipt, part_of.unwrap_or(State::Settled)))
         })?;
         // Only now: what was refused leaves the message as it was. NACK refused in 1.0 leaves ACK open.
         let first = matches!(std::mem::replace(&mut *state, next), State::Open);
@@ -56,7 +56,7 @@ impl State {
         match self {
             Self::Open => true,
             Self::Settled => false,
-            Self::In(fate) => fate.is_aborted(),
+            Self::In(_, fate) => fate.is_aborted(),
         }
     }
 }
@@ -64,8 +64,13 @@ impl State {
 impl Drop for Settlement {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if state.is_open() {
-            self.shared.command(|machine| machine.note_unsettled(&self.ticket));
+        match state {
+            State::Open => self.shared.command(|machine| machine.note_unsettled(&self.ticket)),
+            State::In(id, fate) => self.shared.command(|machine| match fate.is_aborted() {
+                true => machine.note_unsettled(&self.ticket),
+                false => machine.note_dropped_in(*id, &self.ticket),
+            }),
+            State::Settled => {}
         }
         if let State::Open = state {
             self.shared.activity.leave();

@@ -44,6 +44,11 @@ async fn the_state_names_host_version_server_session_heart_beats_and_cause() {
     };
     let (ended, (), ()) = tokio::join!(session.disconnect(), end, peer.goodbye());
     ended.expect("in order");
+    let history = session.history();
+    let texts: Vec<_> = history.records().map(|record| &*record.text).collect();
+    assert_eq!(texts[0], "connecting to tcp://broker.example");
+    let words: Vec<_> = texts.iter().filter_map(|text| text.split(' ').next()).collect();
+    assert_eq!(words, ["connecting", "connected", "disconnecting", "closed"], "{history}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +63,7 @@ async fn the_history_keeps_what_happened_and_no_secrets() {
         peer.message("s", &n.to_string()).await;
         peer.message("nobody", &"x".repeat(10_000)).await;
     }
-    peer.say("ERROR\nmessage:no\npasscode:hunter2\n\n\0").await;
+    peer.say("ERROR\nmessage:no\npasscode:hunter2\n\nThe message:\nSEND\n\nxxxxxxxxx\0").await;
     session.closed().await;
     let history = session.history();
     assert_eq!((history.records().len(), history.messages()), (64, 200));
@@ -66,7 +71,7 @@ async fn the_history_keeps_what_happened_and_no_secrets() {
     let last = &texts[62..];
     assert!(last[0].starts_with("ERROR") && last[1].starts_with("closed: the broker sent ERROR"), "{last:?}");
     let text = history.to_string();
-    assert!(!text.contains("hunter2") && text.len() < 64 * 300, "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("xxxxxxxxx") && text.len() < 64 * 300, "{text}");
 }
 
 /// Notes where the session stands at the moment of a wake.

@@ -4,9 +4,12 @@
 
 mod common;
 
-use common::header;
-use common::peer::Peer;
+use std::sync::Arc;
+
+use common::peer::{Peer, Watch};
+use common::{SECOND, config, header};
 use stompede_codec::Command;
+use stompede_session::protocol::Event;
 use stompede_session::{AckMode, ErrorKind, Message, SendError, Session, Subscription};
 
 const ROOM: usize = 64 * 1024;
@@ -55,6 +58,50 @@ async fn dropping_the_guard_aborts_and_its_acks_are_open_again() {
         commands.push(peer.frame().await.command());
     }
     assert_eq!(commands, [Command::Begin, Command::Ack, Command::Abort, Command::Ack]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_dropped_before_its_transaction_is_aborted_is_told() {
+    for commits in [true, false] {
+        let watch = Arc::new(Watch::default());
+        let (session, mut peer) = Peer::watched(config(), ROOM, "", watch.clone()).await;
+        let subscribe = session.subscribe("/queue/a").id("s").ack(AckMode::ClientIndividual);
+        let mut inbox = subscribe.await.expect("subscribed");
+        peer.frame().await;
+        for n in ["a1", "a2"] {
+            peer.message("s", n).await;
+        }
+        let transaction = session.begin().await.expect("begun");
+        for _ in 0..2 {
+            let message = inbox.try_next().await.expect("open").expect("a message");
+            transaction.ack(&message).expect("settled");
+        }
+        let unsettled = || {
+            let events = watch.events().into_iter();
+            let counts = events.filter_map(|event| match event {
+                Event::Unsettled { messages, .. } => Some(messages),
+                _ => None,
+            });
+            counts.collect::<Vec<_>>()
+        };
+        tokio::time::sleep(SECOND).await;
+        assert!(unsettled().is_empty(), "it may still be committed");
+        if commits {
+            let confirm = async {
+                for _ in 0..3 {
+                    peer.frame().await;
+                }
+                let commit = peer.frame().await;
+                peer.receipt(&commit).await;
+            };
+            let (committed, ()) = tokio::join!(transaction.commit(), confirm);
+            committed.expect("confirmed");
+        } else {
+            drop(transaction);
+        }
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(unsettled(), if commits { vec![] } else { vec![2] });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -251,6 +251,28 @@ fn what_is_dropped_unsettled_is_told() {
 }
 
 #[test]
+fn what_a_later_ack_has_covered_is_not_unsettled() {
+    for (version, mode, covered) in [
+        ("1.2", AckMode::Client, true),
+        ("1.0", AckMode::Client, false),
+        ("1.2", AckMode::ClientIndividual, false),
+    ] {
+        let mut rig = Rig::connected(version);
+        let id = subscribe(&mut rig, "s", mode);
+        let messages = deliver(&mut rig, "s", id, 3);
+        ack(&mut rig, &messages[1]).expect("settled");
+        rig.drain();
+        let told = rig.events.len();
+        for dropped in [0, 2] {
+            rig.machine.note_unsettled(&messages[dropped].1);
+            rig.drain();
+        }
+        let unsettled = rig.events.len() - told;
+        assert_eq!(unsettled, if covered { 1 } else { 2 }, "{version}, {mode:?}");
+    }
+}
+
+#[test]
 fn the_broker_is_asked_for_no_more_than_the_window_where_it_has_a_header_for_that() {
     let cases = [
         ("server:RabbitMQ/3.13.1\n", AckMode::Client, None, Some(("prefetch-count", "64"))),

@@ -220,11 +220,12 @@ impl Driver {
         let mut input = None;
         match what {
             What::Dialing => {
-                let endpoint = attempt.endpoint.clone();
+                let event = Event::Connecting(attempt.endpoint.clone());
+                tracing::debug!(endpoint = %attempt.endpoint, "connecting");
+                machine.note(now, &event);
                 machine.set_attempt(attempt);
                 drop(core);
-                tracing::debug!(%endpoint, "connecting");
-                return self.announce(&Event::Connecting(endpoint));
+                return self.announce(&event);
             }
             What::Open(transport) => {
                 machine.win_race(&host, attempt);

@@ -5,6 +5,8 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::Event;
 
 /// The last 64 events of a session, and how many there were of those that tell nothing one by one.
@@ -125,7 +127,12 @@ fn describe(event: &Event) -> Line {
         Event::Reconnecting { cause, attempt, next_in } => {
             write!(line, "attempt {attempt} in {next_in:.3?}, after: {cause}")
         }
-        Event::Unrouted(frame) | Event::Error(frame) => write!(line, "{frame}"),
+        Event::Unrouted(frame) | Event::Error(frame) => {
+            // What messages say is nobody's business, and an ERROR may repeat the one that it is about.
+            let mut head = frame.clone();
+            head.set_body(Bytes::new());
+            write!(line, "{head}")
+        }
         Event::Dropped { subscription, messages } => write!(line, "dropped {messages} of {subscription:?}"),
         Event::SubscriptionEnded { subscription, cause } => write!(line, "{subscription:?} ended: {cause}"),
         Event::Unsettled { subscription, messages } => {

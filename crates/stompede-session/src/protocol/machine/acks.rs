@@ -1,5 +1,6 @@
 //! Acknowledging: in the form that each version wants, once, and never waiting.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use stompede_codec::{Command, Encoder, Frame, Headers, Version};
@@ -138,11 +139,26 @@ impl Machine {
         Ok(receipt)
     }
 
-    /// A message was dropped without having been settled.
+    /// A message was dropped without having been settled. Nothing is told of one that the ACK of a later one has covered.
     pub fn note_unsettled(&mut self, ticket: &Ticket) {
-        if ticket.epoch == self.epoch {
-            self.note_discarded(ticket.subscription, 1);
+        self.tell_unsettled(std::slice::from_ref(ticket));
+    }
+
+    /// Messages were dropped, and if no ACK covers them they are not settled.
+    pub(super) fn tell_unsettled(&mut self, dropped: &[Ticket]) {
+        let mut counts = BTreeMap::new();
+        for ticket in dropped.iter().filter(|ticket| ticket.epoch == self.epoch && !self.is_covered(ticket)) {
+            *counts.entry(ticket.subscription).or_default() += 1;
         }
+        for (subscription, messages) in counts {
+            self.note_discarded(subscription, messages);
+        }
+    }
+
+    fn is_covered(&self, ticket: &Ticket) -> bool {
+        let Some(entry) = self.subscriptions.get(ticket.subscription) else { return false };
+        let cumulative = entry.request.ack == AckMode::Client && self.version() >= Some(Version::V1_1);
+        cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket))
     }
 
     /// So many messages of a subscription were thrown away, or taken out and dropped, without having been settled.

@@ -402,6 +402,12 @@ impl Machine {
         self.subscriptions.get(id).map(|entry| entry.inbox.clone())
     }
 
+    /// Keeps an event that the driver tells.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn note(&mut self, now: Instant, event: &Event) {
+        self.history.note(now, event);
+    }
+
     /// The last events, for a bug report.
     pub fn history(&self) -> &History {
         &self.history

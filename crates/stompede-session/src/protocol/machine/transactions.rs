@@ -32,6 +32,8 @@ struct Open {
     epoch: u64,
     /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
     covers: Vec<Ticket>,
+    /// Messages that were settled in it and have been dropped since.
+    dropped: Vec<Ticket>,
     fate: Fate,
     frames: Unwritten,
     /// The connection has refused a frame of it: without that it must not take effect.
@@ -82,7 +84,8 @@ impl Transactions {
         self.last += 1;
         let id = TransactionId(self.last);
         let (fate, frames) = (Fate::default(), Unwritten::default());
-        self.open.insert(id, Open { epoch, covers: Vec::new(), fate, frames, spoilt: None });
+        let (covers, dropped) = (Vec::new(), Vec::new());
+        self.open.insert(id, Open { epoch, covers, dropped, fate, frames, spoilt: None });
         id
     }
 
@@ -198,6 +201,16 @@ impl Machine {
         self.abort_unwritten(receipt);
     }
 
+    /// A message that was settled as part of this transaction was dropped: if that is aborted, the message is
+    /// [unsettled](Self::note_unsettled), and nobody is left to settle it.
+    pub fn note_dropped_in(&mut self, id: TransactionId, ticket: &Ticket) {
+        let mut committing = self.transactions.committing.values_mut();
+        let committing = committing.find_map(|(other, open)| (*other == id).then_some(open));
+        if let Some(open) = self.transactions.open.get_mut(&id).or(committing) {
+            open.dropped.push(*ticket);
+        }
+    }
+
     /// What becomes of an open transaction; `None` if it is not open.
     pub fn fate(&self, id: TransactionId) -> Option<Fate> {
         self.transactions.open.get(&id).map(|open| open.fate.clone())
@@ -237,6 +250,7 @@ impl Machine {
         if open.epoch == self.epoch {
             self.push_abort(id);
         }
+        self.tell_unsettled(&open.dropped);
     }
 
     /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
@@ -244,6 +258,7 @@ impl Machine {
         if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
             open.fate.abort();
             self.push_abort(id);
+            self.tell_unsettled(&open.dropped);
         }
     }
 
