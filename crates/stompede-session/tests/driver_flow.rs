@@ -4,14 +4,20 @@
 
 mod common;
 
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::peer::{Peer, Watch, body, no_task_is_left};
 use common::{SECOND, config, header};
 use stompede_codec::Command;
 use stompede_session::protocol::Event;
-use stompede_session::{AckMode, Config, ErrorKind, HeartBeat, SendError, WhenFull};
+use stompede_session::{AckMode, Config, ErrorKind, HeartBeat, SendError, Session, WhenFull};
+use stompede_transport::memory::MemoryTransport;
+use stompede_transport::{Endpoint, Outbound, Transport, TransportError, TransportErrorKind};
 
 /// The paused clock.
 #[allow(clippy::disallowed_methods, reason = "a test looks at the clock that it moves")]
@@ -158,6 +164,81 @@ async fn a_silence_is_judged_by_what_has_arrived() {
         tokio::time::advance(2 * SECOND + SECOND / 10).await;
     }
     assert!(session.connected().is_some(), "{:?}", session.state());
+}
+
+/// More of it than is read in one turn.
+#[tokio::test(start_paused = true)]
+async fn after_a_sleep_everything_is_judged_by_what_has_arrived() {
+    let (session, mut peer) = Peer::session_with(config(), ROOM, "heart-beat:10000,10000\n").await;
+    let mut confirmed = Box::pin(session.send("/queue/a").confirm());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(confirmed.as_mut().poll(&mut cx).is_pending());
+    let send = peer.frame().await;
+    for _ in 0..100 {
+        peer.message("nobody", "news").await;
+    }
+    peer.receipt(&send).await;
+    // Nothing of that has been read when the lid closes.
+    tokio::time::advance(3600 * SECOND).await;
+    confirmed.await.expect("its RECEIPT had arrived");
+    assert!(session.connected().is_some(), "{:?}", session.state());
+}
+
+/// Has always something more to read, once it has begun.
+struct Endless(MemoryTransport, Arc<AtomicBool>);
+
+impl Transport for Endless {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Poll::Ready(Some(Ok(Bytes::from_static(b"\n")))),
+            false => self.0.poll_recv(cx),
+        }
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn start_send(&mut self, item: Outbound) -> Result<(), TransportError> {
+        self.0.start_send(item)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.0.poll_close(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_after_a_sleep_does_not_put_judging_off_for_ever() {
+    let (line, mut peer) = Peer::pair(ROOM);
+    let floods = Arc::new(AtomicBool::new(false));
+    let endless = Mutex::new(Some(Endless(line, floods.clone())));
+    let connector = move |_: Endpoint| {
+        let endless = endless.lock().expect("no panic").take();
+        async move {
+            endless.ok_or_else(|| TransportError::new(TransportErrorKind::Refused, "one connection only"))
+        }
+    };
+    let (session, ()) = tokio::join!(Session::connect(config(), connector), peer.welcome());
+    let session = session.expect("connected");
+    let mut confirmed = Box::pin(session.send("/queue/a").confirm());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(confirmed.as_mut().poll(&mut cx).is_pending());
+    peer.frame().await;
+    floods.store(true, Ordering::Relaxed);
+    tokio::time::advance(3600 * SECOND).await;
+    let mut turns = 0;
+    while confirmed.as_mut().poll(&mut cx).is_pending() {
+        turns += 1;
+        assert!(turns < 5000, "it is never judged");
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > 10, "what had arrived was read first");
+    session.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stompede_codec::Frame;
 use stompede_transport::{BoxTransport, Connector, Transport, TransportError};
@@ -74,9 +74,19 @@ pub(crate) fn start(
     machine.start(rt::now());
     let shared = Arc::new(Shared::new(machine, observer, receipt_timeout, runtime.clone()));
     let link = Link::Down;
-    let (timer, batch, turn) = (None, Batch::default(), Turn::default());
-    let driver =
-        Driver { shared: shared.clone(), connector, before_connect, storing, span, link, timer, batch, turn };
+    let (timer, late_turns, batch, turn) = (None, 0, Batch::default(), Turn::default());
+    let driver = Driver {
+        shared: shared.clone(),
+        connector,
+        before_connect,
+        storing,
+        span,
+        link,
+        timer,
+        late_turns,
+        batch,
+        turn,
+    };
     runtime.spawn(driver);
     Ok(shared)
 }
@@ -90,6 +100,8 @@ struct Driver {
     span: tracing::Span,
     link: Link,
     timer: Option<Pin<Box<rt::Sleep>>>,
+    /// Turns in a row in which the timer has waited for what there was to read.
+    late_turns: u32,
     /// Empty between turns. Kept, as the next one, for the memory that it has.
     batch: Batch,
     turn: Turn,
@@ -133,15 +145,16 @@ impl Future for Driver {
         let _turn = span.as_ref().map(tracing::Span::enter);
         this.begin(cx);
         this.poll_dial(cx);
-        let mut busy = this.poll_read(cx);
+        let unread = this.poll_read(cx);
         // Before the timer: a silence is judged by what has arrived.
-        busy |= this.poll_timer(cx);
+        let waits = unread && this.was_asleep();
+        let mut busy = unread | (!waits && this.poll_timer(cx));
         busy |= this.poll_write(cx);
         // A connection that was lost in this turn may have been followed by a dial, which has to be polled to begin.
         busy |= this.poll_dial(cx);
         // Writing moves deadlines, and a timer that was set must be polled once to be heard.
         this.run_and_wait(None);
-        busy |= this.poll_timer(cx);
+        busy |= !waits && this.poll_timer(cx);
         busy |= this.poll_outbox(cx);
         let storing = this.storing.as_ref().is_some_and(Storing::is_busy);
         if let (Link::Down, false, true) = (&this.link, storing, this.turn.ended) {
@@ -261,6 +274,15 @@ impl Driver {
             }
         }
         true
+    }
+
+    /// Whether the timer comes so late that this machine must have been asleep. Then it waits until what has arrived meanwhile
+    /// has been read, within bounds: a flood has no end.
+    fn was_asleep(&mut self) -> bool {
+        let due = self.timer.as_ref().map(|timer| timer.deadline().into_std());
+        let late = due.map_or(Duration::ZERO, |due| rt::now().saturating_duration_since(due));
+        self.late_turns = if late < ASLEEP { 0 } else { self.late_turns + 1 };
+        (1..=LATE_TURNS).contains(&self.late_turns)
     }
 
     /// `true` if it was time for something, which may have left something to write.
@@ -416,6 +438,12 @@ impl Turn {
 /// one from many subscriptions, before tokio wants it to yield (128 polls). With more they would pile up. A turn costs as
 /// much as a few messages.
 const READ_BUDGET: usize = 2;
+
+/// A timer later than this did not only wait for its turn.
+const ASLEEP: Duration = Duration::from_millis(500);
+
+/// Turns that such a timer waits at most: with chunks of 16 KiB they read more than a system keeps for one connection.
+const LATE_TURNS: u32 = 1024;
 
 /// Outputs taken under one lock. One may stand for 64 messages that were decoded, which take some ten microseconds.
 const OUTPUT_BUDGET: usize = 16;

@@ -56,7 +56,8 @@ pub enum Event {
         cause: Error,
     },
     /// Messages that should have been acknowledged or rejected were dropped without. The broker will deliver them again,
-    /// to whomever, at the latest when this connection has ended.
+    /// to whomever, at the latest when this connection has ended; in ack mode client unless the ACK of a later one covers
+    /// them.
     Unsettled {
         /// Whose messages they were.
         subscription: SubscriptionId,
