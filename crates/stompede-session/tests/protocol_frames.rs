@@ -306,6 +306,19 @@ fn subscriptions_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_header_of_subscribe_that_is_made_of_a_setting_is_refused_and_not_sent_twice() {
+    for name in ["ack", "destination", "id"] {
+        let mut rig = Rig::connected("1.2");
+        let mut request = request("/queue/a", AckMode::Auto);
+        request.headers.push(name, "client");
+        let refused = rig.machine.subscribe(request).expect_err("it is said already");
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+        assert!(refused.to_string().contains(name), "{refused}");
+        assert!(rig.frames().is_empty());
+    }
+}
+
+#[test]
 fn an_unannounced_subscription_says_nothing_and_still_gets_its_messages() {
     let mut rig = Rig::connected("1.2");
     let mut replies = SubscribeRequest::new("/temp-queue/a");

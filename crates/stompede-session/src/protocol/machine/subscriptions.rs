@@ -116,9 +116,19 @@ impl SubscribeRequest {
             Self { ack, coalesce_acks: true, .. } if *ack != AckMode::Client => {
                 "coalesce_acks: only in ack mode client does one ACK cover others"
             }
-            _ => return Ok(()),
+            _ => return self.check_headers(),
         };
         Err(Error::invalid(complaint))
+    }
+
+    fn check_headers(&self) -> Result<(), Error> {
+        // A second one would be sent: which of them counts depends on broker and version.
+        match MADE_OF_SETTINGS.iter().find(|name| self.headers.contains(name)) {
+            Some(name) => {
+                Err(Error::invalid(format!("headers: {name} is made of the setting {name}; set that")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn frame(&self, wire_id: &str, profile: &BrokerProfile) -> Result<Frame, Error> {
@@ -495,6 +505,9 @@ const MAX_DIGITS: usize = 19;
 
 /// What ids begin with that were made up; a number follows.
 const MADE_UP: &str = "sub-";
+
+/// Headers of SUBSCRIBE that have a setting of their name.
+const MADE_OF_SETTINGS: &[&str] = &["ack", "destination", "id"];
 
 /// Messages in the queue of one subscription. More bring no speed, they only make memory grow.
 const WINDOW: usize = 256;
