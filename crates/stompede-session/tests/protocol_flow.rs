@@ -295,6 +295,26 @@ fn a_subscription_may_end_when_its_queue_is_full_while_the_session_goes_on() {
 }
 
 #[test]
+fn a_queue_that_is_full_during_an_orderly_end_does_not_break_it() {
+    let mut rig = rig(small());
+    let id = subscribe(&mut rig, "s", |request| (request.window, request.when_full) = (1, WhenFull::End));
+    let awaited = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("sent");
+    rig.frames();
+    rig.machine.disconnect(rig.now);
+    for body in ["a", "b", "c"] {
+        message(&mut rig, "s", body);
+    }
+    let ended =
+        |event: &Event| matches!(event, Event::SubscriptionEnded { subscription, .. } if *subscription == id);
+    assert!(rig.events.iter().any(ended), "{:?}", rig.events);
+    rig.receive(&format!("RECEIPT\nreceipt-id:{awaited}\n\n\0"));
+    assert!(matches!(outcome(&mut rig, awaited), Poll::Ready(Some(Outcome::Confirmed))));
+    assert_eq!(rig.frame().command(), Command::Disconnect);
+    rig.cut(None);
+    assert!(rig.end().is_none());
+}
+
+#[test]
 fn settings_of_a_subscription_that_make_no_sense_are_refused() {
     type Change = fn(&mut SubscribeRequest);
     let wrong: [(&str, Change); 5] = [

@@ -177,11 +177,9 @@ impl Machine {
 
     /// The broker is told that a subscription has ended because its queue was full.
     fn drop_overflowed(&mut self, subscription: SubscriptionId, cause: Error) {
-        let told = self.unsubscribe(subscription);
+        // In vain only where an orderly end is under way, which ends it as well.
+        let _ = self.unsubscribe(subscription);
         self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription, cause }));
-        if let Err(error) = told {
-            self.fail(error);
-        }
     }
 
     /// Stops reading if nothing more can be held.
