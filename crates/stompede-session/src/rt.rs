@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+pub(crate) use tokio::runtime::Handle as Runtime;
 pub(crate) use tokio::time::{Sleep, timeout};
 
 use crate::Error;
@@ -27,8 +28,8 @@ pub(crate) fn sleep_until(deadline: Instant) -> Sleep {
 }
 
 /// The runtime we are in, or an error that says that there is none.
-pub(crate) fn current() -> Result<tokio::runtime::Handle, Error> {
-    tokio::runtime::Handle::try_current()
+pub(crate) fn current() -> Result<Runtime, Error> {
+    Runtime::try_current()
         .map_err(|error| Error::invalid_because("connect from within a tokio runtime", error))
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn wake_after_others(cx: &mut Context<'_>) {
 /// By the clock of that runtime: who waits may be in another one, or in none, where there are no timers. If that runtime has
 /// been shut down the time is over at once.
 pub(crate) async fn timeout_in<T>(
-    runtime: &tokio::runtime::Handle,
+    runtime: &Runtime,
     within: Duration,
     what: impl Future<Output = T>,
 ) -> Option<T> {

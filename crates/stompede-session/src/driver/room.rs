@@ -102,7 +102,7 @@ impl Drop for Room<'_> {
     }
 }
 
-/// Everybody who waits. Places are numbered in order, so one is found without looking at all.
+/// Everybody who waits, for room or for a flush. Places are numbered in order, so one is found without looking at all.
 #[derive(Default)]
 pub(super) struct Line {
     last: u64,

@@ -10,7 +10,7 @@ use super::Observer;
 use super::activity::Activity;
 use super::room::Line;
 use crate::protocol::{Event, Inbox, Machine, Outcome, ReceiptId, SubscriptionId};
-use crate::{Error, ErrorKind, SessionState};
+use crate::{Error, ErrorKind, SessionState, rt};
 
 pub(crate) struct Shared {
     core: Mutex<Core>,
@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     pub(crate) receipt_timeout: Duration,
     pub(crate) activity: Activity,
     /// Where its task runs.
-    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) runtime: rt::Runtime,
 }
 
 /// The protocol, and what the driver knows besides.
@@ -43,7 +43,7 @@ impl Shared {
         machine: Machine,
         observer: Option<Arc<dyn Observer>>,
         receipt_timeout: Duration,
-        runtime: tokio::runtime::Handle,
+        runtime: rt::Runtime,
     ) -> Self {
         let (flushers, line, stood) = (Line::default(), Line::default(), SessionState::Connecting);
         let core = Core { machine, driver: None, flushers, line, flushed: 0, stood };
@@ -168,7 +168,7 @@ impl Core {
         self.line.wake(QUEUE_BYTES.saturating_sub(self.machine.queued_bytes()), wakers);
     }
 
-    /// Nobody waits beyond the end of the connection.
+    /// Notes where the session stands after this. Nobody waits beyond the end of a connection.
     pub(super) fn on_event(&mut self, event: &Event, wakers: &mut Vec<Waker>) {
         if let Some(next) = self.stood.after(event) {
             self.stood = next;
