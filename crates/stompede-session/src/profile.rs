@@ -1,4 +1,4 @@
-use stompede_codec::{Frame, Strictness};
+use stompede_codec::{Frame, Strictness, Version};
 
 /// What one kind of broker does differently, as data.
 ///
@@ -23,6 +23,8 @@ pub struct BrokerProfile {
     pub implicit_temp_queues: bool,
     /// Whether ACK and NACK mean anything. If not, none is sent.
     pub acknowledges: bool,
+    /// What an ACK or NACK settles in ack mode client besides the message that it names.
+    pub cumulative: Cumulative,
     /// The header of a NACK that is to keep the message from being delivered again; `None` where a NACK does that by itself,
     /// or where nothing does. See [`Message::reject`](crate::Message::reject).
     pub reject_header: Option<(&'static str, &'static str)>,
@@ -50,6 +52,33 @@ pub enum Durable {
     ByHeader(&'static str),
 }
 
+/// What an ACK or NACK settles in ack mode client besides the message that it names.
+///
+/// Where that is more than the specification says, the broker is asked for ack mode client-individual in its place, and gets an
+/// ACK for each message that one is to cover. So [`Message::ack`](crate::Message::ack) means the same to every broker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Cumulative {
+    /// From STOMP 1.1 on the earlier messages of its subscription, in 1.0 nothing: the specification.
+    Specified,
+    /// The earlier messages of its subscription, in 1.0 as well.
+    EveryVersion,
+    /// All earlier messages of the connection, those of other subscriptions too, and those that were not settled when their
+    /// subscription ended; in every version. A second ACK for any of them ends the connection.
+    Connection,
+}
+
+impl Cumulative {
+    /// Whether it is more in this version than the specification says.
+    pub(crate) fn reaches_too_far(self, version: Version) -> bool {
+        match self {
+            Self::Specified => false,
+            Self::EveryVersion => version == Version::V1_0,
+            Self::Connection => true,
+        }
+    }
+}
+
 impl BrokerProfile {
     /// A broker that nothing is known of: the specification, and nothing else.
     pub const GENERIC: Self = Self {
@@ -59,6 +88,7 @@ impl BrokerProfile {
         durable: Durable::Unsupported,
         implicit_temp_queues: false,
         acknowledges: true,
+        cumulative: Cumulative::Specified,
         reject_header: None,
         late_message_error: None,
         receipts: true,
@@ -72,6 +102,8 @@ impl BrokerProfile {
         prefetch_header: Some("prefetch-count"),
         durable: Durable::ById,
         implicit_temp_queues: true,
+        // Its delivery tags count the messages of the connection, and it acknowledges all up to one.
+        cumulative: Cumulative::Connection,
         // A NACK without it delivers the message again, at once.
         reject_header: Some(("requeue", "false")),
         // One for each message that it had on its way when UNSUBSCRIBE came. Its other ERRORs have other words.
@@ -87,6 +119,7 @@ impl BrokerProfile {
         text_without_length: true,
         prefetch_header: Some("activemq.prefetchSize"),
         durable: Durable::ByHeader("activemq.subscriptionName"),
+        cumulative: Cumulative::EveryVersion,
         // It keeps undefined escapes as they are and sends them on.
         strictness: Strictness::Lenient,
         ..Self::GENERIC

@@ -80,7 +80,8 @@ impl<'a> SubscribeBuilder<'a> {
         self
     }
 
-    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client.
+    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client. RabbitMQ gets
+    /// [one for each message](crate::Cumulative) all the same.
     pub fn coalesce_acks(mut self) -> Self {
         self.request.coalesce_acks = true;
         self

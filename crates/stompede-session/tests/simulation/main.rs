@@ -133,6 +133,7 @@ fn planted_bugs_are_found() {
         Planted::NackSwallowsJoinedAck,
         Planted::CommitOvertakesJoinedAck,
         Planted::UnsubscribeForgetsJoinedAck,
+        Planted::CoverNothingOneByOne,
         Planted::TakeAckBack,
         Planted::ForgetUncommitted,
         Planted::SendBeforeKept,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use stompede_codec::Frame;
 
+use super::acks::acked_by;
 use super::flow::{HOLD, Stall};
 use super::inbox::Pushed;
 use super::planted::planted;
@@ -13,7 +14,7 @@ use super::subscriptions::Named;
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Error, ErrorKind};
+use crate::{AckMode, Cumulative, Error, ErrorKind};
 
 impl Machine {
     pub(super) fn on_received(&mut self, now: Instant, bytes: Bytes) {
@@ -124,6 +125,12 @@ impl Machine {
             return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
         };
         entry.messages += 1;
+        if self.profile.cumulative == Cumulative::Connection
+            && entry.request.ack == AckMode::Client
+            && let Some(name) = frame.header(acked_by(version))
+        {
+            entry.unsettled.push(entry.messages, &name);
+        }
         let cost = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
         let ticket = Ticket { subscription: entry.id, epoch, number: entry.messages, cost };
         let fits = entry.inbox.fits_alone(&ticket, self.chunk);

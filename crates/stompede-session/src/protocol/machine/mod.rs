@@ -21,6 +21,7 @@ mod storage;
 mod subscriptions;
 mod transactions;
 mod transmit;
+mod unsettled;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

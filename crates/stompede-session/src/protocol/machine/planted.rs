@@ -54,6 +54,7 @@ pub enum Planted {
     NackSwallowsJoinedAck,
     CommitOvertakesJoinedAck,
     UnsubscribeForgetsJoinedAck,
+    CoverNothingOneByOne,
     TakeAckBack,
     ForgetUncommitted,
     SendBeforeKept,

@@ -10,6 +10,7 @@ use super::ReceiptId;
 use super::flow::Flow;
 use super::inbox::{Inbox, WhenFull};
 use super::queue::Bounds;
+use super::unsettled::Unsettled;
 use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
@@ -121,11 +122,13 @@ impl SubscribeRequest {
         Err(Error::invalid(complaint))
     }
 
-    fn frame(&self, wire_id: &str, profile: &BrokerProfile) -> Result<Frame, Error> {
+    fn frame(&self, wire_id: &str, version: Version, profile: &BrokerProfile) -> Result<Frame, Error> {
+        let too_far = self.ack == AckMode::Client && profile.cumulative.reaches_too_far(version);
+        let ack = if too_far { AckMode::ClientIndividual } else { self.ack };
         let mut frame = Frame::new(Command::Subscribe)
             .with_header("id", wire_id)
             .with_header("destination", &self.destination)
-            .with_header("ack", self.ack.as_str());
+            .with_header("ack", ack.as_str());
         if let Some(name) = profile.prefetch_header.filter(|_| self.ack != AckMode::Auto)
             && !self.headers.contains(name)
         {
@@ -186,6 +189,8 @@ pub(super) struct Entry {
     pub(super) strikes: u8,
     pending: Option<Frame>,
     joined: usize,
+    /// What a cumulative ACK is made of, for a broker that takes it for more.
+    pub(super) unsettled: Unsettled,
     /// More headers for UNSUBSCRIBE.
     pub(super) farewell: Headers,
 }
@@ -243,6 +248,7 @@ impl Subscriptions {
             covered: 0,
             pending: None,
             joined: 0,
+            unsettled: Unsettled::default(),
             farewell: Headers::new(),
         };
         self.by_wire_id.insert(wire_id, id);
@@ -269,7 +275,7 @@ impl Subscriptions {
             renew(&mut request.headers);
         }
         // Where nothing is said, messages may have been missed all the same.
-        let frame = request.announce.then(|| request.frame(&entry.wire_id, profile)).transpose()?;
+        let frame = request.announce.then(|| request.frame(&entry.wire_id, version, profile)).transpose()?;
         entry.on_wire = true;
         entry.was_on_wire = true;
         Ok(frame)
@@ -302,6 +308,7 @@ impl Subscriptions {
             entry.on_wire = false;
             (entry.messages, entry.covered, entry.joined) = (0, 0, 0);
             entry.pending = None;
+            entry.unsettled.clear();
         }
     }
 
@@ -395,6 +402,10 @@ impl Subscriptions {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().flatten()
     }
 
     /// Keeps an ACK back in place of the one that is kept; `true` once so many were joined that it should go.

@@ -230,6 +230,7 @@ impl Machine {
     /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
     pub fn abort_transaction(&mut self, id: TransactionId) {
         let Some(open) = self.transactions.open.remove(&id) else { return };
+        self.subscriptions.iter_mut().for_each(|entry| entry.unsettled.abort(id));
         open.fate.abort();
         if planted!(self, CoverAfterAbort) {
             open.covers.iter().for_each(|ticket| self.cover(ticket));
@@ -242,6 +243,7 @@ impl Machine {
     /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
     pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
         if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+            self.subscriptions.iter_mut().for_each(|entry| entry.unsettled.abort(id));
             open.fate.abort();
             self.push_abort(id);
         }
@@ -251,8 +253,9 @@ impl Machine {
     pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
         // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
         if !self.transactions.committing.is_empty()
-            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
+            && let Some((id, open)) = self.transactions.committing.remove(&receipt)
         {
+            self.subscriptions.iter_mut().for_each(|entry| entry.unsettled.commit(id));
             open.covers.iter().for_each(|ticket| self.cover(ticket));
         }
     }
