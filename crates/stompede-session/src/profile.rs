@@ -32,6 +32,10 @@ pub struct BrokerProfile {
     /// meanwhile. It is told of as the message itself would be, as [`Event::Unrouted`](crate::protocol::Event::Unrouted).
     /// `None` where such a message is sent, or dropped without a word.
     pub late_message_error: Option<&'static str>,
+    /// How the broker says that it has ended one subscription of its own accord, and goes on with the others; `None` if it does
+    /// not do so, or nobody knows how. Such a subscription ends for its consumer with the ERROR as the cause, and is not made
+    /// again: for [one without a SUBSCRIBE](Self::implicit_temp_queues) the connection ends, and the next one has it again.
+    pub cancellation: Option<Cancellation>,
     /// Whether SEND and SUBSCRIBE get a RECEIPT. If not, asking for one is an error at once instead of a time-out.
     pub receipts: bool,
     /// What is let pass of what the specification forbids.
@@ -50,6 +54,17 @@ pub enum Durable {
     ById,
     /// By this header, whose value is the name. CONNECT has to carry a `client-id` as well.
     ByHeader(&'static str),
+}
+
+/// How a broker says that it has ended a subscription of its own accord, because its queue has been deleted for instance.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Cancellation {
+    /// The `message` header of the ERROR. Its `subscription` header says which one has ended.
+    pub message: &'static str,
+    /// The `message` headers of the ERRORs that refuse what was on its way for it: acknowledgements, UNSUBSCRIBE. They end
+    /// nothing either, once a subscription has been ended so.
+    pub refusals: &'static [&'static str],
 }
 
 /// What an ACK or NACK settles in ack mode client besides the message that it names.
@@ -91,6 +106,7 @@ impl BrokerProfile {
         cumulative: Cumulative::Specified,
         reject_header: None,
         late_message_error: None,
+        cancellation: None,
         receipts: true,
         strictness: Strictness::Strict,
         duplicate_header: None,
@@ -108,6 +124,10 @@ impl BrokerProfile {
         reject_header: Some(("requeue", "false")),
         // One for each message that it had on its way when UNSUBSCRIBE came. Its other ERRORs have other words.
         late_message_error: Some("There is no current subscription with tag"),
+        cancellation: Some(Cancellation {
+            message: "Server cancelled subscription",
+            refusals: &["Subscription not found", "No subscription found"],
+        }),
         // It writes `\r` in 1.1 too.
         strictness: Strictness::Lenient,
         ..Self::GENERIC
@@ -165,6 +185,18 @@ impl BrokerProfile {
     /// Whether an ERROR only says that a message came too late for its subscription.
     pub(crate) fn is_late_message(&self, error: &Frame) -> bool {
         self.late_message_error.is_some_and(|text| error.body().starts_with(text.as_bytes()))
+    }
+
+    /// Whether an ERROR says that the broker has ended a subscription, and nothing else.
+    pub(crate) fn is_cancellation(&self, error: &Frame) -> bool {
+        let message = error.header("message");
+        self.cancellation.is_some_and(|cancellation| message.as_deref() == Some(cancellation.message))
+    }
+
+    /// Whether an ERROR refuses something for a subscription that is not there.
+    pub(crate) fn is_refusal_after_cancellation(&self, error: &Frame) -> bool {
+        let message = error.header("message").unwrap_or_default();
+        self.cancellation.is_some_and(|cancellation| cancellation.refusals.contains(&&*message))
     }
 
     /// Whether a MESSAGE comes from there without a SUBSCRIBE.

@@ -216,8 +216,8 @@ impl Subscription {
         self.ack
     }
 
-    /// Whether it has ended for a reason of its own, while the session went on: the broker will not have it, or its queue was
-    /// full. False until [`try_next`](Self::try_next) has given that reason.
+    /// Whether it has ended for a reason of its own, while the session went on: the broker will not have it, or has
+    /// ended it, or its queue was full. False until [`try_next`](Self::try_next) has given that reason.
     pub fn ended_alone(&self) -> bool {
         self.alone
     }

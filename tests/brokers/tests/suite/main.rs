@@ -42,6 +42,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     exchange::queue_to_one,
     exchange::topic_to_all,
     exchange::unsubscribing_in_a_flood_ends_nothing,
+    exchange::a_deleted_queue_ends_its_subscription_alone,
     exchange::receipts_in_order,
     exchange::receipts_out_of_order,
     exchange::transaction_commits,

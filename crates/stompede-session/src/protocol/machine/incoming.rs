@@ -208,9 +208,10 @@ impl Machine {
             Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame, size) => self.on_message(frame, size),
             Signal::Receipt(frame) => self.on_receipt(&frame),
-            Signal::Error(frame) if self.profile.is_late_message(&frame) => {
+            Signal::Error(frame) if self.is_harmless(&frame) => {
                 self.outputs.push_back(Output::Event(Event::Unrouted(frame.detach())));
             }
+            Signal::Error(frame) if self.profile.is_cancellation(&frame) => self.on_cancelled(frame.detach()),
             Signal::Error(frame) => self.on_error(frame.detach()),
             Signal::Failed(error) => {
                 if let Some(frame) = error.frame() {
@@ -219,6 +220,28 @@ impl Machine {
                 self.fail(error);
             }
         }
+    }
+
+    /// Whether an ERROR says only that something came too late for its subscription.
+    fn is_harmless(&self, error: &Frame) -> bool {
+        self.profile.is_late_message(error)
+            || self.cancelled && self.profile.is_refusal_after_cancellation(error)
+    }
+
+    /// The broker has ended a subscription of its own accord.
+    fn on_cancelled(&mut self, frame: Frame) {
+        let id = frame.header("subscription").and_then(|id| self.subscriptions.find(&id));
+        let Some(entry) = id.and_then(|id| self.subscriptions.get(id)) else {
+            // Its UNSUBSCRIBE is on its way, and will be refused.
+            self.cancelled = true;
+            return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
+        };
+        if self.profile.is_implicit(&entry.request.destination) {
+            return self.on_error(frame);
+        }
+        self.cancelled = true;
+        let text = "the broker has ended the subscription";
+        self.end_subscription(entry.id, Error::from_frame(ErrorKind::BrokerError, text, frame));
     }
 
     fn on_receipt(&mut self, frame: &Frame) {

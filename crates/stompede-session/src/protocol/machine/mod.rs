@@ -109,6 +109,8 @@ pub struct Machine {
     #[cfg(feature = "__planted")]
     planted: Option<Planted>,
     transactions: Transactions,
+    /// The broker has ended a subscription of this connection, and may refuse what was on its way for it.
+    cancelled: bool,
     draining: bool,
     /// More headers for DISCONNECT.
     farewell: Headers,
@@ -192,6 +194,7 @@ impl Machine {
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
+            cancelled: false,
             draining: false,
             farewell: Headers::new(),
             flow,

@@ -280,6 +280,7 @@ impl Machine {
             }
         }
         self.stage.clear();
+        self.cancelled = false;
         self.transactions.clear(cause);
         self.subscriptions.lose_connection();
         if !planted!(self, StallOutlivesConnection) {

@@ -305,12 +305,12 @@ impl Machine {
         }
     }
 
-    /// The broker will not have it.
+    /// The broker will not have it, or not any more.
     pub(super) fn end_subscription(&mut self, key: SubscriptionId, cause: Error) {
         let Some(entry) = self.subscriptions.remove(key) else { return };
         self.transactions.forget_subscription(key);
         self.wakers.extend(entry.inbox.end(End::Alone(cause.clone())));
-        if let Some(receipt) = entry.receipt {
+        for receipt in entry.receipt.into_iter().chain(entry.leaving) {
             self.receipts.resolve(receipt, Outcome::Rejected(cause.clone()));
         }
         self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription: key, cause }));

@@ -181,6 +181,8 @@ pub(super) struct Entry {
     pub(super) request: SubscribeRequest,
     /// Somebody waits for the RECEIPT of its SUBSCRIBE.
     pub(super) receipt: Option<ReceiptId>,
+    /// Somebody waits for the RECEIPT of its UNSUBSCRIBE.
+    pub(super) leaving: Option<ReceiptId>,
     /// SUBSCRIBE was queued on the present connection.
     on_wire: bool,
     /// SUBSCRIBE was queued on some connection.
@@ -241,6 +243,7 @@ impl Subscriptions {
             inbox: Arc::new(Inbox::new(id, bounds, request.when_full, settles, flow.clone())),
             request,
             receipt: None,
+            leaving: None,
             on_wire: false,
             was_on_wire: false,
             strikes: 0,
@@ -390,6 +393,11 @@ impl Subscriptions {
             self.recent = self.by_wire_id.get(&*message.header("subscription")?)?.slot as usize;
         }
         Some(self.recent)
+    }
+
+    /// The subscription with this `id` header.
+    pub(super) fn find(&self, wire_id: &str) -> Option<SubscriptionId> {
+        self.by_wire_id.get(wire_id).copied()
     }
 
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Entry> {
