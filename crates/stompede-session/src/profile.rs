@@ -1,5 +1,7 @@
 use stompede_codec::{Frame, Strictness, Version};
 
+use crate::Error;
+
 /// What one kind of broker does differently, as data.
 ///
 /// Chosen by the `server` header of CONNECTED, unless [`Config::profile`](crate::Config::profile) names one. Fields may
@@ -25,6 +27,15 @@ pub struct BrokerProfile {
     pub acknowledges: bool,
     /// What an ACK or NACK settles in ack mode client besides the message that it names.
     pub cumulative: Cumulative,
+    /// Whether a NACK may be part of a transaction. If not, it is an error at once instead of a COMMIT that fails.
+    pub transacted_nacks: bool,
+    /// What the `id` of a subscription must not contain, because the broker cannot cope with it: such a SUBSCRIBE is an error at
+    /// once.
+    pub unfit_for_ids: &'static [&'static str],
+    /// Part of the `message` of a refused login that will pass: the broker takes the connection before this one to be still
+    /// there. On the way back it is then tried again, whatever
+    /// [`retry_refused_login`](crate::ReconnectPolicy::retry_refused_login) says. `None` if nobody knows of such.
+    pub refused_for_now: Option<&'static str>,
     /// The header of a NACK that is to keep the message from being delivered again; `None` where a NACK does that by itself,
     /// or where nothing does. See [`Message::reject`](crate::Message::reject).
     pub reject_header: Option<(&'static str, &'static str)>,
@@ -104,6 +115,9 @@ impl BrokerProfile {
         implicit_temp_queues: false,
         acknowledges: true,
         cumulative: Cumulative::Specified,
+        transacted_nacks: true,
+        unfit_for_ids: &[],
+        refused_for_now: None,
         reject_header: None,
         late_message_error: None,
         cancellation: None,
@@ -120,6 +134,8 @@ impl BrokerProfile {
         implicit_temp_queues: true,
         // Its delivery tags count the messages of the connection, and it acknowledges all up to one.
         cumulative: Cumulative::Connection,
+        // They become part of what it sends without escapes, and part of what it reads by its `@@`.
+        unfit_for_ids: &["@@", "\n", "\r"],
         // A NACK without it delivers the message again, at once.
         reject_header: Some(("requeue", "false")),
         // One for each message that it had on its way when UNSUBSCRIBE came. Its other ERRORs have other words.
@@ -140,6 +156,9 @@ impl BrokerProfile {
         prefetch_header: Some("activemq.prefetchSize"),
         durable: Durable::ByHeader("activemq.subscriptionName"),
         cumulative: Cumulative::EveryVersion,
+        transacted_nacks: false,
+        // It has not noticed yet that the connection with this client-id is gone.
+        refused_for_now: Some("already connected from"),
         // It keeps undefined escapes as they are and sends them on.
         strictness: Strictness::Lenient,
         ..Self::GENERIC
@@ -180,6 +199,18 @@ impl BrokerProfile {
     #[inline]
     pub(crate) fn omits_length(&self, frame: &Frame) -> bool {
         self.text_without_length && is_surely_text(frame)
+    }
+
+    /// What is wrong with the `id` of a subscription for which a SUBSCRIBE is sent.
+    pub(crate) fn unfit_id(&self, id: &str) -> Option<&'static str> {
+        let reserved = self.is_implicit(id).then_some("/temp-queue/");
+        reserved.or_else(|| self.unfit_for_ids.iter().copied().find(|unfit| id.contains(unfit)))
+    }
+
+    /// Whether a refused login will pass.
+    pub(crate) fn is_refused_for_now(&self, error: &Error) -> bool {
+        let message = error.frame().and_then(|frame| frame.header("message")).unwrap_or_default();
+        self.refused_for_now.is_some_and(|text| message.contains(text))
     }
 
     /// Whether an ERROR only says that a message came too late for its subscription.

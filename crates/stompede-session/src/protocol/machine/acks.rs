@@ -69,7 +69,8 @@ impl Machine {
     /// [`ErrorKind::AlreadySettled`] if an ACK or NACK of a later message covered it (ack mode client, from STOMP 1.1
     /// on), [`ErrorKind::Protocol`] if the message lacks what an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK
     /// in STOMP 1.0 and for headers that the version cannot carry, [`ErrorKind::TransactionEnded`] if the transaction is not
-    /// open. Then nothing was queued.
+    /// open, [`ErrorKind::InvalidArgument`] for a NACK in one where the broker knows
+    /// [no such thing](crate::BrokerProfile::transacted_nacks). Then nothing was queued.
     pub fn settle(
         &mut self,
         ticket: &Ticket,
@@ -97,6 +98,13 @@ impl Machine {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
             return Err(Error::new(ErrorKind::AlreadySettled, text));
+        }
+        if how.transaction.is_some() && !how.accept && !self.profile.transacted_nacks {
+            let text = format!(
+                "{} knows no NACK in a transaction; reject the message without one",
+                self.profile.name
+            );
+            return Err(Error::invalid(text));
         }
         if let Some(transaction) = how.transaction.filter(|_| !planted!(self, AckOutsideTransaction)) {
             frame

@@ -205,7 +205,7 @@ impl Machine {
     fn is_fatal(&mut self, error: &Error) -> bool {
         let refused_login = !self.config.reconnect.retry_refused_login && !planted!(self, RefusedLoginLoops);
         match error.kind() {
-            ErrorKind::LoginRefused => refused_login,
+            ErrorKind::LoginRefused => refused_login && !self.profile.is_refused_for_now(error),
             // A message that breaks a limit is delivered again as soon as we are back, and would be for ever.
             ErrorKind::Protocol => std::mem::replace(&mut self.poisoned, true),
             ErrorKind::DialFailed => match error.transport().map(TransportError::kind) {

@@ -123,6 +123,13 @@ impl SubscribeRequest {
     }
 
     fn frame(&self, wire_id: &str, version: Version, profile: &BrokerProfile) -> Result<Frame, Error> {
+        if let Some(unfit) = profile.unfit_id(wire_id) {
+            let text = format!(
+                "the subscription id {wire_id:?} contains {unfit:?}, and {} cannot cope with that",
+                profile.name
+            );
+            return Err(Error::invalid(text));
+        }
         let too_far = self.ack == AckMode::Client && profile.cumulative.reaches_too_far(version);
         let ack = if too_far { AckMode::ClientIndividual } else { self.ack };
         let mut frame = Frame::new(Command::Subscribe)
