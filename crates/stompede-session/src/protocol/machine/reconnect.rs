@@ -271,7 +271,7 @@ impl Machine {
         let unwritten =
             if planted!(self, OldFramesOnNewConnection) { Vec::new() } else { self.transmit.clear() };
         if !planted!(self, ForgetToReplay) {
-            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError);
+            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError || self.restore.is_careful());
         }
         for (frame, receipt) in unwritten {
             // What does not fit has not been sent; its receipt is ended with the others below.
