@@ -317,6 +317,37 @@ fn a_message_that_is_answered_with_error_twice_is_given_up() {
     assert!(matches!(outcome(&mut rig, good), Some(Outcome::Confirmed)));
 }
 
+/// RabbitMQ does not say which one it means; over WebSocket it says nothing at all.
+#[test]
+fn a_refused_subscription_is_suspected_as_long_as_its_receipt_is_awaited() {
+    for (error, losses) in [(true, 3), (false, 6)] {
+        let mut rig = Rig::connected_with(config(), "1.2", "");
+        let good = rig.machine.subscribe(SubscribeRequest::new("/queue/good")).expect("subscribed");
+        rig.frames();
+        let bad = SubscribeRequest::new("/queue/bad");
+        let (_, receipt) = rig.machine.subscribe_with_receipt(bad, None).expect("subscribed");
+        let mut written = rig.frames();
+        for loss in 1..=losses {
+            while header(&written[0], "destination") == "/queue/good" && written.len() == 1 {
+                rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&written[0], "receipt")));
+                written = rig.frames();
+            }
+            assert!(outcome(&mut rig, receipt.expect("asked for")).is_none(), "loss {loss}");
+            if error {
+                rig.receive("ERROR\nmessage:not_found\n\n\0");
+            } else {
+                rig.cut(None);
+            }
+            written = come_back(&mut rig, "");
+        }
+        let told = outcome(&mut rig, receipt.expect("asked for"));
+        assert!(matches!(told, Some(Outcome::Rejected(_))), "{told:?}");
+        assert_eq!(written.len(), 1);
+        assert_eq!(header(&written[0], "destination"), "/queue/good");
+        assert!(rig.machine.inbox(good).is_some());
+    }
+}
+
 /// As RabbitMQ does over WebSocket where an exchange is missing, or a permission.
 #[test]
 fn a_message_at_which_the_broker_closes_again_and_again_is_given_up() {

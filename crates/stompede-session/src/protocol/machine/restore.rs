@@ -235,7 +235,7 @@ impl Machine {
                 self.restore.careful = true;
                 None
             }
-            Step::Done if name.is_none() && self.backlog.in_flight() && !planted!(self, NeverCareful) => {
+            Step::Done if name.is_none() && self.has_suspects() && !planted!(self, NeverCareful) => {
                 self.restore.careful = true;
                 None
             }
@@ -273,7 +273,7 @@ impl Machine {
         let refused = may_be_refusal(cause);
         match std::mem::take(&mut self.restore.step) {
             Step::Together { .. } => self.note_loss(),
-            Step::Done if self.backlog.in_flight() => self.note_loss(),
+            Step::Done if self.has_suspects() => self.note_loss(),
             Step::OneByOne { current: Some(Awaited { what: what @ What::Subscription(_), .. }), .. } => {
                 self.strike(what, 1, cause);
             }
@@ -282,6 +282,11 @@ impl Machine {
             }
             _ => {}
         }
+    }
+
+    /// Whether something is on its way that will be said again on the next connection.
+    fn has_suspects(&self) -> bool {
+        self.backlog.in_flight() || self.subscriptions.awaits_some()
     }
 
     fn note_loss(&mut self) {

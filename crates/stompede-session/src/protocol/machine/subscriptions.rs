@@ -355,6 +355,11 @@ impl Subscriptions {
         self.awaited.contains_key(&receipt)
     }
 
+    /// Whether there is a SUBSCRIBE whose receipt is awaited.
+    pub(super) fn awaits_some(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
     /// The SUBSCRIBE with this receipt was taken out of the queue again: the broker does not know of it.
     pub(super) fn take_back(&mut self, receipt: ReceiptId) {
         if let Some(id) = self.awaited.get(&receipt).copied()
