@@ -103,6 +103,11 @@ impl Cumulative {
             Self::Connection => true,
         }
     }
+
+    /// Whether an ACK that is to cover others goes out as one for each of them. In 1.0 none covers others.
+    pub(crate) fn goes_one_by_one(self, version: Version) -> bool {
+        self == Self::Connection && version > Version::V1_0
+    }
 }
 
 impl BrokerProfile {
@@ -274,6 +279,17 @@ mod tests {
         for other in [None, Some(""), Some("coilmq/1.1.0"), Some("RabbitMQfake/1"), Some("activemq")] {
             assert_eq!(name(other), "generic", "{other:?}");
         }
+    }
+
+    #[test]
+    fn acks_go_one_by_one_where_one_would_cover_too_much_and_has_to_cover_something() {
+        let one_by_one = |profile: BrokerProfile| Version::ALL.map(|v| profile.cumulative.goes_one_by_one(v));
+        assert_eq!(one_by_one(BrokerProfile::RABBITMQ), [false, true, true]);
+        assert_eq!(one_by_one(BrokerProfile::ACTIVEMQ), [false; 3]);
+        let individual = |profile: BrokerProfile| Version::ALL.map(|v| profile.cumulative.reaches_too_far(v));
+        assert_eq!(individual(BrokerProfile::RABBITMQ), [true; 3]);
+        assert_eq!(individual(BrokerProfile::ACTIVEMQ), [true, false, false]);
+        assert_eq!(individual(BrokerProfile::GENERIC), [false; 3]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Machine, Phase, ReceiptId, SubscriptionId, TransactionId};
 use crate::protocol::Event;
 use crate::protocol::Output;
 use crate::protocol::connection::{Connection, Goodbye, State};
-use crate::{AckMode, Cumulative, Error, ErrorKind};
+use crate::{AckMode, Error, ErrorKind};
 
 /// The right to acknowledge one message: which one it was, and on which connection it came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,7 +89,7 @@ impl Machine {
         let earliest = if planted!(self, CoverInVersion1_0) { Version::V1_0 } else { Version::V1_1 };
         let cumulative = entry.request.ack == mode && version >= earliest;
         let mut frame = settling_frame(version, message, how.accept)?;
-        let one_by_one = cumulative && self.profile.cumulative == Cumulative::Connection;
+        let one_by_one = cumulative && self.profile.cumulative.goes_one_by_one(version);
         let covered = match one_by_one {
             true => !entry.unsettled.has(ticket.number),
             false => cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)),

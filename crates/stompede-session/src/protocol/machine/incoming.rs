@@ -14,7 +14,7 @@ use super::subscriptions::Named;
 use super::{Machine, Outcome, Phase, ReceiptId, ReceiptName, SubscriptionId, Ticket};
 use crate::protocol::connection::{Connection, Goodbye, Signal, State};
 use crate::protocol::{Event, Output};
-use crate::{AckMode, Cumulative, Error, ErrorKind};
+use crate::{AckMode, Error, ErrorKind};
 
 impl Machine {
     pub(super) fn on_received(&mut self, now: Instant, bytes: Bytes) {
@@ -125,7 +125,7 @@ impl Machine {
             return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
         };
         entry.messages += 1;
-        if self.profile.cumulative == Cumulative::Connection
+        if self.profile.cumulative.goes_one_by_one(version)
             && entry.request.ack == AckMode::Client
             && let Some(name) = frame.header(acked_by(version))
         {
