@@ -134,6 +134,7 @@ fn planted_bugs_are_found() {
         Planted::CommitOvertakesJoinedAck,
         Planted::UnsubscribeForgetsJoinedAck,
         Planted::CoverNothingOneByOne,
+        Planted::AbortKeepsOneByOne,
         Planted::TakeAckBack,
         Planted::ForgetUncommitted,
         Planted::SendBeforeKept,

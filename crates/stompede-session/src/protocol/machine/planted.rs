@@ -55,6 +55,7 @@ pub enum Planted {
     CommitOvertakesJoinedAck,
     UnsubscribeForgetsJoinedAck,
     CoverNothingOneByOne,
+    AbortKeepsOneByOne,
     TakeAckBack,
     ForgetUncommitted,
     SendBeforeKept,

@@ -24,6 +24,8 @@ pub(super) struct Received {
     pub(super) call: Call,
     /// Whether by ACK, if it is settled: by a call for it, or by one that covers it.
     pub(super) settled: Option<bool>,
+    /// Where a cumulative ACK may not go out: the transaction that will settle it, and whether by ACK.
+    pub(super) held: Option<(usize, bool)>,
 }
 
 /// What its user has done about a message.
@@ -69,13 +71,7 @@ impl World {
 
     /// Settles a message, plainly or as part of a transaction. Gives its place if there was one, and it was taken.
     pub(super) fn acknowledge_one(&mut self, transaction: Option<usize>) -> Seen<Option<usize>> {
-        // Where none may reach too far, what one covers in a transaction is settled by nothing else meanwhile; tests of
-        // their own say so.
-        let apart = |at: &usize| {
-            transaction.is_some() && self.acks_reach_too_far && self.received[*at].ack == AckMode::Client
-        };
-        let open = (0..self.received.len()).filter(|at| self.is_in_hand(*at) && !apart(at));
-        let open: Vec<_> = open.collect();
+        let open: Vec<_> = (0..self.received.len()).filter(|at| self.is_in_hand(*at)).collect();
         if open.is_empty() {
             return Ok(None);
         }
@@ -111,6 +107,7 @@ impl World {
         }
         if let Some(transaction) = transaction {
             self.transactions[transaction].acks.push((at, accept));
+            self.hold(at, accept, transaction);
         }
         Ok(Some(at))
     }
@@ -120,14 +117,42 @@ impl World {
         self.now + SECOND * (1 + self.random.up_to(20) as u32)
     }
 
+    /// Where a cumulative ACK goes out one by one, nothing else settles what it covers before its transaction has ended.
+    fn hold(&mut self, at: usize, accept: bool, transaction: usize) {
+        if !self.acks_reach_too_far || !self.is_cumulative(at) {
+            return;
+        }
+        let Received { key, epoch, number, .. } = self.received[at];
+        let covered = |one: &&mut Received| (one.key, one.epoch) == (key, epoch) && one.number <= number;
+        for one in self.received.iter_mut().filter(covered) {
+            if one.settled.is_none() && one.held.is_none() {
+                one.held = Some((transaction, accept));
+            }
+        }
+    }
+
+    /// A transaction came to nothing: what it held is open again.
+    pub(super) fn release(&mut self, transaction: usize) {
+        for one in self.received.iter_mut().filter(|one| one.held.is_some_and(|(by, _)| by == transaction)) {
+            (one.held, one.settled) = (None, None);
+        }
+    }
+
     /// By the rules: this message is settled, and in ack mode client, from STOMP 1.1 on, all before it.
     pub(super) fn cover(&mut self, at: usize, accept: bool, transaction: Option<usize>) {
+        if self.acks_reach_too_far && self.is_cumulative(at) && transaction.is_some() {
+            for one in &mut self.received {
+                let held = one.held.filter(|(by, _)| Some(*by) == transaction);
+                one.settled = one.settled.or(held.map(|(_, accept)| accept));
+            }
+            return;
+        }
         self.settlements.push(Settlement { at, accept, transaction });
         let cumulative = self.is_cumulative(at);
         let Received { key, epoch, number, .. } = self.received[at];
         for one in &mut self.received {
             let covered = one.number == number || (cumulative && one.number < number && one.key == key);
-            if covered && one.epoch == epoch {
+            if covered && one.epoch == epoch && one.held.is_none() {
                 one.settled = one.settled.or(Some(accept));
             }
         }
@@ -135,10 +160,18 @@ impl World {
 
     /// A COMMIT was taken back: everything is as if it had not been.
     pub(super) fn uncover(&mut self, transaction: usize) {
-        self.received.iter_mut().for_each(|one| one.settled = None);
-        for Settlement { at, accept, transaction: by } in std::mem::take(&mut self.settlements) {
-            if by != Some(transaction) {
-                self.cover(at, accept, by);
+        if self.acks_reach_too_far {
+            // Nothing else has settled what it was to settle.
+            self.release(transaction);
+            for (at, _) in &self.transactions[transaction].acks {
+                self.received[*at].settled = None;
+            }
+        } else {
+            self.received.iter_mut().for_each(|one| one.settled = None);
+            for Settlement { at, accept, transaction: by } in std::mem::take(&mut self.settlements) {
+                if by != Some(transaction) {
+                    self.cover(at, accept, by);
+                }
             }
         }
         let still = self.received.iter().filter(|one| one.settled.is_some()).map(Received::id);
@@ -163,7 +196,7 @@ impl World {
             || !self.subscriptions.contains_key(&one.key);
         if gone {
             Some(ErrorKind::StaleAck)
-        } else if one.settled.is_some() {
+        } else if one.settled.is_some() || one.held.is_some() {
             Some(ErrorKind::AlreadySettled)
         } else if !accept && self.broker.version() == Version::V1_0 {
             Some(ErrorKind::Unencodable)
