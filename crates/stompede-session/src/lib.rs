@@ -43,7 +43,7 @@ pub use config::Config;
 pub use error::{Error, ErrorKind, Recovery};
 pub use heart_beat::HeartBeat;
 pub use outbox::{Guarantee, Outbox, OutboxFuture, OutboxId, OutboxLimits, SendPolicy, Stored, WhileOffline};
-pub use profile::{BrokerProfile, Durable};
+pub use profile::{BrokerProfile, Cancellation, Cumulative, Durable};
 pub use protocol::{Gap, WhenFull};
 pub use reconnect::{HostOrder, ReconnectPolicy};
 pub use stompede_codec::AckMode;

@@ -81,7 +81,8 @@ impl<'a> SubscribeBuilder<'a> {
         self
     }
 
-    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client.
+    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client. RabbitMQ gets
+    /// [one for each message](crate::Cumulative) all the same.
     pub fn coalesce_acks(mut self) -> Self {
         self.request.coalesce_acks = true;
         self
@@ -219,8 +220,8 @@ impl Subscription {
         self.ack
     }
 
-    /// Whether it has ended for a reason of its own, while the session went on: the broker will not have it, or its queue was
-    /// full. False until [`try_next`](Self::try_next) has given that reason.
+    /// Whether it has ended for a reason of its own, while the session went on: the broker will not have it, or has
+    /// ended it, or its queue was full. False until [`try_next`](Self::try_next) has given that reason.
     pub fn ended_alone(&self) -> bool {
         self.alone
     }

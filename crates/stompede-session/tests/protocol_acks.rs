@@ -6,8 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
-use stompede_session::protocol::{Event, Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket};
-use stompede_session::{AckMode, Error, ErrorKind};
+use stompede_session::protocol::{
+    Delivery, Event, Input, Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket,
+};
+use stompede_session::{AckMode, Error, ErrorKind, ReconnectPolicy};
 
 /// A subscription with this wire id.
 fn subscribe(rig: &mut Rig, id: &str, ack: AckMode) -> SubscriptionId {
@@ -47,6 +49,9 @@ fn ack(rig: &mut Rig, (frame, ticket): &(Frame, Ticket)) -> Result<(), Error> {
 fn nack(rig: &mut Rig, (frame, ticket): &(Frame, Ticket)) -> Result<(), Error> {
     rig.machine.settle(ticket, frame, Settle::new(false)).map(|_| ())
 }
+
+/// How RabbitMQ names itself in CONNECTED.
+const RABBITMQ: &str = "server:RabbitMQ/3.13.1\n";
 
 fn written(rig: &mut Rig) -> Vec<String> {
     let id = |frame: &Frame| ["id", "message-id", "transaction"].map(|name| header(frame, name)).join("");
@@ -106,6 +111,130 @@ fn in_1_0_and_in_client_individual_each_message_is_settled_on_its_own() {
         }
         assert_eq!(rig.frames().len(), 3, "{version}");
     }
+}
+
+/// RabbitMQ takes a cumulative ACK for all earlier messages of the connection, and an ACK for one of them then ends it.
+#[test]
+fn where_an_ack_would_cover_other_subscriptions_each_message_gets_its_own() {
+    for version in ["1.1", "1.2"] {
+        let mut rig = Rig::connected_with(common::config(), version, RABBITMQ);
+        let mut request = SubscribeRequest::new("/queue/a");
+        (request.id, request.ack) = (Some("s".into()), AckMode::Client);
+        (request.coalesce_acks, request.window) = (true, 10);
+        let s = rig.machine.subscribe(request).expect("subscribed");
+        let told = rig.frame();
+        assert_eq!(header(&told, "ack"), "client-individual");
+        assert_eq!(header(&told, "prefetch-count"), "10");
+        let t = subscribe(&mut rig, "t", AckMode::Client);
+        let (of_s, of_t) = (deliver(&mut rig, "s", s, 5), deliver(&mut rig, "t", t, 2));
+        let name = if version == "1.2" { "a" } else { "m" };
+        let told = |what: &str, n: u32| format!("{what} {name}{n}");
+
+        ack(&mut rig, &of_t[1]).expect("settled");
+        assert_eq!(written(&mut rig), [told("ACK", 1), told("ACK", 2)], "its own subscription");
+        ack(&mut rig, &of_s[0]).expect("still open");
+        let mut how = Settle::new(true);
+        how.receipt = true;
+        let (frame, ticket) = &of_s[2];
+        rig.machine.settle(ticket, frame, how).expect("settled");
+        let frames = rig.frames();
+        let receipts: Vec<_> = frames.iter().map(|frame| frame.headers().contains("receipt")).collect();
+        assert_eq!(receipts, [false, false, true], "the last one confirms all of them");
+        for covered in &of_s[..3] {
+            assert_eq!(ack(&mut rig, covered).expect_err("covered").kind(), ErrorKind::AlreadySettled);
+        }
+        let mut how = Settle::new(false);
+        how.for_good = true;
+        let (frame, ticket) = &of_s[4];
+        rig.machine.settle(ticket, frame, how).expect("settled");
+        let frames = rig.frames();
+        assert_eq!(frames.len(), 2);
+        for frame in &frames {
+            assert_eq!((frame.command(), &*header(frame, "requeue")), (Command::Nack, "false"));
+            let subscription = if version == "1.1" { "s" } else { "" };
+            assert_eq!(header(frame, "subscription"), subscription);
+        }
+    }
+}
+
+#[test]
+fn in_1_0_a_broker_that_covers_all_the_same_is_asked_not_to() {
+    for (server, ack_mode) in [
+        (RABBITMQ, "client-individual"),
+        ("server:ActiveMQ/5.17.2\n", "client-individual"),
+        ("server:ActiveMQ-Artemis/2.31.2\n", "client"),
+        ("", "client"),
+    ] {
+        let mut rig = Rig::connected_with(common::config(), "1.0", server);
+        let mut request = SubscribeRequest::new("/queue/a");
+        (request.id, request.ack) = (Some("s".into()), AckMode::Client);
+        let id = rig.machine.subscribe(request).expect("subscribed");
+        assert_eq!(header(&rig.frame(), "ack"), ack_mode, "{server}");
+        let messages = deliver(&mut rig, "s", id, 2);
+        ack(&mut rig, &messages[1]).expect("settled");
+        ack(&mut rig, &messages[0]).expect("settled");
+        assert_eq!(written(&mut rig), ["ACK m2", "ACK m1"]);
+    }
+    let mut rig = Rig::connected_with(common::config(), "1.1", "server:ActiveMQ/5.17.2\n");
+    let id = subscribe(&mut rig, "s", AckMode::Client);
+    let messages = deliver(&mut rig, "s", id, 2);
+    ack(&mut rig, &messages[1]).expect("settled");
+    assert_eq!(written(&mut rig), ["ACK m2"], "from 1.1 on it is as specified");
+}
+
+#[test]
+fn what_was_acknowledged_one_by_one_in_a_transaction_is_acknowledged_once() {
+    for end in ["commit", "abort", "not written in time"] {
+        let mut rig = Rig::connected_with(common::config(), "1.2", RABBITMQ);
+        let id = subscribe(&mut rig, "s", AckMode::Client);
+        let messages = deliver(&mut rig, "s", id, 4);
+        let transaction = rig.machine.begin().expect("begun");
+        let mut how = Settle::new(true);
+        how.transaction = Some(transaction);
+        rig.machine.settle(&messages[1].1, &messages[1].0, how).expect("settled");
+        let name = transaction.to_string();
+        let begun = [format!("BEGIN {name}"), format!("ACK a1{name}"), format!("ACK a2{name}")];
+        assert_eq!(written(&mut rig), begun);
+        // RabbitMQ ends the connection at a COMMIT that acknowledges what has been acknowledged.
+        assert_eq!(ack(&mut rig, &messages[0]).expect_err("covered").kind(), ErrorKind::AlreadySettled);
+        ack(&mut rig, &messages[2]).expect("settled");
+        assert_eq!(written(&mut rig), ["ACK a3"]);
+        match end {
+            "commit" => {
+                rig.machine.commit(transaction, None).expect("committed");
+                rig.frames();
+            }
+            "abort" => rig.machine.abort_transaction(transaction),
+            _ => {
+                rig.machine.commit(transaction, Some(rig.now + SECOND)).expect("on its way");
+                rig.drain();
+                rig.advance_unwritten(2 * SECOND);
+            }
+        }
+        rig.frames();
+        ack(&mut rig, &messages[3]).expect("settled");
+        let open = if end == "commit" { vec!["ACK a4"] } else { vec!["ACK a1", "ACK a2", "ACK a4"] };
+        assert_eq!(written(&mut rig), open, "{end}");
+    }
+}
+
+#[test]
+fn what_was_to_be_acknowledged_one_by_one_is_forgotten_with_its_connection() {
+    let mut config = common::config();
+    config.reconnect = ReconnectPolicy::default();
+    let mut rig = Rig::connected_with(config, "1.2", RABBITMQ);
+    let id = subscribe(&mut rig, "s", AckMode::Client);
+    let old = deliver(&mut rig, "s", id, 3);
+    rig.cut(None);
+    rig.advance(SECOND);
+    rig.input(Input::Opened { now: rig.now });
+    rig.receive(&format!("CONNECTED\nversion:1.2\n{RABBITMQ}\n\0"));
+    rig.frames();
+    assert_eq!(ack(&mut rig, &old[2]).expect_err("gone").kind(), ErrorKind::StaleAck);
+    assert!(matches!(&*rig.take(id), [Delivery::Gap(_)]));
+    let new = deliver(&mut rig, "s", id, 2);
+    ack(&mut rig, &new[1]).expect("settled");
+    assert_eq!(written(&mut rig), ["ACK a1", "ACK a2"]);
 }
 
 #[test]

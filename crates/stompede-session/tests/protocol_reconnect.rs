@@ -317,6 +317,102 @@ fn a_message_that_is_answered_with_error_twice_is_given_up() {
     assert!(matches!(outcome(&mut rig, good), Some(Outcome::Confirmed)));
 }
 
+/// RabbitMQ does not say which one it means; over WebSocket it says nothing at all.
+#[test]
+fn a_refused_subscription_is_suspected_as_long_as_its_receipt_is_awaited() {
+    for (error, losses) in [(true, 3), (false, 6)] {
+        let mut rig = Rig::connected_with(config(), "1.2", "");
+        let good = rig.machine.subscribe(SubscribeRequest::new("/queue/good")).expect("subscribed");
+        rig.frames();
+        let bad = SubscribeRequest::new("/queue/bad");
+        let (_, receipt) = rig.machine.subscribe_with_receipt(bad, None).expect("subscribed");
+        let mut written = rig.frames();
+        for loss in 1..=losses {
+            while header(&written[0], "destination") == "/queue/good" && written.len() == 1 {
+                rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&written[0], "receipt")));
+                written = rig.frames();
+            }
+            assert!(outcome(&mut rig, receipt.expect("asked for")).is_none(), "loss {loss}");
+            if error {
+                rig.receive("ERROR\nmessage:not_found\n\n\0");
+            } else {
+                rig.cut(None);
+            }
+            written = come_back(&mut rig, "");
+        }
+        let told = outcome(&mut rig, receipt.expect("asked for"));
+        assert!(matches!(told, Some(Outcome::Rejected(_))), "{told:?}");
+        assert_eq!(written.len(), 1);
+        assert_eq!(header(&written[0], "destination"), "/queue/good");
+        assert!(rig.machine.inbox(good).is_some());
+    }
+}
+
+/// As RabbitMQ does over WebSocket where an exchange is missing, or a permission.
+#[test]
+fn a_message_at_which_the_broker_closes_again_and_again_is_given_up() {
+    for (how, refused) in [
+        (None, true),
+        (Some(TransportErrorKind::Closed { code: 1009 }), true),
+        (Some(TransportErrorKind::Closed { code: 1001 }), false),
+        (Some(TransportErrorKind::Closed { code: 1012 }), false),
+        (Some(TransportErrorKind::Lost), false),
+    ] {
+        let mut config = config();
+        config.sending.guarantee = Guarantee::AtLeastOnce;
+        let mut rig = Rig::connected_with(config, "1.2", "");
+        let bad = rig.machine.send_with_receipt(&mut send("/queue/bad"), None).expect("room");
+        let good = rig.machine.send_with_receipt(&mut send("/queue/good"), None).expect("room");
+        assert_eq!(rig.frames().len(), 2);
+        let cut = |rig: &mut Rig| rig.cut(how.clone().map(|kind| TransportError::new(kind, "no")));
+        cut(&mut rig);
+        assert_eq!(come_back(&mut rig, "").len(), 2, "once may be chance");
+        cut(&mut rig);
+        for _ in 0..4 {
+            assert!(outcome(&mut rig, bad).is_none(), "it may have been another");
+            let again = come_back(&mut rig, "");
+            assert_eq!(again.len(), 1, "one at a time");
+            assert_eq!(header(&again[0], "destination"), "/queue/bad");
+            cut(&mut rig);
+        }
+        let told = outcome(&mut rig, bad);
+        assert_eq!(matches!(told, Some(Outcome::Unknown(_))), refused, "{how:?}: {told:?}");
+        let mut again = come_back(&mut rig, "");
+        if !refused {
+            assert_eq!(
+                header(&again[0], "destination"),
+                "/queue/bad",
+                "a network that breaks proves nothing"
+            );
+            rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&again[0], "receipt")));
+            assert!(matches!(outcome(&mut rig, bad), Some(Outcome::Confirmed)));
+            again = rig.frames();
+        }
+        assert_eq!(header(&again[0], "destination"), "/queue/good");
+        rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&again[0], "receipt")));
+        assert!(matches!(outcome(&mut rig, good), Some(Outcome::Confirmed)));
+    }
+}
+
+#[test]
+fn a_connection_on_which_something_was_confirmed_casts_no_suspicion() {
+    let mut config = config();
+    config.sending.guarantee = Guarantee::AtLeastOnce;
+    let mut rig = Rig::connected_with(config, "1.2", "");
+    for _ in 0..10 {
+        rig.machine.send(&send("/queue/a")).expect("room");
+        rig.machine.send(&send("/queue/b")).expect("room");
+        let first = rig.frames();
+        rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(&first[0], "receipt")));
+        rig.cut(None);
+        let left = come_back(&mut rig, "");
+        assert!(!left.is_empty(), "together");
+        for frame in &left {
+            rig.receive(&format!("RECEIPT\nreceipt-id:{}\n\n\0", header(frame, "receipt")));
+        }
+    }
+}
+
 #[test]
 fn beats_overtake_what_waits_while_things_are_brought_back_one_at_a_time() {
     let mut config = config();

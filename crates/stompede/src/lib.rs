@@ -98,11 +98,11 @@ pub use stompede_codec::{Command, Frame, Headers, Limits, Version};
 pub use stompede_session::Json;
 pub use stompede_session::protocol::{Attempt, Connected, History, SubscriptionId};
 pub use stompede_session::{
-    AckMode, Body, BodyError, BodyErrorKind, BoxError, BrokerProfile, ConfirmFuture, Confirmed, Durable,
-    Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, Outbox, OutboxFuture, OutboxId,
-    OutboxLimits, Postponed, ReconnectPolicy, Recovery, SendBuilder, SendError, SendFuture, SendPolicy,
-    SessionState, Stored, Subscription, Transaction, TransactionError, TransactionPolicy, Unsent, WhenFull,
-    WhileOffline,
+    AckMode, Body, BodyError, BodyErrorKind, BoxError, BrokerProfile, Cancellation, ConfirmFuture, Confirmed,
+    Cumulative, Durable, Error, ErrorKind, Gap, Guarantee, HeartBeat, HostOrder, Message, Outbox,
+    OutboxFuture, OutboxId, OutboxLimits, Postponed, ReconnectPolicy, Recovery, SendBuilder, SendError,
+    SendFuture, SendPolicy, SessionState, Stored, Subscription, Transaction, TransactionError,
+    TransactionPolicy, Unsent, WhenFull, WhileOffline,
 };
 #[cfg(feature = "proxy")]
 pub use stompede_transport::Proxy;

@@ -82,7 +82,7 @@ pub trait Listener: Send + Sync + 'static {
 
     /// A subscription made with [`listen`](crate::SubscribeBuilder::listen) or
     /// [`handle`](crate::SubscribeBuilder::handle) has ended for a reason of its own, after its last message, and the client
-    /// goes on: the broker will not have it, or its consumer fell behind further than
+    /// goes on: the broker will not have it, or not any more, or its consumer fell behind further than
     /// [`when_full`](crate::SubscribeBuilder::when_full) allows.
     ///
     /// What ends because the client ends, or because it was unsubscribed, is not told here. Nor is a stream: its own error

@@ -90,7 +90,8 @@ impl<'a> SubscribeBuilder<'a> {
         Self { inner: self.inner.when_full(what), ..self }
     }
 
-    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client.
+    /// Lets an ACK that waits to be written give way to a later one, which covers it in ack mode client. RabbitMQ gets
+    /// [one for each message](crate::Cumulative) all the same.
     pub fn coalesce_acks(self) -> Self {
         Self { inner: self.inner.coalesce_acks(), ..self }
     }

@@ -47,8 +47,8 @@ pub enum Event {
         /// How many.
         messages: u64,
     },
-    /// A subscription has ended for a reason of its own, while the session goes on: the broker will not have it, or its
-    /// queue was full.
+    /// A subscription has ended for a reason of its own, while the session goes on: the broker will not have it, or
+    /// not any more, or its queue was full.
     SubscriptionEnded {
         /// Which one.
         subscription: SubscriptionId,
@@ -79,11 +79,13 @@ pub enum Event {
         after: Duration,
     },
     /// A MESSAGE that belongs to no subscription: late after UNSUBSCRIBE, or a reply to a temporary queue. Or the ERROR that
-    /// RabbitMQ sends in the place of a late one; see [`late_message_error`](crate::BrokerProfile::late_message_error).
+    /// RabbitMQ sends in the place of a late one, see [`late_message_error`](crate::BrokerProfile::late_message_error), and those
+    /// about a subscription that is gone, see [`cancellation`](crate::BrokerProfile::cancellation).
     Unrouted(Frame),
     /// A RECEIPT, by its `receipt-id`.
     Receipt(ReceiptName),
-    /// An ERROR. The connection ends with it.
+    /// An ERROR. The connection ends with it. One that ends a single subscription is told of by
+    /// [`SubscriptionEnded`](Self::SubscriptionEnded).
     Error(Frame),
     /// Line ends on their own: the broker's heart-beat. The line end that many brokers send behind a frame is none.
     HeartBeat {

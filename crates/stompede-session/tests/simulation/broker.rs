@@ -24,6 +24,8 @@ pub(crate) struct Broker {
     /// Messages that were not settled when their subscription ended, since somebody looked.
     pub(crate) left: Vec<String>,
     pub(crate) refuses_login: bool,
+    /// It takes an ACK of ack mode client for all earlier messages of the connection.
+    reaches_too_far: bool,
     /// Its ERRORs say by `receipt-id` which frame they are about.
     pub(crate) names_culprit: bool,
     /// Subscriptions that any new connection has to make before it sends anything.
@@ -80,9 +82,10 @@ struct Settling {
 }
 
 impl Broker {
-    pub(crate) fn new(version: Version, names_culprit: bool) -> Self {
+    pub(crate) fn new(version: Version, names_culprit: bool, reaches_too_far: bool) -> Self {
         Self {
             version,
+            reaches_too_far,
             names_culprit,
             queues: BTreeMap::new(),
             accepted: Vec::new(),
@@ -215,10 +218,11 @@ impl Broker {
                     *said += &refusal;
                     return Ok(());
                 }
+                let far = self.reaches_too_far;
                 let ack = match header("ack").as_str() {
                     "auto" => AckMode::Auto,
-                    "client" => AckMode::Client,
-                    "client-individual" if self.version > Version::V1_0 => AckMode::ClientIndividual,
+                    "client" if !far => AckMode::Client,
+                    "client-individual" if far || self.version > Version::V1_0 => AckMode::ClientIndividual,
                     other => return Err(format!("a SUBSCRIBE with ack:{other} in {}", self.version)),
                 };
                 let made = Subscribed { destination: header("destination"), ack };
@@ -253,6 +257,11 @@ impl Broker {
                 for one in held {
                     match one {
                         Held::Send { number, destination, body } => self.take(number, destination, body),
+                        Held::Settling(Settling { number, .. })
+                            if self.reaches_too_far && !self.is_unsettled(number) =>
+                        {
+                            return Err(format!("COMMIT settles delivery {number} a second time"));
+                        }
                         Held::Settling(settling) => self.settle(&settling),
                     }
                 }
@@ -268,6 +277,10 @@ impl Broker {
             *said += &format!("RECEIPT\nreceipt-id:{receipt}\n\n\0\n");
         }
         Ok(())
+    }
+
+    fn is_unsettled(&self, number: u64) -> bool {
+        self.conn.as_ref().is_some_and(|conn| conn.unacked.contains_key(&number))
     }
 
     fn take(&mut self, number: usize, destination: String, body: String) {

@@ -133,6 +133,8 @@ fn planted_bugs_are_found() {
         Planted::NackSwallowsJoinedAck,
         Planted::CommitOvertakesJoinedAck,
         Planted::UnsubscribeForgetsJoinedAck,
+        Planted::CoverNothingOneByOne,
+        Planted::AbortKeepsOneByOne,
         Planted::TakeAckBack,
         Planted::ForgetUncommitted,
         Planted::SendBeforeKept,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stompede::{AckMode, Client, Subscription};
+use stompede::{AckMode, Client, Subscription, Version};
 
 use crate::mode::{Mode, next, next_text, put};
 
@@ -62,6 +62,66 @@ pub(crate) async fn client_is_cumulative(mode: Mode) {
     messages[1].ack().expect("queued");
     client.disconnect().await.expect("in order");
     assert_eq!(left(&mode, &queue).await, ["three"], "the second covers the first");
+}
+
+/// RabbitMQ would take a cumulative ACK for all earlier messages of the connection: those of other subscriptions would be lost,
+/// and an ACK for one of them would end the connection.
+pub(crate) async fn client_is_cumulative_within_its_subscription(mode: Mode) {
+    let (client, _inbox, others, queue) = three(&mode, "/queue/apart", AckMode::Client).await;
+    let individual = mode.unique("/queue/apart-individual");
+    let mut single = client.subscribe(&individual).ack(AckMode::ClientIndividual).await.expect("subscribed");
+    put(&client, &individual, "one").await;
+    let one = next(&mut single).await;
+    let later = mode.unique("/queue/apart-later");
+    let mut inbox = client.subscribe(&later).ack(AckMode::Client).await.expect("subscribed");
+    for text in ["one", "two", "three"] {
+        put(&client, &later, text).await;
+    }
+    let _first = next(&mut inbox).await;
+    let second = next(&mut inbox).await;
+    second.ack_confirmed().await.expect("settled, and the first with it");
+    others[0].ack_confirmed().await.expect("still there");
+    one.ack_confirmed().await.expect("still there");
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["two", "three"]);
+    assert_eq!(left(&mode, &later).await, ["three"]);
+    assert!(left(&mode, &individual).await.is_empty());
+}
+
+/// In 1.0 each ACK is for one message, and RabbitMQ would take it for the earlier ones too.
+pub(crate) async fn in_1_0_client_settles_one(mode: Mode) {
+    let client = mode.login("guest", "guest").versions([Version::V1_0]).connect().await.expect("connected");
+    let queue = mode.unique("/queue/client-1-0");
+    let mut inbox = client.subscribe(&queue).ack(AckMode::Client).confirm().await.expect("subscribed");
+    for text in ["one", "two", "three"] {
+        put(&client, &queue, text).await;
+    }
+    let messages = [next(&mut inbox).await, next(&mut inbox).await, next(&mut inbox).await];
+    for at in [2, 0] {
+        messages[at].ack_confirmed().await.expect("settled");
+    }
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["two"]);
+}
+
+/// A COMMIT that acknowledges what has been acknowledged meanwhile would end the connection.
+pub(crate) async fn acks_in_transactions_and_beside_them(mode: Mode) {
+    let (client, mut inbox, messages, queue) = three(&mode, "/queue/beside", AckMode::Client).await;
+    let aborted = client.begin().await.expect("begun");
+    aborted.ack(&messages[1]).expect("queued");
+    aborted.abort();
+    let committed = client.begin().await.expect("begun");
+    committed.ack(&messages[0]).expect("open again");
+    messages[2].ack_confirmed().await.expect("settled, and the second with it");
+    committed.commit().await.expect("committed");
+    put(&client, &queue, "again").await;
+    let last = next(&mut inbox).await;
+    let rejected = client.begin().await.expect("begun");
+    rejected.nack(&last).expect("queued");
+    rejected.commit().await.expect("committed");
+    assert_eq!(next_text(&mut inbox).await, "again");
+    client.disconnect().await.expect("in order");
+    assert_eq!(left(&mode, &queue).await, ["again"]);
 }
 
 pub(crate) async fn client_individual_settles_one(mode: Mode) {

@@ -55,6 +55,31 @@ pub(crate) async fn unsubscribing_in_a_flood_ends_nothing(mode: Mode) {
     }
 }
 
+/// RabbitMQ says so by an ERROR, and goes on: here because somebody else drops the durable subscription that both consume from.
+pub(crate) async fn a_deleted_queue_ends_its_subscription_alone(mode: Mode) {
+    let (owner, client) = tokio::join!(mode.connect(), mode.connect());
+    let (topic, queue) = (mode.unique("/topic/deleted"), mode.unique("/queue/goes-on"));
+    let name = mode.unique("deleted");
+    let _shared = owner.subscribe(&topic).durable(&name).confirm().await.expect("subscribed");
+    let client_individual = client.subscribe(&topic).durable(&name).ack(AckMode::ClientIndividual);
+    let mut ends = client_individual.confirm().await.expect("subscribed");
+    let mut goes_on = client.subscribe(&queue).confirm().await.expect("subscribed");
+    owner.unsubscribe_with(&*name, [("durable", "true"), ("auto-delete", "false")]).expect("unsubscribed");
+    let ended = tokio::time::timeout(Duration::from_secs(20), ends.try_next()).await.expect("in time");
+    assert_eq!(ended.expect_err("cancelled").kind(), ErrorKind::BrokerError);
+    assert!(ends.ended_alone());
+    put(&client, &queue, "the connection is there").await;
+    assert_eq!(next_text(&mut goes_on).await, "the connection is there");
+    // It may be made again at once, under the same name.
+    drop(ends);
+    let mut again = client.subscribe(&topic).durable(&name).confirm().await.expect("subscribed");
+    put(&owner, &topic, "again").await;
+    assert_eq!(next_text(&mut again).await, "again");
+    let headers = [("durable", "true"), ("auto-delete", "false")];
+    client.unsubscribe_with(&*name, headers).expect("unsubscribed");
+    client.disconnect().await.expect("in order");
+}
+
 pub(crate) async fn receipts_in_order(mode: Mode) {
     let client = mode.connect().await;
     let queue = mode.unique("/queue/receipts");

@@ -70,7 +70,8 @@ impl Machine {
     /// [`ErrorKind::AlreadySettled`] if an ACK or NACK of a later message covered it (ack mode client, from STOMP 1.1
     /// on), [`ErrorKind::Protocol`] if the message lacks what an acknowledgement needs, [`ErrorKind::Unencodable`] for NACK
     /// in STOMP 1.0 and for headers that the version cannot carry, [`ErrorKind::TransactionEnded`] if the transaction is not
-    /// open. Then nothing was queued.
+    /// open, [`ErrorKind::InvalidArgument`] for a NACK in one where the broker knows
+    /// [no such thing](crate::BrokerProfile::transacted_nacks). Then nothing was queued.
     pub fn settle(
         &mut self,
         ticket: &Ticket,
@@ -88,12 +89,24 @@ impl Machine {
             if planted!(self, CoverIndividually) { AckMode::ClientIndividual } else { AckMode::Client };
         let earliest = if planted!(self, CoverInVersion1_0) { Version::V1_0 } else { Version::V1_1 };
         let cumulative = entry.request.ack == mode && version >= earliest;
-        if cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)) {
+        let mut frame = settling_frame(version, message, how.accept)?;
+        let one_by_one = cumulative && self.profile.cumulative.goes_one_by_one(version);
+        let covered = match one_by_one {
+            true => !entry.unsettled.has(ticket.number),
+            false => cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)),
+        };
+        if covered {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
             return Err(Error::new(ErrorKind::AlreadySettled, text));
         }
-        let mut frame = settling_frame(version, message, how.accept)?;
+        if how.transaction.is_some() && !how.accept && !self.profile.transacted_nacks {
+            let text = format!(
+                "{} knows no NACK in a transaction; reject the message without one",
+                self.profile.name
+            );
+            return Err(Error::invalid(text));
+        }
         if let Some(transaction) = how.transaction.filter(|_| !planted!(self, AckOutsideTransaction)) {
             frame
                 .headers_mut()
@@ -109,6 +122,9 @@ impl Machine {
         }
         if let (Some((name, value)), true) = (self.profile.reject_header, how.for_good && !how.accept) {
             frame.headers_mut().push(name, value);
+        }
+        if one_by_one {
+            return self.settle_one_by_one(version, ticket, frame, how);
         }
         let plain = how.accept && how.transaction.is_none() && !how.receipt && how.headers.is_none();
         if plain && cumulative && entry.request.coalesce_acks {
@@ -139,6 +155,35 @@ impl Machine {
         Ok(receipt)
     }
 
+    /// Queues one for each message that a cumulative ACK or NACK is to cover.
+    fn settle_one_by_one(
+        &mut self,
+        version: Version,
+        ticket: &Ticket,
+        mut frame: Frame,
+        how: Settle<'_>,
+    ) -> Result<Option<ReceiptId>, Error> {
+        // They differ in what the broker itself has named.
+        self.transmit.check(Encoder::new(version), &frame)?;
+        let Some(entry) = self.subscriptions.get_mut(ticket.subscription) else { return Ok(None) };
+        let mut names = entry.unsettled.settle(ticket.number, how.transaction);
+        names.pop();
+        if planted!(self, CoverNothingOneByOne) {
+            names.clear();
+        }
+        for name in names {
+            let mut earlier = frame.clone();
+            earlier.headers_mut().insert(names_by(version), name);
+            self.push_ack(version, &earlier, None)?;
+        }
+        let receipt = how.receipt.then(|| self.receipts.open(how.deadline.into()));
+        if let Some(receipt) = receipt {
+            frame.headers_mut().push("receipt", receipt.text().as_str());
+        }
+        self.push_ack(version, &frame, receipt)?;
+        Ok(receipt)
+    }
+
     /// A message was dropped without having been settled. Nothing is told of one that the ACK of a later one has covered.
     pub fn note_unsettled(&mut self, ticket: &Ticket) {
         self.tell_unsettled(std::slice::from_ref(ticket));
@@ -157,8 +202,14 @@ impl Machine {
 
     fn is_covered(&self, ticket: &Ticket) -> bool {
         let Some(entry) = self.subscriptions.get(ticket.subscription) else { return false };
-        let cumulative = entry.request.ack == AckMode::Client && self.version() >= Some(Version::V1_1);
-        cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket))
+        let Some(version) = self.version() else { return false };
+        if entry.request.ack != AckMode::Client || version < Version::V1_1 {
+            return false;
+        }
+        if self.profile.cumulative.goes_one_by_one(version) {
+            return !entry.unsettled.has(ticket.number);
+        }
+        ticket.number <= entry.covered || self.transactions.will_cover(ticket)
     }
 
     /// So many messages of a subscription were thrown away, or taken out and dropped, without having been settled.
@@ -237,19 +288,31 @@ fn settling_frame(version: Version, message: &Frame, accept: bool) -> Result<Fra
     if !accept && version == Version::V1_0 {
         return Err(Error::new(ErrorKind::Unencodable, "STOMP 1.0 has no NACK; leave the message unsettled"));
     }
-    let (names, rename): (&[&str], _) = match version {
-        Version::V1_2 => (&["ack"], Some("id")),
-        Version::V1_1 => (&["message-id", "subscription"], None),
-        Version::V1_0 => (&["message-id"], None),
-    };
-    for name in names {
-        let Some(value) = message.header(name) else {
+    let mut repeat = |name: &str, under: &str| match message.header(name) {
+        Some(value) => {
+            frame.headers_mut().push(under, value);
+            Ok(())
+        }
+        None => {
             let text = format!("the broker sent no {name} header, so there is nothing to acknowledge");
-            return Err(Error::new(ErrorKind::Protocol, text));
-        };
-        frame.headers_mut().push(rename.unwrap_or(name), value);
+            Err(Error::new(ErrorKind::Protocol, text))
+        }
+    };
+    repeat(acked_by(version), names_by(version))?;
+    if version == Version::V1_1 {
+        repeat("subscription", "subscription")?;
     }
     Ok(frame)
+}
+
+/// The header of a MESSAGE that an acknowledgement repeats.
+pub(super) fn acked_by(version: Version) -> &'static str {
+    if version == Version::V1_2 { "ack" } else { "message-id" }
+}
+
+/// The header of an acknowledgement that names its message.
+fn names_by(version: Version) -> &'static str {
+    if version == Version::V1_2 { "id" } else { "message-id" }
 }
 
 fn stale(what: &str) -> Error {

@@ -22,7 +22,8 @@ pub(super) struct Backlog {
     bytes: usize,
     /// Those before this number have been handed to the connection.
     sent_before: u64,
-    /// Those before this number were on their way when the broker answered with ERROR: one of them may be why.
+    /// Those before this number were on their way when the broker answered with ERROR, or closed again and again: one of them may
+    /// be why.
     suspect_before: u64,
     /// What stands in the outbox behind this.
     pub(super) ledger: Ledger,
@@ -164,7 +165,7 @@ impl Backlog {
         Some(next)
     }
 
-    /// Whether the message that comes next was on its way when the broker answered with ERROR.
+    /// Whether the message that comes next may be why the broker answered with ERROR, or closed.
     pub(super) fn next_is_suspect(&self) -> bool {
         let next = self.entries.range(self.sent_before..).next();
         next.is_some_and(|(number, _)| *number < self.suspect_before)
@@ -176,8 +177,8 @@ impl Backlog {
     }
 
     /// The connection is gone: everything has to be sent again.
-    pub(super) fn rewind(&mut self, after_error: bool) {
-        if after_error {
+    pub(super) fn rewind(&mut self, suspicious: bool) {
+        if suspicious {
             self.suspect_before = self.suspect_before.max(self.sent_before);
         }
         self.sent_before = 0;

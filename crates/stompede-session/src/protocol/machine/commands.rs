@@ -283,6 +283,7 @@ impl Machine {
             {
                 if let Some(entry) = self.subscriptions.get_mut(id) {
                     entry.request.announce = false;
+                    entry.leaving = Some(receipt);
                 }
                 awaited.push((id, receipt));
             } else if let Some(entry) = self.subscriptions.get(id) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use stompede_codec::Frame;
 
+use super::acks::acked_by;
 use super::flow::{HOLD, Stall};
 use super::inbox::Pushed;
 use super::planted::planted;
@@ -128,6 +129,12 @@ impl Machine {
             return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
         };
         entry.messages += 1;
+        if self.profile.cumulative.goes_one_by_one(version)
+            && entry.request.ack == AckMode::Client
+            && let Some(name) = frame.header(acked_by(version))
+        {
+            entry.unsettled.push(entry.messages, &name);
+        }
         let cost = u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
         let ticket = Ticket { subscription: entry.id, epoch, number: entry.messages, cost };
         let fits = entry.inbox.fits_alone(&ticket, self.chunk);
@@ -203,9 +210,10 @@ impl Machine {
             Signal::HeartBeat => self.outputs.push_back(Output::Event(Event::HeartBeat { gap: self.gap })),
             Signal::Message(frame, size) => self.on_message(frame, size),
             Signal::Receipt(frame) => self.on_receipt(&frame),
-            Signal::Error(frame) if self.profile.is_late_message(&frame) => {
+            Signal::Error(frame) if self.is_harmless(&frame) => {
                 self.outputs.push_back(Output::Event(Event::Unrouted(frame.detach())));
             }
+            Signal::Error(frame) if self.profile.is_cancellation(&frame) => self.on_cancelled(frame.detach()),
             Signal::Error(frame) => self.on_error(frame.detach()),
             Signal::Failed(error) => {
                 if let Some(frame) = error.frame() {
@@ -214,6 +222,28 @@ impl Machine {
                 self.fail(error);
             }
         }
+    }
+
+    /// Whether an ERROR says only that something came too late for its subscription.
+    fn is_harmless(&self, error: &Frame) -> bool {
+        self.profile.is_late_message(error)
+            || self.cancelled && self.profile.is_refusal_after_cancellation(error)
+    }
+
+    /// The broker has ended a subscription of its own accord.
+    fn on_cancelled(&mut self, frame: Frame) {
+        let id = frame.header("subscription").and_then(|id| self.subscriptions.find(&id));
+        let Some(entry) = id.and_then(|id| self.subscriptions.get(id)) else {
+            // Its UNSUBSCRIBE is on its way, and will be refused.
+            self.cancelled = true;
+            return self.outputs.push_back(Output::Event(Event::Unrouted(frame)));
+        };
+        if self.profile.is_implicit(&entry.request.destination) {
+            return self.on_error(frame);
+        }
+        self.cancelled = true;
+        let text = "the broker has ended the subscription";
+        self.end_subscription(entry.id, Error::from_frame(ErrorKind::BrokerError, text, frame));
     }
 
     fn on_receipt(&mut self, frame: &Frame) {

@@ -21,6 +21,7 @@ mod storage;
 mod subscriptions;
 mod transactions;
 mod transmit;
+mod unsettled;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -108,6 +109,8 @@ pub struct Machine {
     #[cfg(feature = "__planted")]
     planted: Option<Planted>,
     transactions: Transactions,
+    /// The broker has ended a subscription of this connection, and may refuse what was on its way for it.
+    cancelled: bool,
     draining: bool,
     /// More headers for DISCONNECT.
     farewell: Headers,
@@ -191,6 +194,7 @@ impl Machine {
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
+            cancelled: false,
             draining: false,
             farewell: Headers::new(),
             flow,

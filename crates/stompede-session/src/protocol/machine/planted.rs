@@ -54,6 +54,8 @@ pub enum Planted {
     NackSwallowsJoinedAck,
     CommitOvertakesJoinedAck,
     UnsubscribeForgetsJoinedAck,
+    CoverNothingOneByOne,
+    AbortKeepsOneByOne,
     TakeAckBack,
     ForgetUncommitted,
     SendBeforeKept,

@@ -205,7 +205,7 @@ impl Machine {
     fn is_fatal(&mut self, error: &Error) -> bool {
         let refused_login = !self.config.reconnect.retry_refused_login && !planted!(self, RefusedLoginLoops);
         match error.kind() {
-            ErrorKind::LoginRefused => refused_login,
+            ErrorKind::LoginRefused => refused_login && !self.profile.is_refused_for_now(error),
             // A message that breaks a limit is delivered again as soon as we are back, and would be for ever.
             ErrorKind::Protocol => std::mem::replace(&mut self.poisoned, true),
             ErrorKind::DialFailed => match error.transport().map(TransportError::kind) {
@@ -271,7 +271,7 @@ impl Machine {
         let unwritten =
             if planted!(self, OldFramesOnNewConnection) { Vec::new() } else { self.transmit.clear() };
         if !planted!(self, ForgetToReplay) {
-            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError);
+            self.backlog.rewind(cause.kind() == ErrorKind::BrokerError || self.restore.is_careful());
         }
         for (frame, receipt) in unwritten {
             // What does not fit has not been sent; its receipt is ended with the others below.
@@ -280,6 +280,7 @@ impl Machine {
             }
         }
         self.stage.clear();
+        self.cancelled = false;
         self.transactions.clear(cause);
         self.subscriptions.lose_connection();
         if !planted!(self, StallOutlivesConnection) {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use stompede_codec::{Encoder, Frame, Version};
+use stompede_transport::{TransportError, TransportErrorKind};
 
 use super::backlog::Next;
 use super::planted::planted;
@@ -18,7 +19,8 @@ use crate::{Error, ErrorKind, OutboxId};
 pub(super) struct Restore {
     /// The next connection brings things back one at a time.
     careful: bool,
-    /// Connections in a row that were lost, without a word, while everything was being brought back.
+    /// Connections in a row that were lost, without a word, while everything was being brought back, or before any message on
+    /// its way was confirmed.
     losses: u8,
     step: Step,
 }
@@ -55,6 +57,11 @@ impl Restore {
     /// Whether messages may go: not while things are brought back one at a time.
     pub(super) fn lets_sends_through(&self) -> bool {
         matches!(self.step, Step::Done | Step::Together { .. })
+    }
+
+    /// Whether what is on its way is to be brought back one at a time.
+    pub(super) fn is_careful(&self) -> bool {
+        self.careful
     }
 }
 
@@ -223,6 +230,7 @@ impl Machine {
                 }
                 self.restore_next();
             }
+            Step::Done => self.restore.losses = 0,
             _ => {}
         }
     }
@@ -236,7 +244,7 @@ impl Machine {
                 self.restore.careful = true;
                 None
             }
-            Step::Done if name.is_none() && self.backlog.in_flight() && !planted!(self, NeverCareful) => {
+            Step::Done if name.is_none() && self.has_suspects() && !planted!(self, NeverCareful) => {
                 self.restore.careful = true;
                 None
             }
@@ -265,17 +273,34 @@ impl Machine {
         }
     }
 
-    /// The connection is lost: RabbitMQ over WebSocket refuses a subscription by closing, without an ERROR.
+    /// The connection is lost: RabbitMQ over WebSocket refuses a subscription or a message by closing, without an ERROR.
     pub(super) fn mark_suspects(&mut self, cause: &Error) {
-        let lost = cause.kind() == ErrorKind::ConnectionLost;
+        if cause.kind() != ErrorKind::ConnectionLost {
+            self.restore.step = Step::Done;
+            return;
+        }
+        let refused = may_be_refusal(cause);
         match std::mem::take(&mut self.restore.step) {
-            Step::Together { .. } if lost => {
-                self.restore.losses = self.restore.losses.saturating_add(1);
-                self.restore.careful |= self.restore.losses >= SUSPICIOUS_LOSSES;
+            Step::Together { .. } => self.note_loss(),
+            Step::Done if self.has_suspects() => self.note_loss(),
+            Step::OneByOne { current: Some(Awaited { what: what @ What::Subscription(_), .. }), .. } => {
+                self.strike(what, 1, cause);
             }
-            Step::OneByOne { current: Some(Awaited { what, .. }), .. } if lost => self.strike(what, 1, cause),
+            Step::OneByOne { current: Some(Awaited { what, .. }), .. } if refused => {
+                self.strike(what, 1, cause);
+            }
             _ => {}
         }
+    }
+
+    /// Whether something is on its way that will be said again on the next connection.
+    fn has_suspects(&self) -> bool {
+        self.backlog.in_flight() || self.subscriptions.awaits_some()
+    }
+
+    fn note_loss(&mut self) {
+        self.restore.losses = self.restore.losses.saturating_add(1);
+        self.restore.careful |= self.restore.losses >= SUSPICIOUS_LOSSES;
     }
 
     /// Whoever does not answer in time is taken to agree: some brokers send no receipts.
@@ -314,12 +339,12 @@ impl Machine {
         }
     }
 
-    /// The broker will not have it.
+    /// The broker will not have it, or not any more.
     pub(super) fn end_subscription(&mut self, key: SubscriptionId, cause: Error) {
         let Some(entry) = self.subscriptions.remove(key) else { return };
         self.transactions.forget_subscription(key);
         self.wakers.extend(entry.inbox.end(End::Alone(cause.clone())));
-        if let Some(receipt) = entry.receipt {
+        for receipt in entry.receipt.into_iter().chain(entry.leaving) {
             self.receipts.resolve(receipt, Outcome::Rejected(cause.clone()));
         }
         self.outputs.push_back(Output::Event(Event::SubscriptionEnded { subscription: key, cause }));
@@ -340,10 +365,23 @@ impl Machine {
     }
 }
 
+/// Whether a loss may be the broker's answer to a message: it has closed the connection itself, and not because it goes away. A
+/// network that breaks says nothing, however often, and nobody is to lose a message by it.
+fn may_be_refusal(loss: &Error) -> bool {
+    match loss.transport().map(TransportError::kind) {
+        None | Some(TransportErrorKind::Closed { code: PROTOCOL_ERROR..=INTERNAL_ERROR }) => true,
+        Some(_) => false,
+    }
+}
+
+/// The first and the last close code of a WebSocket that may be about what was sent (RFC 6455, 7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
+const INTERNAL_ERROR: u16 = 1011;
+
 /// How long one SUBSCRIBE may go unanswered. Brokers that answer do so in milliseconds.
 const STEP: Duration = Duration::from_secs(5);
 
-/// Losses in a row, in the middle of restoring, after which a subscription is suspected. One may be a broker that
+/// Losses in a row after which what was being brought back, or was on its way, is suspected. One may be a broker that
 /// stumbles while it starts.
 const SUSPICIOUS_LOSSES: u8 = 2;
 

@@ -10,6 +10,7 @@ use super::ReceiptId;
 use super::flow::Flow;
 use super::inbox::{Inbox, WhenFull};
 use super::queue::Bounds;
+use super::unsettled::Unsettled;
 use crate::{AckMode, BrokerProfile, Durable, Error};
 
 /// Names one subscription of one session; never used twice.
@@ -131,11 +132,20 @@ impl SubscribeRequest {
         }
     }
 
-    fn frame(&self, wire_id: &str, profile: &BrokerProfile) -> Result<Frame, Error> {
+    fn frame(&self, wire_id: &str, version: Version, profile: &BrokerProfile) -> Result<Frame, Error> {
+        if let Some(unfit) = profile.unfit_id(wire_id) {
+            let text = format!(
+                "the subscription id {wire_id:?} contains {unfit:?}, and {} cannot cope with that",
+                profile.name
+            );
+            return Err(Error::invalid(text));
+        }
+        let too_far = self.ack == AckMode::Client && profile.cumulative.reaches_too_far(version);
+        let ack = if too_far { AckMode::ClientIndividual } else { self.ack };
         let mut frame = Frame::new(Command::Subscribe)
             .with_header("id", wire_id)
             .with_header("destination", &self.destination)
-            .with_header("ack", self.ack.as_str());
+            .with_header("ack", ack.as_str());
         if let Some(name) = profile.prefetch_header.filter(|_| self.ack != AckMode::Auto)
             && !self.headers.contains(name)
         {
@@ -188,6 +198,8 @@ pub(super) struct Entry {
     pub(super) request: SubscribeRequest,
     /// Somebody waits for the RECEIPT of its SUBSCRIBE.
     pub(super) receipt: Option<ReceiptId>,
+    /// Somebody waits for the RECEIPT of its UNSUBSCRIBE.
+    pub(super) leaving: Option<ReceiptId>,
     /// SUBSCRIBE was queued on the present connection.
     on_wire: bool,
     /// SUBSCRIBE was queued on some connection.
@@ -196,6 +208,8 @@ pub(super) struct Entry {
     pub(super) strikes: u8,
     pending: Option<Frame>,
     joined: usize,
+    /// What a cumulative ACK is made of, for a broker that takes it for more.
+    pub(super) unsettled: Unsettled,
     /// More headers for UNSUBSCRIBE.
     pub(super) farewell: Headers,
 }
@@ -246,6 +260,7 @@ impl Subscriptions {
             inbox: Arc::new(Inbox::new(id, bounds, request.when_full, settles, flow.clone())),
             request,
             receipt: None,
+            leaving: None,
             on_wire: false,
             was_on_wire: false,
             strikes: 0,
@@ -253,6 +268,7 @@ impl Subscriptions {
             covered: 0,
             pending: None,
             joined: 0,
+            unsettled: Unsettled::default(),
             farewell: Headers::new(),
         };
         self.by_wire_id.insert(wire_id, id);
@@ -279,7 +295,7 @@ impl Subscriptions {
             renew(&mut request.headers);
         }
         // Where nothing is said, messages may have been missed all the same.
-        let frame = request.announce.then(|| request.frame(&entry.wire_id, profile)).transpose()?;
+        let frame = request.announce.then(|| request.frame(&entry.wire_id, version, profile)).transpose()?;
         entry.on_wire = true;
         entry.was_on_wire = true;
         Ok(frame)
@@ -312,6 +328,7 @@ impl Subscriptions {
             entry.on_wire = false;
             (entry.messages, entry.covered, entry.joined) = (0, 0, 0);
             entry.pending = None;
+            entry.unsettled.clear();
         }
     }
 
@@ -355,6 +372,11 @@ impl Subscriptions {
     /// Whether this receipt is that of a SUBSCRIBE.
     pub(super) fn awaits(&self, receipt: ReceiptId) -> bool {
         self.awaited.contains_key(&receipt)
+    }
+
+    /// Whether there is a SUBSCRIBE whose receipt is awaited.
+    pub(super) fn awaits_some(&self) -> bool {
+        !self.awaited.is_empty()
     }
 
     /// The SUBSCRIBE with this receipt was taken out of the queue again: the broker does not know of it.
@@ -404,6 +426,11 @@ impl Subscriptions {
         Some(self.recent)
     }
 
+    /// The subscription with this `id` header.
+    pub(super) fn find(&self, wire_id: &str) -> Option<SubscriptionId> {
+        self.by_wire_id.get(wire_id).copied()
+    }
+
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Entry> {
         self.entries.get(id.slot as usize)?.as_ref().filter(|entry| entry.id == id)
     }
@@ -414,6 +441,10 @@ impl Subscriptions {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().flatten()
     }
 
     /// Keeps an ACK back in place of the one that is kept; `true` once so many were joined that it should go.

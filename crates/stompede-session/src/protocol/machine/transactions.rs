@@ -10,7 +10,7 @@ use stompede_codec::Frame;
 
 use super::planted::planted;
 use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
-use crate::{Error, ErrorKind};
+use crate::{Cumulative, Error, ErrorKind};
 
 /// Names one transaction of one session; never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -243,6 +243,9 @@ impl Machine {
     /// Queues an ABORT. Does nothing for a transaction that has ended already. Legal until DISCONNECT has been said.
     pub fn abort_transaction(&mut self, id: TransactionId) {
         let Some(open) = self.transactions.open.remove(&id) else { return };
+        if !planted!(self, AbortKeepsOneByOne) {
+            self.end_one_by_one(id, false);
+        }
         open.fate.abort();
         if planted!(self, CoverAfterAbort) {
             open.covers.iter().for_each(|ticket| self.cover(ticket));
@@ -256,6 +259,7 @@ impl Machine {
     /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
     pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
         if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+            self.end_one_by_one(id, false);
             open.fate.abort();
             self.push_abort(id);
             self.tell_unsettled(&open.dropped);
@@ -266,9 +270,24 @@ impl Machine {
     pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
         // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
         if !self.transactions.committing.is_empty()
-            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
+            && let Some((id, open)) = self.transactions.committing.remove(&receipt)
         {
+            self.end_one_by_one(id, true);
             open.covers.iter().for_each(|ticket| self.cover(ticket));
+        }
+    }
+
+    /// What was acknowledged one by one in a transaction is settled, or open again.
+    fn end_one_by_one(&mut self, id: TransactionId, committed: bool) {
+        if self.profile.cumulative != Cumulative::Connection {
+            return;
+        }
+        for entry in self.subscriptions.iter_mut() {
+            if committed {
+                entry.unsettled.commit(id);
+            } else {
+                entry.unsettled.abort(id);
+            }
         }
     }
 

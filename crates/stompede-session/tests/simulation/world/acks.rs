@@ -24,6 +24,8 @@ pub(super) struct Received {
     pub(super) call: Call,
     /// Whether by ACK, if it is settled: by a call for it, or by one that covers it.
     pub(super) settled: Option<bool>,
+    /// Where a cumulative ACK may not go out: the transaction that will settle it, and whether by ACK.
+    pub(super) held: Option<(usize, bool)>,
 }
 
 /// What its user has done about a message.
@@ -105,6 +107,7 @@ impl World {
         }
         if let Some(transaction) = transaction {
             self.transactions[transaction].acks.push((at, accept));
+            self.hold(at, accept, transaction);
         }
         Ok(Some(at))
     }
@@ -114,14 +117,42 @@ impl World {
         self.now + SECOND * (1 + self.random.up_to(20) as u32)
     }
 
+    /// Where a cumulative ACK goes out one by one, nothing else settles what it covers before its transaction has ended.
+    fn hold(&mut self, at: usize, accept: bool, transaction: usize) {
+        if !self.acks_reach_too_far || !self.is_cumulative(at) {
+            return;
+        }
+        let Received { key, epoch, number, .. } = self.received[at];
+        let covered = |one: &&mut Received| (one.key, one.epoch) == (key, epoch) && one.number <= number;
+        for one in self.received.iter_mut().filter(covered) {
+            if one.settled.is_none() && one.held.is_none() {
+                one.held = Some((transaction, accept));
+            }
+        }
+    }
+
+    /// A transaction came to nothing: what it held is open again.
+    pub(super) fn release(&mut self, transaction: usize) {
+        for one in self.received.iter_mut().filter(|one| one.held.is_some_and(|(by, _)| by == transaction)) {
+            (one.held, one.settled) = (None, None);
+        }
+    }
+
     /// By the rules: this message is settled, and in ack mode client, from STOMP 1.1 on, all before it.
     pub(super) fn cover(&mut self, at: usize, accept: bool, transaction: Option<usize>) {
+        if self.acks_reach_too_far && self.is_cumulative(at) && transaction.is_some() {
+            for one in &mut self.received {
+                let held = one.held.filter(|(by, _)| Some(*by) == transaction);
+                one.settled = one.settled.or(held.map(|(_, accept)| accept));
+            }
+            return;
+        }
         self.settlements.push(Settlement { at, accept, transaction });
         let cumulative = self.is_cumulative(at);
         let Received { key, epoch, number, .. } = self.received[at];
         for one in &mut self.received {
             let covered = one.number == number || (cumulative && one.number < number && one.key == key);
-            if covered && one.epoch == epoch {
+            if covered && one.epoch == epoch && one.held.is_none() {
                 one.settled = one.settled.or(Some(accept));
             }
         }
@@ -129,10 +160,18 @@ impl World {
 
     /// A COMMIT was taken back: everything is as if it had not been.
     pub(super) fn uncover(&mut self, transaction: usize) {
-        self.received.iter_mut().for_each(|one| one.settled = None);
-        for Settlement { at, accept, transaction: by } in std::mem::take(&mut self.settlements) {
-            if by != Some(transaction) {
-                self.cover(at, accept, by);
+        if self.acks_reach_too_far {
+            // Nothing else has settled what it was to settle.
+            self.release(transaction);
+            for (at, _) in &self.transactions[transaction].acks {
+                self.received[*at].settled = None;
+            }
+        } else {
+            self.received.iter_mut().for_each(|one| one.settled = None);
+            for Settlement { at, accept, transaction: by } in std::mem::take(&mut self.settlements) {
+                if by != Some(transaction) {
+                    self.cover(at, accept, by);
+                }
             }
         }
         let still = self.received.iter().filter(|one| one.settled.is_some()).map(Received::id);
@@ -157,7 +196,7 @@ impl World {
             || !self.subscriptions.contains_key(&one.key);
         if gone {
             Some(ErrorKind::StaleAck)
-        } else if one.settled.is_some() {
+        } else if one.settled.is_some() || one.held.is_some() {
             Some(ErrorKind::AlreadySettled)
         } else if !accept && self.broker.version() == Version::V1_0 {
             Some(ErrorKind::Unencodable)

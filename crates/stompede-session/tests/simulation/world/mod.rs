@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use stompede_codec::Version;
 use stompede_session::protocol::{Input, Machine, Output, SubscriptionId};
-use stompede_session::{Config, Guarantee, WhileOffline};
+use stompede_session::{BrokerProfile, Config, Cumulative, Guarantee, WhileOffline};
 use stompede_transport::{TransportError, TransportErrorKind};
 
 use self::acks::{Confirmation, Received, Settlement};
@@ -48,6 +48,8 @@ pub(crate) struct World {
     settled_at_unsubscribe: BTreeSet<String>,
     /// What was settled, in order.
     settlements: Vec<Settlement>,
+    /// The broker takes a cumulative ACK for more than it says, so that none may be sent.
+    acks_reach_too_far: bool,
     faults: bool,
     lost_receipts: bool,
     grammar: Grammar,
@@ -84,6 +86,13 @@ impl World {
             _ => Version::V1_2,
         };
         let disk = Disk::new(seed, &mut config);
+        // Not by what the rest of the world is made from: seeds that were kept stay what they were.
+        let acks_reach_too_far = Random(!seed).one_in(4);
+        if acks_reach_too_far {
+            let mut profile = BrokerProfile::GENERIC;
+            profile.cumulative = Cumulative::Connection;
+            config.profile = Some(profile);
+        }
         let mut machine = Machine::with_seed(config.clone(), seed).expect("the settings are fine");
         prepare(&mut machine);
         Self {
@@ -93,7 +102,7 @@ impl World {
             machine,
             deadline: None,
             config,
-            broker: Broker::new(version, names_culprit),
+            broker: Broker::new(version, names_culprit, acks_reach_too_far),
             broker_up: true,
             broker_up_at: None,
             dial: None,
@@ -106,6 +115,7 @@ impl World {
             confirmations: Vec::new(),
             settled_at_unsubscribe: BTreeSet::new(),
             settlements: Vec::new(),
+            acks_reach_too_far,
             faults: true,
             lost_receipts: false,
             grammar: Grammar::default(),

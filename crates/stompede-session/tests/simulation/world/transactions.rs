@@ -109,6 +109,7 @@ impl World {
         if self.random.one_in(3) {
             self.machine.abort_transaction(id);
             self.transactions[at].end = End::Aborted;
+            self.release(at);
             return Ok(());
         }
         let deadline = Some(self.soon());
@@ -129,6 +130,7 @@ impl World {
             Err(error) => {
                 self.machine.abort_transaction(id);
                 self.transactions[at].end = End::Aborted;
+                self.release(at);
                 self.transactions[at].outcome = Some(Outcome::NotSent(error));
             }
         }

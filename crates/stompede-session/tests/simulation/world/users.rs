@@ -196,8 +196,8 @@ impl World {
             }
             let ack = subscribed.ack;
             if ack != AckMode::Auto {
-                let (number, call, settled) = (place, Call::Nothing, None);
-                self.received.push(Received { frame, ticket, key, ack, epoch, number, call, settled });
+                let (number, call, settled, held) = (place, Call::Nothing, None, None);
+                self.received.push(Received { frame, ticket, key, ack, epoch, number, call, settled, held });
             }
         }
         Ok(())
