@@ -45,7 +45,8 @@ impl<'a> SubscribeBuilder<'a> {
         self
     }
 
-    /// Adds a header: a selector, a durable name, a prefetch count. Repeated headers are kept in order.
+    /// Adds a header: a selector, a durable name, a prefetch count. Repeated headers are kept in order. `destination`, `id`
+    /// and `ack` are not set this way: then nothing is subscribed, and awaiting it is an error.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.request.headers.push(name, value);
         self

@@ -349,11 +349,26 @@ fn disconnect_waits_for_receipts_then_for_its_own() {
 
 #[test]
 fn an_orderly_close_counts_as_the_receipt_of_disconnect() {
-    let mut rig = Rig::connected("1.2");
-    rig.machine.disconnect(rig.now);
-    rig.frame();
-    rig.cut(None);
-    assert!(rig.end().is_none());
+    let closed = |code| TransportError::new(TransportErrorKind::Closed { code }, "STOMP died");
+    for (how, clean) in [
+        (None, true),
+        (Some(closed(1000)), true),
+        (Some(closed(1001)), true),
+        (Some(closed(1002)), false),
+        (Some(closed(1011)), false),
+    ] {
+        let mut rig = Rig::connected("1.2");
+        rig.machine.disconnect(rig.now);
+        rig.frame();
+        rig.cut(how.clone());
+        assert_eq!(rig.end().is_none(), clean, "{how:?}");
+        // Where nobody has said goodbye it is a loss, in the peer's words.
+        let mut rig = Rig::connected("1.2");
+        rig.cut(how.clone());
+        let cause = rig.end().expect("a cause");
+        assert_eq!(cause.kind(), ErrorKind::ConnectionLost);
+        assert_eq!(cause.to_string().contains("STOMP died"), how.is_some(), "{cause}");
+    }
 }
 
 #[test]

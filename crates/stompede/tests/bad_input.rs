@@ -148,6 +148,13 @@ async fn nonsense_in_a_subscription_is_named_and_harms_nothing() {
             (subscribe().ack(AckMode::ClientIndividual).when_full(WhenFull::DropNewest), "when_full"),
             (subscribe().coalesce_acks(), "coalesce_acks"),
             (subscribe().header("selector", "a\0b"), "selector"),
+            // A second one would be ignored, and the messages be lost that were to be acknowledged.
+            (subscribe().header("ack", "client"), "ack"),
+            (subscribe().id("b").header("id", "c"), "id"),
+            (
+                subscribe().headers(&[("x", "y"), ("destination", "/topic/b")].into_iter().collect()),
+                "destination",
+            ),
         ] {
             let error = nonsense.await.expect_err(name);
             let expected = [ErrorKind::InvalidArgument, ErrorKind::Unencodable];

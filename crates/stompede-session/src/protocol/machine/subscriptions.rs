@@ -37,7 +37,7 @@ pub struct SubscribeRequest {
     pub id: Option<String>,
     /// How messages are acknowledged.
     pub ack: AckMode,
-    /// More headers, in this order: a selector, a priority.
+    /// More headers, in this order: a selector, a priority. None may be `destination`, `id` or `ack`.
     pub headers: Headers,
     /// Whether the broker is told. If not, neither SUBSCRIBE nor UNSUBSCRIBE is sent, and the id is the destination
     /// unless set.
@@ -107,6 +107,16 @@ impl SubscribeRequest {
             Self { id: Some(id), .. } if id.is_empty() => "the id of a subscription is empty",
             Self { durable: Some(name), .. } if name.is_empty() => {
                 "the name of a durable subscription is empty"
+            }
+            // The session's own come first, and of two the first one counts: these would be ignored without a word.
+            Self { headers, .. } if headers.contains("destination") => {
+                "header \"destination\": a subscription has one destination, and it is given already"
+            }
+            Self { headers, .. } if headers.contains("id") => {
+                "header \"id\": set the subscription's id by its own name, id(…)"
+            }
+            Self { headers, .. } if headers.contains("ack") => {
+                "header \"ack\": set the ack mode by its own name, ack(…), so that messages are acknowledged as it says"
             }
             Self { window: 0, .. } => "window: a queue for no message at all would always be full",
             Self { queue_bytes: 0, .. } => "queue_bytes: a queue of no bytes at all would always be full",
