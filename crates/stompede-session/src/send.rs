@@ -159,6 +159,11 @@ impl<'a> SendBuilder<'a> {
         ConfirmFuture { hand_over: self.into_hand_over(true), receipt: Step::HandingOver }
     }
 
+    /// The frame as it stands.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// Sends nothing: gives the frame back as [`SendError::NotSent`], for this reason.
     #[must_use = "the frame comes back in it"]
     pub fn give_up(self, cause: Error) -> SendError {
