@@ -109,7 +109,20 @@ impl Session {
     /// # Cancel safety
     /// Dropped before it is ready, nothing is begun.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        Transaction::begin(self).await
+        self.begin_with(&Headers::new()).await
+    }
+
+    /// As [`begin`](Self::begin), with more headers for BEGIN. A `transaction` among them is its name; without, one is made
+    /// up.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`ErrorKind::InvalidArgument`] for an empty name, and for one of a transaction that is open
+    /// or whose COMMIT has not been written; [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    ///
+    /// # Cancel safety
+    /// As [`begin`](Self::begin).
+    pub async fn begin_with(&self, headers: &Headers) -> Result<Transaction, Error> {
+        Transaction::begin(self, headers).await
     }
 
     /// Sends UNSUBSCRIBE for a subscription of this session. Messages that wait for its consumer can still be taken;

@@ -139,9 +139,9 @@ impl<'a> SendBuilder<'a> {
     }
 
     /// Makes the message part of a transaction.
-    pub(crate) fn in_transaction(mut self, transaction: TransactionId) -> Self {
+    pub(crate) fn in_transaction(mut self, transaction: TransactionId, name: &str) -> Self {
         self.transaction = Some(transaction);
-        self.header("transaction", transaction.to_string())
+        self.header("transaction", name)
     }
 
     /// Sends the message and waits for the broker's RECEIPT.

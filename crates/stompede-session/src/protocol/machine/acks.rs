@@ -94,9 +94,7 @@ impl Machine {
         }
         let mut frame = settling_frame(version, message, how.accept)?;
         if let Some(transaction) = how.transaction.filter(|_| !planted!(self, AckOutsideTransaction)) {
-            frame
-                .headers_mut()
-                .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
+            frame.headers_mut().push("transaction", self.transactions.check(transaction, self.epoch)?);
         }
         if let Some(headers) = how.headers {
             if headers.contains("transaction") {

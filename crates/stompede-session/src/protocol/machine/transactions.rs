@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use stompede_codec::Frame;
+use stompede_codec::{Frame, Headers};
 
 use super::planted::planted;
 use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
@@ -24,11 +24,13 @@ pub(super) struct Transactions {
     /// Those up to this one that were open have ended with their connection, which ended for this reason.
     lost: Option<(TransactionId, Error)>,
     /// Those whose COMMIT has not been written, by its receipt: it may still be taken back.
-    committing: HashMap<ReceiptId, (TransactionId, Open)>,
+    committing: HashMap<ReceiptId, Open>,
 }
 
 #[derive(Debug)]
 struct Open {
+    /// What stands in its `transaction` headers.
+    name: String,
     epoch: u64,
     /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
     covers: Vec<Ticket>,
@@ -78,19 +80,28 @@ impl Transactions {
         self.open.is_empty() && self.committing.is_empty()
     }
 
-    fn add(&mut self, epoch: u64) -> TransactionId {
+    /// Whether one of this name could still be ended by us.
+    fn has(&self, name: &str) -> bool {
+        self.open.values().chain(self.committing.values()).any(|open| open.name == name)
+    }
+
+    fn add(&mut self, epoch: u64, name: Option<&str>) -> TransactionId {
         self.last += 1;
+        while name.is_none() && self.has(&TransactionId(self.last).to_string()) {
+            self.last += 1;
+        }
         let id = TransactionId(self.last);
+        let name = name.map_or_else(|| id.to_string(), str::to_owned);
         let (fate, frames) = (Fate::default(), Unwritten::default());
-        self.open.insert(id, Open { epoch, covers: Vec::new(), fate, frames, spoilt: None });
+        self.open.insert(id, Open { name, epoch, covers: Vec::new(), fate, frames, spoilt: None });
         id
     }
 
-    /// The text of an open transaction, or an error that says that it has ended.
-    pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
+    /// The name of an open transaction, or an error that says that it has ended.
+    pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<&str, Error> {
         match self.open.get(&id) {
             Some(Open { spoilt: Some(error), .. }) => Err(error.clone()),
-            Some(open) if open.epoch == epoch => Ok(id.to_string()),
+            Some(open) if open.epoch == epoch => Ok(&open.name),
             _ => Err(self.ended(id)),
         }
     }
@@ -117,7 +128,7 @@ impl Transactions {
 
     /// Whether a COMMIT that waits to be written will settle this message.
     pub(super) fn will_cover(&self, ticket: &Ticket) -> bool {
-        let mut covers = self.committing.values().flat_map(|(_, open)| &open.covers);
+        let mut covers = self.committing.values().flat_map(|open| &open.covers);
         covers.any(|cover| cover.subscription == ticket.subscription && cover.number >= ticket.number)
     }
 
@@ -127,15 +138,18 @@ impl Transactions {
             self.lost = Some((TransactionId(self.last), cause.clone()));
         }
         self.open.drain().for_each(|(_, open)| open.fate.abort());
-        self.committing.drain().for_each(|(_, (_, open))| open.fate.abort());
+        self.committing.drain().for_each(|(_, open)| open.fate.abort());
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
-        let committing = self.committing.values_mut().map(|(_, open)| open);
-        for open in self.open.values_mut().chain(committing) {
+        for open in self.open.values_mut().chain(self.committing.values_mut()) {
             open.covers.retain(|cover| cover.subscription != subscription);
         }
     }
+}
+
+fn begin_frame(name: &str) -> Result<Frame, Error> {
+    Frame::begin(name).map_err(|error| Error::invalid_because("transaction", error))
 }
 
 impl Machine {
@@ -144,17 +158,38 @@ impl Machine {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn begin(&mut self) -> Result<TransactionId, Error> {
+        self.begin_with(&Headers::new())
+    }
+
+    /// As [`begin`](Self::begin), with more headers for BEGIN. A `transaction` among them is its name; without, one is made
+    /// up.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`ErrorKind::InvalidArgument`] for an empty name, and for one of a transaction that is open
+    /// or whose COMMIT has not been written.
+    pub fn begin_with(&mut self, headers: &Headers) -> Result<TransactionId, Error> {
         let version = self.open_version()?;
-        let id = self.transactions.add(self.epoch);
-        let frame =
-            Frame::begin(&id.to_string()).map_err(|error| Error::invalid_because("transaction", error));
-        match frame.and_then(|frame| self.push_frame(version, &frame, None)) {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                self.transactions.open.remove(&id);
-                Err(error)
-            }
+        let name = headers.get("transaction");
+        if name.as_deref().is_some_and(|name| self.transactions.has(name)) {
+            return Err(Error::invalid("transaction: one of this name has not ended yet"));
         }
+        let id = self.transactions.add(self.epoch, name.as_deref());
+        let begun = self.transaction_name(id).and_then(begin_frame).and_then(|mut frame| {
+            frame.headers_mut().extend(headers.iter().filter(|(name, _)| name != "transaction"));
+            self.push_frame(version, &frame, None)
+        });
+        if begun.is_err() {
+            self.transactions.open.remove(&id);
+        }
+        begun.map(|()| id)
+    }
+
+    /// What stands in the `transaction` headers of an open transaction.
+    ///
+    /// # Errors
+    /// As [`check_transaction`](Self::check_transaction).
+    pub fn transaction_name(&self, id: TransactionId) -> Result<&str, Error> {
+        self.transactions.check(id, self.epoch)
     }
 
     /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
@@ -188,7 +223,7 @@ impl Machine {
         }
         let mut committing = self.transactions.committing.iter_mut();
         let Some(receipt) =
-            committing.find_map(|(receipt, (_, open))| open.frames.holds(refused).then_some(*receipt))
+            committing.find_map(|(receipt, open)| open.frames.holds(refused).then_some(*receipt))
         else {
             return;
         };
@@ -212,7 +247,7 @@ impl Machine {
     pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
         let text = match self.transactions.check(id, self.epoch) {
             Err(_) if planted!(self, CommitOldTransaction) => id.to_string(),
-            checked => checked?,
+            checked => checked?.to_owned(),
         };
         if !planted!(self, CommitOvertakesJoinedAck) {
             self.push_pending_acks()?;
@@ -222,7 +257,7 @@ impl Machine {
         if let Some(open) = self.transactions.open.remove(&id)
             && !planted!(self, CommitForgetsCover)
         {
-            self.transactions.committing.insert(receipt, (id, open));
+            self.transactions.committing.insert(receipt, open);
         }
         Ok(receipt)
     }
@@ -235,15 +270,15 @@ impl Machine {
             open.covers.iter().for_each(|ticket| self.cover(ticket));
         }
         if open.epoch == self.epoch {
-            self.push_abort(id);
+            self.push_abort(&open.name);
         }
     }
 
     /// The COMMIT with this receipt was taken out of the queue again: nothing of it takes effect.
     pub(super) fn abort_unwritten(&mut self, receipt: ReceiptId) {
-        if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
+        if let Some(open) = self.transactions.committing.remove(&receipt) {
             open.fate.abort();
-            self.push_abort(id);
+            self.push_abort(&open.name);
         }
     }
 
@@ -251,21 +286,21 @@ impl Machine {
     pub(super) fn on_commit_certain(&mut self, receipt: ReceiptId) {
         // Most receipts are those of messages, and hashing takes longer than all else that is done for them.
         if !self.transactions.committing.is_empty()
-            && let Some((_, open)) = self.transactions.committing.remove(&receipt)
+            && let Some(open) = self.transactions.committing.remove(&receipt)
         {
             open.covers.iter().for_each(|ticket| self.cover(ticket));
         }
     }
 
-    fn push_abort(&mut self, id: TransactionId) {
-        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(&id.to_string())) {
-            // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
+    fn push_abort(&mut self, name: &str) {
+        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(name)) {
+            // As large as its BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }
     }
 }
 
-/// The id as it stands in a `transaction` header.
+/// What stands in the `transaction` headers of a transaction that was begun without a name.
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tx-{}", self.0)
