@@ -244,6 +244,16 @@ impl Session {
         })
     }
 
+    /// Gives the connection up at once, without a word to the broker, and connects again as after any other loss: what was
+    /// in flight ends as it does then, subscriptions come back, and a session that does not reconnect ends with
+    /// [`ErrorKind::ConnectionLost`].
+    ///
+    /// During an outage the next attempt begins now instead of after its delay: for who knows that the network is back. While
+    /// an attempt is under way, and once the session is being ended, nothing happens.
+    pub fn reconnect(&self) {
+        self.0.shared.command(|machine| machine.reconnect(rt::now()));
+    }
+
     /// Ends the session at once, without a word to the broker.
     pub fn abort(&self) {
         self.0.shared.command(|machine| machine.abort());

@@ -107,6 +107,29 @@ async fn everything_may_be_asked_for_during_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_connection_is_made_for_whoever_asks() {
+    let mut config = config();
+    config.reconnect.initial = 3600 * SECOND;
+    config.reconnect.max = 3600 * SECOND;
+    let (session, mut peer, give) = session(config).await;
+    let mut inbox = session.subscribe("/queue/a").await.expect("subscribed");
+    let first = peer.frame().await;
+    session.reconnect();
+    is_reconnecting(&session).await;
+    assert!(peer.try_frame().await.is_none(), "and nothing is said on the old one");
+
+    // Whoever knows that the network is back need not wait for an hour.
+    let (ours, mut next) = Peer::pair(64 * 1024);
+    give.try_send(ours).expect("room");
+    session.reconnect();
+    tokio::time::timeout(SECOND, next.welcome()).await.expect("at once");
+    let again = next.frame().await;
+    assert_eq!((again.command(), header(&again, "id")), (Command::Subscribe, header(&first, "id")));
+    next.message(&header(&again, "id"), "hello").await;
+    assert_eq!(inbox.try_next().await.expect("open").expect("a message").text(), Ok("hello"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn disconnect_during_an_outage_ends_the_session_at_once() {
     let (session, peer, _give) = session(config()).await;
     drop(peer);

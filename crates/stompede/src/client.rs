@@ -264,6 +264,17 @@ impl Client {
         async move { self.session.begin_with(&headers).await }
     }
 
+    /// Gives the connection up at once, without a word to the broker, and connects again as after any other loss: what was
+    /// in flight ends as it does then, subscriptions come back, and a client that does not
+    /// [reconnect](crate::ClientBuilder::reconnect) ends with
+    /// [`ErrorKind::ConnectionLost`](crate::ErrorKind::ConnectionLost).
+    ///
+    /// During an outage the next attempt begins now instead of after its delay: for who knows that the network is back. While
+    /// an attempt is under way, and once the session is being ended, nothing happens.
+    pub fn reconnect(&self) {
+        self.session.reconnect();
+    }
+
     /// Ends the session at once, without a word to the broker.
     pub fn abort(&self) {
         self.session.abort();
