@@ -288,6 +288,30 @@ fn a_1_0_message_without_subscription_goes_by_destination() {
     assert!(matches!(rig.events.pop(), Some(Event::Unrouted(_))), "later versions always name it");
 }
 
+/// Brokers leave out headers that MESSAGE has to have. What can be handed over is handed over.
+#[test]
+fn a_message_goes_to_its_subscription_whatever_else_it_lacks() {
+    for version in ["1.1", "1.2"] {
+        for (head, arrives) in [
+            ("\nsubscription:s\nmessage-id:1", true),
+            ("\nsubscription:s\ndestination:/queue/a", true),
+            ("\nsubscription:s\ndestination:\nmessage-id:\nack:", true),
+            ("\nsubscription:s", true),
+            ("\nsubscription:\ndestination:/queue/a\nmessage-id:1", false),
+            ("", false),
+        ] {
+            let mut rig = Rig::connected(version);
+            let mut wanted = request("/queue/a", AckMode::ClientIndividual);
+            wanted.id = Some("s".into());
+            let id = rig.machine.subscribe(wanted).expect("subscribed");
+            rig.frames();
+            rig.receive(&format!("MESSAGE{head}\n\nhi\0"));
+            assert_eq!(rig.bodies(id) == ["hi"], arrives, "{version} {head:?}");
+            assert!(!rig.abandoned, "{version} {head:?}");
+        }
+    }
+}
+
 #[test]
 fn subscriptions_that_make_no_sense_are_refused() {
     let mut rig = Rig::connected("1.0");

@@ -83,6 +83,27 @@ fn attempts_have_a_limit_if_one_is_set() {
     assert_eq!((rig.dialed, rig.end().expect("a cause").kind()), (4, ErrorKind::DialFailed));
 }
 
+/// Nobody can know whether a broker delivers it again: in ack mode auto none does, and on a topic hardly any.
+#[test]
+fn what_waits_for_its_consumer_when_the_connection_is_lost_is_still_handed_over() {
+    for ack in [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual] {
+        let mut rig = Rig::connected_with(config(), "1.2", "");
+        let mut request = SubscribeRequest::new("/queue/a");
+        (request.id, request.ack) = (Some("s".into()), ack);
+        let id = rig.machine.subscribe(request).expect("subscribed");
+        let deliver = |rig: &mut Rig| {
+            for n in 1..=2 {
+                rig.receive(&format!("MESSAGE\nsubscription:s\nmessage-id:{n}\nack:{n}\n\n{n}\0"));
+            }
+        };
+        deliver(&mut rig);
+        rig.cut(None);
+        come_back(&mut rig, "");
+        deliver(&mut rig);
+        assert_eq!(rig.bodies(id), ["1", "2", "gap of None", "1", "2"], "{ack:?}");
+    }
+}
+
 #[test]
 fn another_connection_is_made_for_whoever_asks() {
     let mut rig = Rig::connected_with(config(), "1.2", "");
