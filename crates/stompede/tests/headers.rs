@@ -217,7 +217,7 @@ async fn content_length_is_left_out_on_demand() {
             let (mut stream, _) = listener.accept().await.expect("a client");
             until_nul(&mut stream).await;
             stream.write_all(b"CONNECTED\nversion:1.2\n\n\0").await.expect("written");
-            until_nul(&mut stream).await
+            (until_nul(&mut stream).await, until_nul(&mut stream).await)
         };
         let client = async {
             let builder = Client::builder(url).auto_content_length(write);
@@ -228,11 +228,15 @@ async fn content_length_is_left_out_on_demand() {
                 assert_eq!(refused.cause().kind(), ErrorKind::Unencodable);
             }
             client.send("/queue/a").body("hi").await.expect("sent");
+            // What is asked for by name stands there either way, and once.
+            client.send("/queue/a").header("content-length", "3").body("you").await.expect("sent");
             client
         };
-        let (_client, send) = tokio::join!(client, server);
+        let (_client, (send, asked)) = tokio::join!(client, server);
         assert!(send.ends_with("\n\nhi"), "{send}");
         assert_eq!(send.contains("content-length:2"), write, "{send}");
+        assert_eq!(asked.matches("content-length:3\n").count(), 1, "{asked}");
+        assert_eq!(asked.matches("content-length").count(), 1, "{asked}");
     }
 }
 
