@@ -132,8 +132,9 @@ impl Message {
     /// # Errors
     /// [`ErrorKind::AlreadySettled`] if a clone was settled before, or if a later message was that covers this one;
     /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone (the broker
-    /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] after
-    /// `disconnect()`.
+    /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] once
+    /// DISCONNECT has been said; [`ErrorKind::Protocol`] if the broker left out what an ACK names: `ack` in STOMP 1.2,
+    /// `message-id` before.
     pub fn ack(&self) -> Result<(), Error> {
         self.settle(true, None)
     }
