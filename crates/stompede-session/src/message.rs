@@ -124,6 +124,15 @@ impl Message {
         self.aside.as_ref()?.gap
     }
 
+    /// Whether the connection or the subscription that delivered it is gone: [`ack`](Self::ack) would give
+    /// [`ErrorKind::StaleAck`]. Never so in ack mode auto.
+    ///
+    /// A queue delivers such a message again, so a consumer that should not see it twice may leave it to that. For a topic it may
+    /// be the only copy.
+    pub fn is_stale(&self) -> bool {
+        self.settlement().is_some_and(Settlement::is_stale)
+    }
+
     /// Queues an ACK: the broker may forget the message. In ack mode auto there is nothing to do.
     ///
     /// Never waits: its place in the queue was reserved with the message. In ack mode client it covers, from STOMP 1.1 on,

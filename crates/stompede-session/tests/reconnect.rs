@@ -58,6 +58,7 @@ async fn a_subscription_comes_back_and_its_old_messages_cannot_be_acknowledged()
     let first = peer.frame().await;
     peer.message(&header(&first, "id"), "one").await;
     let old = inbox.try_next().await.expect("open").expect("a message");
+    assert!(!old.is_stale());
 
     let (ours, mut next) = Peer::pair(64 * 1024);
     give.try_send(ours).expect("room");
@@ -67,10 +68,13 @@ async fn a_subscription_comes_back_and_its_old_messages_cannot_be_acknowledged()
     assert_eq!((again.command(), header(&again, "id")), (Command::Subscribe, header(&first, "id")));
     next.message(&header(&again, "id"), "two").await;
     let new = inbox.try_next().await.expect("open").expect("a message");
+    assert!(old.is_stale() && !new.is_stale());
     assert_eq!(old.ack().expect_err("stale").kind(), ErrorKind::StaleAck);
     new.ack().expect("on this connection");
     let ack = next.frame().await;
     assert_eq!((ack.command(), header(&ack, "id").as_str()), (Command::Ack, "two"), "and nothing else");
+    inbox.unsubscribe().expect("it is there");
+    assert!(new.is_stale(), "its subscription is gone as well");
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,6 +197,12 @@ impl Machine {
     }
 
     /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
+    /// Whether what delivered the message is gone, so that [`settle`](Self::settle) gives [`ErrorKind::StaleAck`].
+    pub fn is_stale(&self, ticket: &Ticket) -> bool {
+        self.subscriptions.get(ticket.subscription).is_none()
+            || self.settling_version(ticket).is_err_and(|error| error.kind() == ErrorKind::StaleAck)
+    }
+
     fn settling_version(&self, ticket: &Ticket) -> Result<Version, Error> {
         match &self.phase {
             _ if ticket.epoch != self.epoch && !planted!(self, SettleStaleAck) => {
