@@ -21,6 +21,8 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Somebody has given one a name that could have been made up: from then on those that are have to be looked at.
+    mimicked: bool,
     /// Those up to this one that were open have ended with their connection, which ended for this reason.
     lost: Option<(TransactionId, Error)>,
     /// Those whose COMMIT has not been written, by its receipt: it may still be taken back.
@@ -87,7 +89,8 @@ impl Transactions {
 
     fn add(&mut self, epoch: u64, name: Option<&str>) -> TransactionId {
         self.last += 1;
-        while name.is_none() && self.has(&TransactionId(self.last).to_string()) {
+        self.mimicked |= name.is_some_and(|name| name.starts_with(PREFIX));
+        while self.mimicked && name.is_none() && self.has(&TransactionId(self.last).to_string()) {
             self.last += 1;
         }
         let id = TransactionId(self.last);
@@ -303,6 +306,9 @@ impl Machine {
 /// What stands in the `transaction` headers of a transaction that was begun without a name.
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tx-{}", self.0)
+        write!(f, "{PREFIX}{}", self.0)
     }
 }
+
+/// What made-up names begin with.
+const PREFIX: &str = "tx-";
