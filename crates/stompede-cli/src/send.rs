@@ -1,7 +1,7 @@
 use tokio::io::AsyncReadExt;
 
-use crate::Outcome;
 use crate::args::{self, Send};
+use crate::{Outcome, say};
 
 pub(crate) async fn run(options: Send) -> Outcome {
     let body = match options.body {
@@ -16,12 +16,19 @@ pub(crate) async fn run(options: Send) -> Outcome {
     for (name, value) in options.headers {
         message = message.header(name, value);
     }
-    let outcome = if options.no_receipt {
-        message.await.map_err(Into::into)
-    } else {
-        message.confirm().await.map(drop).map_err(Into::into)
-    };
-    args::disconnect(&client, outcome).await
+    if options.no_receipt {
+        // That the broker answers the goodbye is all that is known of the message.
+        let outcome = message.await.map_err(Into::into);
+        return args::disconnect(&client, outcome).await;
+    }
+    let confirmed = message.confirm().await;
+    let ended = client.disconnect().await;
+    confirmed?;
+    if let Err(error) = ended {
+        // No failure: whoever sends again would double the message.
+        say(format_args!("stompede: the message is confirmed, but {error}"));
+    }
+    Ok(())
 }
 
 /// All of it, but never more than a message may be: an endless pipe is told off instead of filling the memory.

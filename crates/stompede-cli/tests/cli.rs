@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use stompede::Version;
 use stompede_broker::Broker;
+use stompede_broker::scripted::ScriptedListener;
 use stompede_test_support::TestProxy;
 use stompede_test_support::certificates::Authority;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -173,6 +175,37 @@ async fn failures_say_what_and_exit_with_1_or_2() {
     assert!(err.contains("unknown destination"), "{err}");
     assert_eq!(run(&["send"], b"").await.0, Some(2));
     assert_eq!(run(&["send", &ws, "/queue/a", "x", "-H", "no colon"], b"").await.0, Some(2));
+}
+
+/// A script that sends again what seems to have failed would double a message that the broker has confirmed.
+#[tokio::test]
+async fn a_confirmed_message_has_been_sent_however_the_connection_ends() {
+    let broker = ScriptedListener::tcp().await.expect("a port");
+    for (silent, confirmed, expected) in [
+        (true, true, (Some(0), "confirmed")),
+        (false, true, (Some(0), "confirmed")),
+        (true, false, (Some(1), "did not end the connection")),
+    ] {
+        let receipt: &[&str] = if confirmed { &[] } else { &["--no-receipt"] };
+        let arguments = [&["send", broker.url(), "/queue/a", "hi", "--timeout", "1"], receipt].concat();
+        let serve = async {
+            let mut peer = broker.accept().await.expect("a client");
+            peer.greet(Version::V1_2).await.expect("CONNECT");
+            let send = peer.expect("SEND\ndestination:/queue/a\n\nhi").await.expect("the message");
+            if confirmed {
+                peer.confirm(&send).await.expect("it waits");
+            }
+            peer.expect("DISCONNECT").await.expect("its goodbye");
+            if silent {
+                peer.end().await.expect("it does not wait for ever");
+            } else {
+                peer.send("ERROR\nmessage:shutting down\n\n\0").await.expect("it waits");
+            }
+        };
+        let ((code, out, err), ()) = tokio::join!(run(&arguments, b""), serve);
+        assert_eq!((code, out.as_str()), (expected.0, ""), "{err}");
+        assert!(err.contains(expected.1), "{err}");
+    }
 }
 
 /// Starts the embedded broker with these options more, and waits for the URLs.

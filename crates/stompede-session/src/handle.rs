@@ -111,7 +111,20 @@ impl Session {
     /// # Cancel safety
     /// Dropped before it is ready, nothing is begun.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        Transaction::begin(self).await
+        self.begin_with(&Headers::new()).await
+    }
+
+    /// As [`begin`](Self::begin), with more headers for BEGIN. A `transaction` among them is its name; without, one is made
+    /// up.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`ErrorKind::InvalidArgument`] for an empty name, and for one of a transaction that is open
+    /// or whose COMMIT has not been written; [`ErrorKind::Unencodable`] for headers that the version cannot carry.
+    ///
+    /// # Cancel safety
+    /// As [`begin`](Self::begin).
+    pub async fn begin_with(&self, headers: &Headers) -> Result<Transaction, Error> {
+        Transaction::begin(self, headers).await
     }
 
     /// Sends UNSUBSCRIBE for a subscription of this session. Messages that wait for its consumer can still be taken;
@@ -224,6 +237,16 @@ impl Session {
                 format!("consumers had not finished within {within:?}; the session has ended all the same");
             Error::new(ErrorKind::DrainTimedOut, text)
         })
+    }
+
+    /// Gives the connection up at once, without a word to the broker, and connects again as after any other loss: what was
+    /// in flight ends as it does then, subscriptions come back, and a session that does not reconnect ends with
+    /// [`ErrorKind::ConnectionLost`].
+    ///
+    /// During an outage the next attempt begins now instead of after its delay: for who knows that the network is back. While
+    /// an attempt is under way, and once the session is being ended, nothing happens.
+    pub fn reconnect(&self) {
+        self.0.shared.command(|machine| machine.reconnect(rt::now()));
     }
 
     /// Ends the session at once, without a word to the broker.

@@ -124,6 +124,15 @@ impl Message {
         self.aside.as_ref()?.gap
     }
 
+    /// Whether the connection or the subscription that delivered it is gone: [`ack`](Self::ack) would give
+    /// [`ErrorKind::StaleAck`]. Never so in ack mode auto.
+    ///
+    /// A queue delivers such a message again, so a consumer that should not see it twice may leave it to that. For a topic it may
+    /// be the only copy.
+    pub fn is_stale(&self) -> bool {
+        self.settlement().is_some_and(Settlement::is_stale)
+    }
+
     /// Queues an ACK: the broker may forget the message. In ack mode auto there is nothing to do.
     ///
     /// Never waits: its place in the queue was reserved with the message. In ack mode client it covers, from STOMP 1.1 on,
@@ -132,8 +141,9 @@ impl Message {
     /// # Errors
     /// [`ErrorKind::AlreadySettled`] if a clone was settled before, or if a later message was that covers this one;
     /// [`ErrorKind::StaleAck`] if the connection or the subscription that delivered the message is gone (the broker
-    /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] after
-    /// `disconnect()`.
+    /// delivers it again; an ACK after UNSUBSCRIBE would end the connection to RabbitMQ), [`ErrorKind::Closed`] once
+    /// DISCONNECT has been said; [`ErrorKind::Protocol`] if the broker left out what an ACK names: `ack` in STOMP 1.2,
+    /// `message-id` before.
     pub fn ack(&self) -> Result<(), Error> {
         self.settle(true, None)
     }

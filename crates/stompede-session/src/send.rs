@@ -139,9 +139,9 @@ impl<'a> SendBuilder<'a> {
     }
 
     /// Makes the message part of a transaction.
-    pub(crate) fn in_transaction(mut self, transaction: TransactionId) -> Self {
+    pub(crate) fn in_transaction(mut self, transaction: TransactionId, name: &str) -> Self {
         self.transaction = Some(transaction);
-        self.header("transaction", transaction.to_string())
+        self.header("transaction", name)
     }
 
     /// Sends the message and waits for the broker's RECEIPT.
@@ -157,6 +157,11 @@ impl<'a> SendBuilder<'a> {
     #[inline]
     pub fn confirm(self) -> ConfirmFuture<'a> {
         ConfirmFuture { hand_over: self.into_hand_over(true), receipt: Step::HandingOver }
+    }
+
+    /// The frame as it stands.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
     }
 
     /// Sends nothing: gives the frame back as [`SendError::NotSent`], for this reason.

@@ -30,6 +30,10 @@ impl Settlement {
         &self.shared
     }
 
+    pub(crate) fn is_stale(&self) -> bool {
+        self.shared.command(|machine| machine.is_stale(&self.ticket))
+    }
+
     pub(crate) fn settle(&self, frame: &Frame, how: Settle<'_>) -> Result<Option<ReceiptId>, Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.is_open() {

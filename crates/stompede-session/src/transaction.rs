@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stompede_codec::{Command, Frame};
+use stompede_codec::{Command, Frame, Headers};
 
 pub use self::run::{TransactionError, TransactionPolicy, TransactionRuns};
 use crate::driver::Room;
@@ -25,21 +25,34 @@ use crate::{Confirmed, Error, Message, SendBuilder, SendError, Session, rt};
 pub struct Transaction {
     session: Session,
     id: TransactionId,
+    /// What stands in `transaction` headers.
+    name: String,
     open: AtomicBool,
 }
 
 impl Transaction {
     /// Waits for room and begins one.
-    pub(crate) async fn begin(session: &Session) -> Result<Self, Error> {
+    pub(crate) async fn begin(session: &Session, headers: &Headers) -> Result<Self, Error> {
         let shared = session.shared();
         let mut room = Room::new(shared, ABOUT_A_FRAME, shared.receipt_timeout);
-        let id = poll_fn(|cx| room.poll(cx, |machine, _| machine.begin())).await?;
-        Ok(Self { session: session.clone(), id, open: AtomicBool::new(true) })
+        let begun = poll_fn(|cx| {
+            room.poll(cx, |machine, _| {
+                let id = machine.begin_with(headers)?;
+                Ok((id, machine.transaction_name(id)?.to_owned()))
+            })
+        });
+        let (id, name) = begun.await?;
+        Ok(Self { session: session.clone(), id, name, open: AtomicBool::new(true) })
     }
 
-    /// The name of this transaction inside its session; its text is what stands in `transaction` headers.
+    /// Which one of its session it is.
     pub fn id(&self) -> TransactionId {
         self.id
+    }
+
+    /// What stands in `transaction` headers: the name it was given, or one that was made up.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Starts a message to `destination` as part of the transaction.
@@ -47,7 +60,7 @@ impl Transaction {
     /// RabbitMQ sends the RECEIPT of such a message only after COMMIT, so [`confirm`](SendBuilder::confirm) on it is best
     /// awaited together with [`commit`](Self::commit), or not at all: a committed transaction has all its messages.
     pub fn send(&self, destination: impl AsRef<str>) -> SendBuilder<'_> {
-        self.session.send(destination).in_transaction(self.id)
+        self.session.send(destination).in_transaction(self.id, &self.name)
     }
 
     /// Queues an ACK as part of the transaction.
@@ -133,7 +146,7 @@ impl Transaction {
     }
 
     fn not_committed(&self, cause: Error) -> SendError {
-        let frame = Frame::new(Command::Commit).with_header("transaction", self.id.to_string());
+        let frame = Frame::new(Command::Commit).with_header("transaction", &self.name);
         SendError::NotSent(Box::new(Unsent { frame, cause }))
     }
 }

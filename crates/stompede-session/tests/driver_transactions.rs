@@ -29,7 +29,7 @@ async fn with_a_message() -> (Session, Peer, Subscription, Message) {
 async fn messages_and_acks_of_a_transaction_are_committed_together() {
     let (session, mut peer, _inbox, message) = with_a_message().await;
     let transaction = session.begin().await.expect("begun");
-    let name = transaction.id().to_string();
+    let name = transaction.name().to_owned();
     transaction.send("/queue/b").text("x").await.expect("sent");
     transaction.ack(&message).expect("settled");
     assert_eq!(message.ack().expect_err("in the transaction").kind(), ErrorKind::AlreadySettled);

@@ -288,6 +288,30 @@ fn a_1_0_message_without_subscription_goes_by_destination() {
     assert!(matches!(rig.events.pop(), Some(Event::Unrouted(_))), "later versions always name it");
 }
 
+/// Brokers leave out headers that MESSAGE has to have. What can be handed over is handed over.
+#[test]
+fn a_message_goes_to_its_subscription_whatever_else_it_lacks() {
+    for version in ["1.1", "1.2"] {
+        for (head, arrives) in [
+            ("\nsubscription:s\nmessage-id:1", true),
+            ("\nsubscription:s\ndestination:/queue/a", true),
+            ("\nsubscription:s\ndestination:\nmessage-id:\nack:", true),
+            ("\nsubscription:s", true),
+            ("\nsubscription:\ndestination:/queue/a\nmessage-id:1", false),
+            ("", false),
+        ] {
+            let mut rig = Rig::connected(version);
+            let mut wanted = request("/queue/a", AckMode::ClientIndividual);
+            wanted.id = Some("s".into());
+            let id = rig.machine.subscribe(wanted).expect("subscribed");
+            rig.frames();
+            rig.receive(&format!("MESSAGE{head}\n\nhi\0"));
+            assert_eq!(rig.bodies(id) == ["hi"], arrives, "{version} {head:?}");
+            assert!(!rig.abandoned, "{version} {head:?}");
+        }
+    }
+}
+
 #[test]
 fn subscriptions_that_make_no_sense_are_refused() {
     let mut rig = Rig::connected("1.0");
@@ -362,11 +386,26 @@ fn disconnect_waits_for_receipts_then_for_its_own() {
 
 #[test]
 fn an_orderly_close_counts_as_the_receipt_of_disconnect() {
-    let mut rig = Rig::connected("1.2");
-    rig.machine.disconnect(rig.now);
-    rig.frame();
-    rig.cut(None);
-    assert!(rig.end().is_none());
+    let closed = |code| TransportError::new(TransportErrorKind::Closed { code }, "STOMP died");
+    for (how, clean) in [
+        (None, true),
+        (Some(closed(1000)), true),
+        (Some(closed(1001)), true),
+        (Some(closed(1002)), false),
+        (Some(closed(1011)), false),
+    ] {
+        let mut rig = Rig::connected("1.2");
+        rig.machine.disconnect(rig.now);
+        rig.frame();
+        rig.cut(how.clone());
+        assert_eq!(rig.end().is_none(), clean, "{how:?}");
+        // Where nobody has said goodbye it is a loss, in the peer's words.
+        let mut rig = Rig::connected("1.2");
+        rig.cut(how.clone());
+        let cause = rig.end().expect("a cause");
+        assert_eq!(cause.kind(), ErrorKind::ConnectionLost);
+        assert_eq!(cause.to_string().contains("STOMP died"), how.is_some(), "{cause}");
+    }
 }
 
 #[test]

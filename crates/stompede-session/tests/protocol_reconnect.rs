@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Rig, SECOND, header, send};
 use stompede_codec::{Command, Frame};
 use stompede_session::protocol::{Event, Input, Outcome, Settle, SubscribeRequest};
@@ -79,6 +81,79 @@ fn attempts_have_a_limit_if_one_is_set() {
         rig.input(Input::DialFailed { now: rig.now, error: refused() });
     }
     assert_eq!((rig.dialed, rig.end().expect("a cause").kind()), (4, ErrorKind::DialFailed));
+}
+
+/// Nobody can know whether a broker delivers it again: in ack mode auto none does, and on a topic hardly any.
+#[test]
+fn what_waits_for_its_consumer_when_the_connection_is_lost_is_still_handed_over() {
+    for ack in [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual] {
+        let mut rig = Rig::connected_with(config(), "1.2", "");
+        let mut request = SubscribeRequest::new("/queue/a");
+        (request.id, request.ack) = (Some("s".into()), ack);
+        let id = rig.machine.subscribe(request).expect("subscribed");
+        let deliver = |rig: &mut Rig| {
+            for n in 1..=2 {
+                rig.receive(&format!("MESSAGE\nsubscription:s\nmessage-id:{n}\nack:{n}\n\n{n}\0"));
+            }
+        };
+        deliver(&mut rig);
+        rig.cut(None);
+        come_back(&mut rig, "");
+        deliver(&mut rig);
+        assert_eq!(rig.bodies(id), ["1", "2", "gap of None", "1", "2"], "{ack:?}");
+    }
+}
+
+#[test]
+fn another_connection_is_made_for_whoever_asks() {
+    let mut rig = Rig::connected_with(config(), "1.2", "");
+    let receipt = rig.machine.send_with_receipt(&mut send("/queue/a"), None).expect("queued");
+    rig.machine.reconnect(rig.now);
+    rig.drain();
+    assert!(rig.abandoned);
+    let Some(Event::Reconnecting { cause, next_in, .. }) = rig.events.last() else {
+        unreachable!("{:?}", rig.events)
+    };
+    assert_eq!(cause.kind(), ErrorKind::ConnectionLost);
+    assert!(*next_in > Duration::ZERO, "as after any other loss");
+    assert!(matches!(outcome(&mut rig, receipt), Some(Outcome::NotSent(_))));
+
+    // Who does not want to wait asks again. An attempt that is under way is left alone.
+    rig.machine.reconnect(rig.now);
+    rig.drain();
+    assert_eq!(rig.dialed, 2, "at once");
+    rig.abandoned = false;
+    for handshaking in [false, true] {
+        if handshaking {
+            rig.input(Input::Opened { now: rig.now });
+        }
+        rig.machine.reconnect(rig.now);
+        rig.drain();
+        assert_eq!((rig.dialed, rig.abandoned), (2, false));
+    }
+    assert_eq!(rig.frame().command(), Command::Connect);
+    rig.receive("CONNECTED\nversion:1.2\n\n\0");
+
+    // Nor does it keep anybody from leaving.
+    rig.machine.disconnect(rig.now);
+    rig.drain();
+    assert_eq!(rig.frame().command(), Command::Disconnect);
+    rig.machine.reconnect(rig.now);
+    rig.drain();
+    assert!(!rig.abandoned);
+    rig.cut(None);
+    assert!(rig.end().is_none());
+    rig.machine.reconnect(rig.now);
+    rig.drain();
+    assert_eq!((rig.dialed, rig.end().is_none()), (2, true));
+}
+
+#[test]
+fn who_asks_for_another_connection_where_none_is_made_ends_the_session() {
+    let mut rig = Rig::connected("1.2");
+    rig.machine.reconnect(rig.now);
+    rig.drain();
+    assert_eq!(rig.end().expect("a cause").kind(), ErrorKind::ConnectionLost);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use std::task::{Context, Poll, Waker};
 
 use common::{Rig, SECOND, header};
-use stompede_codec::{Command, Frame};
+use stompede_codec::{Command, Frame, Headers};
 use stompede_session::protocol::{Outcome, Settle, SubscribeRequest, SubscriptionId, Ticket, TransactionId};
 use stompede_session::{AckMode, ErrorKind};
 use stompede_transport::{TransportError, TransportErrorKind};
@@ -53,6 +53,47 @@ fn begin_commit_and_abort_name_their_transaction() {
     let (a, b) = (a.to_string(), b.to_string());
     let expected = [format!("BEGIN {a}"), format!("BEGIN {b}"), format!("COMMIT {a}"), format!("ABORT {b}")];
     assert_eq!(words(&mut rig), expected);
+}
+
+#[test]
+fn begin_takes_headers_and_a_name_that_no_other_has() {
+    for version in ["1.0", "1.1", "1.2"] {
+        let mut rig = Rig::connected(version);
+        let named = |name: &str| Headers::from_iter([("trace", "7"), ("transaction", name), ("trace", "8")]);
+        let id = rig.machine.begin_with(&named("tx-2")).expect("begun");
+        let frames = rig.frames();
+        let headers: Vec<_> = frames[0].headers().iter().collect();
+        assert_eq!(
+            headers,
+            [
+                ("transaction".into(), "tx-2".into()),
+                ("trace".into(), "7".into()),
+                ("trace".into(), "8".into())
+            ]
+        );
+        let error = rig.machine.begin_with(&named("tx-2")).expect_err("open already");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert_eq!(
+            rig.machine.begin_with(&named("")).expect_err("no name").kind(),
+            ErrorKind::InvalidArgument
+        );
+        let made_up = rig.machine.begin().expect("begun");
+        assert_eq!(rig.machine.transaction_name(made_up).expect("open"), "tx-3", "not one that is in use");
+        let without = rig.machine.begin_with(&Headers::from_iter([("trace", "7")])).expect("begun");
+        assert_eq!(rig.machine.transaction_name(without).expect("open"), "tx-4");
+
+        let subscription = client(&mut rig);
+        let (frame, ticket) = deliver(&mut rig, subscription, "a1");
+        rig.machine.settle(&ticket, &frame, settle_in(id)).expect("settled");
+        rig.machine.commit(id, None).expect("committed");
+        let error = rig.machine.begin_with(&named("tx-2")).expect_err("its COMMIT may still become an ABORT");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert_eq!(words(&mut rig), ["ACK tx-2", "COMMIT tx-2"]);
+        let again = rig.machine.begin_with(&named("tx-2")).expect("the other one has been committed");
+        rig.machine.abort_transaction(again);
+        rig.machine.begin_with(&named("tx-2")).expect("ABORT goes before it");
+        assert_eq!(words(&mut rig), ["BEGIN tx-2", "ABORT tx-2", "BEGIN tx-2"]);
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ async fn a_subscription_comes_back_and_its_old_messages_cannot_be_acknowledged()
     let first = peer.frame().await;
     peer.message(&header(&first, "id"), "one").await;
     let old = inbox.try_next().await.expect("open").expect("a message");
+    assert!(!old.is_stale());
 
     let (ours, mut next) = Peer::pair(64 * 1024);
     give.try_send(ours).expect("room");
@@ -67,10 +68,13 @@ async fn a_subscription_comes_back_and_its_old_messages_cannot_be_acknowledged()
     assert_eq!((again.command(), header(&again, "id")), (Command::Subscribe, header(&first, "id")));
     next.message(&header(&again, "id"), "two").await;
     let new = inbox.try_next().await.expect("open").expect("a message");
+    assert!(old.is_stale() && !new.is_stale());
     assert_eq!(old.ack().expect_err("stale").kind(), ErrorKind::StaleAck);
     new.ack().expect("on this connection");
     let ack = next.frame().await;
     assert_eq!((ack.command(), header(&ack, "id").as_str()), (Command::Ack, "two"), "and nothing else");
+    inbox.unsubscribe().expect("it is there");
+    assert!(new.is_stale(), "its subscription is gone as well");
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,6 +108,29 @@ async fn everything_may_be_asked_for_during_an_outage() {
     });
     ended.expect("in order");
     no_task_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_connection_is_made_for_whoever_asks() {
+    let mut config = config();
+    config.reconnect.initial = 3600 * SECOND;
+    config.reconnect.max = 3600 * SECOND;
+    let (session, mut peer, give) = session(config).await;
+    let mut inbox = session.subscribe("/queue/a").await.expect("subscribed");
+    let first = peer.frame().await;
+    session.reconnect();
+    is_reconnecting(&session).await;
+    assert!(peer.try_frame().await.is_none(), "and nothing is said on the old one");
+
+    // Whoever knows that the network is back need not wait for an hour.
+    let (ours, mut next) = Peer::pair(64 * 1024);
+    give.try_send(ours).expect("room");
+    session.reconnect();
+    tokio::time::timeout(SECOND, next.welcome()).await.expect("at once");
+    let again = next.frame().await;
+    assert_eq!((again.command(), header(&again, "id")), (Command::Subscribe, header(&first, "id")));
+    next.message(&header(&again, "id"), "hello").await;
+    assert_eq!(inbox.try_next().await.expect("open").expect("a message").text(), Ok("hello"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -242,6 +242,39 @@ impl Client {
         self.session.begin().await
     }
 
+    /// As [`begin`](Self::begin), with more headers for BEGIN. A `transaction` among them is its name; without, one is made
+    /// up: `begin_with([("transaction", "bill-7")])`.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name, and for
+    /// one of a transaction that is open or whose COMMIT has not been written;
+    /// [`ErrorKind::Unencodable`](crate::ErrorKind::Unencodable) for headers that the version cannot carry.
+    ///
+    /// # Cancel safety
+    /// As [`begin`](Self::begin).
+    pub fn begin_with<N, V>(
+        &self,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> impl Future<Output = Result<Transaction, Error>> + Send
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let headers = headers.into_iter().collect();
+        async move { self.session.begin_with(&headers).await }
+    }
+
+    /// Gives the connection up at once, without a word to the broker, and connects again as after any other loss: what was
+    /// in flight ends as it does then, subscriptions come back, and a client that does not
+    /// [reconnect](crate::ClientBuilder::reconnect) ends with
+    /// [`ErrorKind::ConnectionLost`](crate::ErrorKind::ConnectionLost).
+    ///
+    /// During an outage the next attempt begins now instead of after its delay: for who knows that the network is back. While
+    /// an attempt is under way, and once the session is being ended, nothing happens.
+    pub fn reconnect(&self) {
+        self.session.reconnect();
+    }
+
     /// Ends the session at once, without a word to the broker.
     pub fn abort(&self) {
         self.session.abort();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -146,7 +146,14 @@ impl Dispatch {
         self.runtime.spawn(async move {
             let end = loop {
                 match subscription.try_next().await {
-                    Ok(Some(message)) => handler(message).await,
+                    Ok(Some(message)) => {
+                        if contained(|| handler(message)).await.is_err() {
+                            tracing::error!(
+                                destination,
+                                "a closure panicked; it goes on with the next message"
+                            );
+                        }
+                    }
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 }
@@ -335,7 +342,7 @@ async fn serve(
     dispatch: Weak<Dispatch>,
 ) {
     while let Some(notice) = mailbox.take().await {
-        if call(&*listener, &notice).await.is_err() {
+        if contained(|| listener.call(&notice)).await.is_err() {
             tracing::error!(listener = %name, "a listener panicked; it goes on with the next notice");
         }
         let lost = mailbox.take_lost();
@@ -348,10 +355,10 @@ async fn serve(
     }
 }
 
-/// Calls a listener and contains its panics.
-async fn call(listener: &dyn ErasedListener, notice: &Notice) -> std::thread::Result<()> {
-    let mut callback = catch_unwind(AssertUnwindSafe(|| listener.call(notice)))?;
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| callback.as_mut().poll(cx))) {
+/// Calls somebody and contains the panics of the call, and of what it gives.
+async fn contained<F: Future>(call: impl FnOnce() -> F) -> std::thread::Result<F::Output> {
+    let mut given = pin!(catch_unwind(AssertUnwindSafe(call))?);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| given.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::hash::BuildHasher;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::{Client, Error, Message, SendBuilder, SendError, SessionState, Subscription};
+use crate::{Client, Error, Headers, Message, SendBuilder, SendError, SessionState, Subscription};
 
 /// Where replies go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,7 +140,10 @@ impl Client {
 }
 
 impl Requester {
-    /// Starts a request: `.await` sends it, with `reply-to` and `correlation-id` added, and waits for the reply.
+    /// Starts a request: `.await` sends it, with `reply-to` added, and waits for the reply.
+    ///
+    /// A `correlation-id` is made up unless it has one, which no other request of this requester may wait under. One with a
+    /// `reply-to` is not sent.
     pub fn request<'a>(&'a self, send: SendBuilder<'a>) -> Request<'a> {
         Request { requester: self, send, within: Duration::from_secs(30) }
     }
@@ -178,13 +181,25 @@ impl<'a> Request<'a> {
 
     async fn ask(self) -> Result<Message, RequestError> {
         let Self { requester: Requester(inner), send, within } = self;
-        let id = format!("{}-{}", inner.prefix, inner.next.fetch_add(1, Ordering::Relaxed));
-        let reply = inner.waiting.enter(&id)?;
+        let given = match own_id(send.frame().headers()) {
+            Ok(given) => given,
+            Err(complaint) => return Err(RequestError::Send(send.give_up(complaint))),
+        };
+        let (send, id) = match given {
+            Some(id) => (send, id),
+            None => {
+                let id = format!("{}-{}", inner.prefix, inner.next.fetch_add(1, Ordering::Relaxed));
+                (send.header("correlation-id", &id), id)
+            }
+        };
+        let Some(reply) = inner.waiting.enter(&id)? else {
+            let taken = format!("correlation-id: another request waits for its reply under {id:?}");
+            return Err(RequestError::Send(send.give_up(Error::invalid(taken))));
+        };
         // Whichever way this ends, nobody waits under this id any more.
         let _place = Place { waiting: &inner.waiting, id: &id };
         let asked = tokio::time::timeout(within, async {
-            let send = send.header("reply-to", &inner.reply_to).header("correlation-id", &id);
-            send.await.map_err(RequestError::Send)?;
+            send.header("reply-to", &inner.reply_to).await.map_err(RequestError::Send)?;
             reply.await.map_err(|_| {
                 let room = inner.waiting.lock();
                 RequestError::Lost(room.ended.clone().unwrap_or_else(|| room.lost.clone()))
@@ -203,6 +218,20 @@ impl<'a> IntoFuture for Request<'a> {
     }
 }
 
+/// The `correlation-id` that a request was given, if it was. Of two headers the first one counts, so what the requester adds
+/// must not be there.
+fn own_id(headers: &Headers) -> Result<Option<String>, Error> {
+    if headers.contains("reply-to") {
+        return Err(Error::invalid("reply-to: replies go where the requester takes them; leave it out"));
+    }
+    match headers.get("correlation-id") {
+        Some(id) if id.is_empty() => {
+            Err(Error::invalid("correlation-id: it is empty, so any reply would fit"))
+        }
+        id => Ok(id.map(Into::into)),
+    }
+}
+
 struct Place<'a> {
     waiting: &'a Waiting,
     id: &'a str,
@@ -215,7 +244,8 @@ impl Drop for Place<'_> {
 }
 
 impl Waiting {
-    fn enter(&self, id: &str) -> Result<oneshot::Receiver<Message>, RequestError> {
+    /// A place for the reply; `None` if somebody waits under this id.
+    fn enter(&self, id: &str) -> Result<Option<oneshot::Receiver<Message>>, RequestError> {
         let mut room = self.lock();
         if let Some(cause) = &room.ended {
             return Err(RequestError::Lost(cause.clone()));
@@ -223,9 +253,10 @@ impl Waiting {
         if room.requests.len() >= MAX_OUTSTANDING {
             return Err(RequestError::TooMany);
         }
+        let Entry::Vacant(place) = room.requests.entry(id.to_owned()) else { return Ok(None) };
         let (sender, receiver) = oneshot::channel();
-        room.requests.insert(id.to_owned(), sender);
-        Ok(receiver)
+        place.insert(sender);
+        Ok(Some(receiver))
     }
 
     fn lock(&self) -> MutexGuard<'_, Room> {

@@ -62,7 +62,8 @@ impl<'a> SubscribeBuilder<'a> {
         Self { inner: self.inner.ack(mode), ..self }
     }
 
-    /// Adds a header: a selector, a priority. Repeated headers are kept in order.
+    /// Adds a header: a selector, a priority. Repeated headers are kept in order. `destination`, `id` and `ack` are not set
+    /// this way: then nothing is subscribed, and awaiting it is an error.
     pub fn header(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self { inner: self.inner.header(name, value), ..self }
     }
@@ -145,7 +146,8 @@ impl<'a> SubscribeBuilder<'a> {
     }
 
     /// Subscribes and calls `handler` with one message after the other, in a task of its own. How it ends, and who is told,
-    /// is as with [`listen`](Self::listen).
+    /// is as with [`listen`](Self::listen). A panic is logged, and the handler goes on with the next message; in the ack
+    /// modes, what the panic left unsettled stays unsettled.
     ///
     /// # Errors
     /// As [`listen`](Self::listen).

@@ -131,6 +131,42 @@ async fn what_a_version_cannot_carry_is_refused_and_harms_nothing() {
     client.disconnect().await.expect("in order");
 }
 
+/// No line of a frame may begin with a colon: the broker would end the connection over it.
+#[tokio::test]
+async fn a_header_without_a_name_is_refused_wherever_one_can_be_given_and_harms_nothing() {
+    let broker = Broker::start().await.expect("started");
+    for version in [Version::V1_1, Version::V1_2] {
+        for url in [broker.tcp_url(), broker.ws_url()] {
+            let url = url.expect("it listens");
+            let nameless = [("", "value")];
+            let builder = || Client::builder(url).versions([version]);
+            let refused = builder().header("", "value").connect().await.expect_err("CONNECT");
+            assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+            let client = builder().connect().await.expect("connected");
+            let queue = format!("/queue/{version}.{}", &url[..2]);
+            let mut jobs = client.subscribe(&queue).ack(AckMode::ClientIndividual).await.expect("subscribed");
+            client.send(&queue).text("job").confirm().await.expect("confirmed");
+            let job = jobs.try_next().await.expect("open").expect("a message");
+            let unsendable = client.send(&queue).header("", "value").await.expect_err("SEND");
+            for error in [
+                unsendable.cause().clone(),
+                client.subscribe(&queue).header("", "value").await.expect_err("SUBSCRIBE"),
+                client.unsubscribe_with(jobs.id(), nameless).expect_err("UNSUBSCRIBE"),
+                client.begin_with(nameless).await.expect_err("BEGIN"),
+                job.ack_with(nameless).expect_err("ACK"),
+                job.nack_with(nameless).expect_err("NACK"),
+                client.disconnect_with(nameless).await.expect_err("DISCONNECT"),
+            ] {
+                let expected = [ErrorKind::InvalidArgument, ErrorKind::Unencodable];
+                assert!(expected.contains(&error.kind()), "{error}");
+            }
+            job.ack_confirmed().await.expect("it is still to be acknowledged, and the connection goes on");
+            client.disconnect().await.expect("in order");
+            assert!(broker.messages(&queue).is_empty());
+        }
+    }
+}
+
 #[tokio::test]
 async fn nonsense_in_a_subscription_is_named_and_harms_nothing() {
     let broker = Broker::start().await.expect("started");
@@ -148,6 +184,13 @@ async fn nonsense_in_a_subscription_is_named_and_harms_nothing() {
             (subscribe().ack(AckMode::ClientIndividual).when_full(WhenFull::DropNewest), "when_full"),
             (subscribe().coalesce_acks(), "coalesce_acks"),
             (subscribe().header("selector", "a\0b"), "selector"),
+            // A second one would be ignored, and the messages be lost that were to be acknowledged.
+            (subscribe().header("ack", "client"), "ack"),
+            (subscribe().id("b").header("id", "c"), "id"),
+            (
+                subscribe().headers(&[("x", "y"), ("destination", "/topic/b")].into_iter().collect()),
+                "destination",
+            ),
         ] {
             let error = nonsense.await.expect_err(name);
             let expected = [ErrorKind::InvalidArgument, ErrorKind::Unencodable];

@@ -101,6 +101,41 @@ async fn a_closure_handles_messages_until_unsubscribed() {
 }
 
 #[tokio::test]
+async fn a_closure_that_panics_goes_on_with_the_next_message() {
+    let (_broker, urls) = urls().await;
+    for url in urls {
+        let client = Client::builder(&url).connect().await.expect("connected");
+        let (sender, mut handled) = tokio::sync::mpsc::channel(10);
+        let handle = client.subscribe("/queue/a").ack(AckMode::ClientIndividual).handle(move |message| {
+            let text = message.text().expect("text").to_owned();
+            assert_ne!(text, "at once", "this one panics before it gives a future");
+            let sender = sender.clone();
+            async move {
+                assert_ne!(text, "later", "this one panics in its future");
+                message.ack().expect("acknowledged");
+                sender.send(text).await.expect("the test listens");
+            }
+        });
+        let id = handle.await.expect("subscribed");
+        for text in ["at once", "one", "later", "two"] {
+            client.send("/queue/a").text(text).confirm().await.expect("confirmed");
+        }
+        assert_eq!(handled.recv().await.as_deref(), Some("one"));
+        assert_eq!(handled.recv().await.as_deref(), Some("two"));
+        client.unsubscribe(id).expect("still subscribed");
+        assert_eq!(handled.recv().await, None, "the handler is gone");
+        client.disconnect().await.expect("in order");
+        // What the panics left unsettled is the broker's again.
+        let client = Client::builder(&url).connect().await.expect("connected");
+        let mut inbox = client.subscribe("/queue/a").await.expect("subscribed");
+        for text in ["at once", "later"] {
+            let message = inbox.try_next().await.expect("open").expect("a message");
+            assert_eq!(message.text(), Ok(text));
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_broker_going_away_ends_everything_with_a_cause() {
     let (broker, urls) = urls().await;
     for url in &urls {

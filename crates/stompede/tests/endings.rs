@@ -7,9 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stompede::listeners::{Heard, RecordingListener, StatisticsListener};
-use stompede::{Client, Error, ErrorKind, Listener, Message, ReconnectPolicy, SubscriptionId, WhenFull};
+use stompede::transport::server::{AcceptConfig, accept_ws};
+use stompede::transport::{CloseReason, Transport};
+use stompede::{
+    Client, Error, ErrorKind, Listener, Message, ReconnectPolicy, SubscriptionId, TransportError, Version,
+    WhenFull,
+};
 use stompede_broker::TestBroker;
+use stompede_broker::scripted::ScriptedPeer;
 use support::{Checker, HANG, Word};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 
 /// Finishes with a message for each permit that it is given.
@@ -211,5 +218,37 @@ async fn a_subscription_that_the_broker_refuses_ends_with_its_words_and_the_clie
         recording.wait_for_message(HANG).await.expect("the good one goes on");
         client.disconnect().await.expect("in order");
         assert!(checker.check().await.contains(&Word::Ended));
+    }
+}
+
+/// RabbitMQ ends a connection that it is tired of with 1000 and "STOMP died", which is an orderly close.
+#[tokio::test]
+async fn an_orderly_close_that_nobody_asked_for_is_told_with_its_code_and_words() {
+    for (code, words) in [(1000, "STOMP died"), (1000, ""), (1001, "going away")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("ws://{}/ws", listener.local_addr().expect("bound"));
+        let broker = async {
+            let (stream, _) = listener.accept().await.expect("a client");
+            let mut broker = accept_ws(stream, &AcceptConfig::new()).await.expect("upgraded");
+            broker.set_goodbye(CloseReason::new(code, words));
+            let mut broker = ScriptedPeer::over(broker);
+            broker.greet(Version::V1_2).await.expect("CONNECT");
+            broker
+        };
+        let connecting = Client::builder(url).reconnect(ReconnectPolicy::never()).connect();
+        let (client, mut broker) = tokio::join!(connecting, broker);
+        let client = client.expect("connected");
+        let mut inbox = client.subscribe("/topic/a").await.expect("subscribed");
+        broker.expect("SUBSCRIBE").await.expect("SUBSCRIBE");
+        broker.close().await.expect("closed");
+        let cause = inbox.try_next().await.expect_err("nobody here had asked for it");
+        assert_eq!(cause.kind(), ErrorKind::ConnectionLost);
+        assert!(
+            cause.to_string().contains(&code.to_string()) && cause.to_string().contains(words),
+            "{cause}"
+        );
+        let reason = cause.transport().and_then(TransportError::close_reason).expect("what the broker said");
+        assert_eq!((reason.code, &*reason.reason), (code, words));
+        assert_eq!(client.closed().await.map(|cause| cause.to_string()), Some(cause.to_string()));
     }
 }

@@ -161,6 +161,53 @@ async fn disconnect_takes_a_receipt_and_headers() {
     }
 }
 
+/// As other clients have it: a `receipt` of the caller's is asked for as it stands, and heard. Who waits with `confirm()` asks
+/// for one that no other frame has.
+#[tokio::test]
+async fn receipts_that_the_caller_names_are_asked_for_and_heard() {
+    let broker = TestBroker::start().await;
+    for (client, heard) in clients(&broker, &[Version::V1_1, Version::V1_2]).await {
+        let named = |name: &'static str| [("receipt", name)];
+        let jobs = client.subscribe("/queue/jobs").id("jobs").ack(AckMode::ClientIndividual);
+        let mut jobs = jobs.header("receipt", "subscribed").await.expect("subscribed");
+        client.send("/queue/jobs").header("receipt", "sent").text("1").await.expect("sent");
+        client
+            .send("/queue/jobs")
+            .header("receipt", "not this one")
+            .text("2")
+            .confirm()
+            .await
+            .expect("confirmed");
+        let mut next = async || jobs.try_next().await.expect("open").expect("a message");
+        next().await.ack_with(named("acknowledged")).expect("queued");
+        next().await.nack_with(named("refused")).expect("queued");
+        let transaction = client.begin_with(named("begun")).await.expect("begun");
+        transaction.commit().await.expect("committed");
+        client.unsubscribe_with("jobs", named("unsubscribed")).expect("it is there");
+        client
+            .send_frame(
+                Frame::new(Command::Begin).with_header("transaction", "raw").with_header("receipt", "raw"),
+            )
+            .await
+            .expect("sent");
+        client.disconnect_with(named("gone")).await.expect("in order");
+        ended(&heard, Command::Disconnect).await;
+        let receipts: Vec<_> = heard
+            .heard()
+            .into_iter()
+            .filter_map(|heard| match heard {
+                Heard::Receipt(id) => Some(id),
+                _ => None,
+            })
+            // What commit() and confirm() ask for.
+            .filter(|id| !id.starts_with("r-"))
+            .collect();
+        let expected =
+            ["subscribed", "sent", "acknowledged", "refused", "begun", "unsubscribed", "raw", "gone"];
+        assert_eq!(receipts, expected);
+    }
+}
+
 #[tokio::test]
 async fn content_length_is_left_out_on_demand() {
     for write in [true, false] {
@@ -170,7 +217,7 @@ async fn content_length_is_left_out_on_demand() {
             let (mut stream, _) = listener.accept().await.expect("a client");
             until_nul(&mut stream).await;
             stream.write_all(b"CONNECTED\nversion:1.2\n\n\0").await.expect("written");
-            until_nul(&mut stream).await
+            (until_nul(&mut stream).await, until_nul(&mut stream).await)
         };
         let client = async {
             let builder = Client::builder(url).auto_content_length(write);
@@ -181,11 +228,15 @@ async fn content_length_is_left_out_on_demand() {
                 assert_eq!(refused.cause().kind(), ErrorKind::Unencodable);
             }
             client.send("/queue/a").body("hi").await.expect("sent");
+            // What is asked for by name stands there either way, and once.
+            client.send("/queue/a").header("content-length", "3").body("you").await.expect("sent");
             client
         };
-        let (_client, send) = tokio::join!(client, server);
+        let (_client, (send, asked)) = tokio::join!(client, server);
         assert!(send.ends_with("\n\nhi"), "{send}");
         assert_eq!(send.contains("content-length:2"), write, "{send}");
+        assert_eq!(asked.matches("content-length:3\n").count(), 1, "{asked}");
+        assert_eq!(asked.matches("content-length").count(), 1, "{asked}");
     }
 }
 

@@ -2,14 +2,16 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stompede::{
     AckMode, Client, ClientBuilder, Connected, Endpoint, Error, ErrorKind, Frame, HeartBeat, Listener,
-    Message, WhenFull,
+    Message, Version, WhenFull,
 };
 use stompede_broker::Broker;
+use stompede_broker::scripted::ScriptedPeer;
 use support::HANG;
 use tokio::sync::Notify;
 
@@ -236,6 +238,48 @@ async fn the_client_may_be_called_from_a_callback() {
     client.send("/topic/a").text("hi").await.expect("sent");
     assert!(client.closed().await.is_none());
     assert_eq!(echoed.try_next().await.expect("open").expect("a message").text(), Ok("hi"));
+}
+
+/// Ends everything from its first message.
+#[derive(Default)]
+struct Hasty {
+    client: Mutex<Option<Client>>,
+    heard: AtomicUsize,
+}
+
+impl Listener for Hasty {
+    async fn on_message(&self, _message: &Message) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        let Some(client) = self.client.lock().expect("no panic").take() else { return };
+        assert!(client.remove_listener("hasty") && !client.remove_listener("hasty"));
+        client.unsubscribe("/topic/a").expect("it is subscribed");
+        client.set_listener("hasty", Arc::new(Diary::default()));
+        client.disconnect().await.expect("in order");
+    }
+}
+
+/// What has been handed over is not called back; nobody is called who was removed.
+#[tokio::test]
+async fn a_listener_may_remove_itself_and_end_what_it_listens_to() {
+    let (mut broker, transport) = ScriptedPeer::in_memory();
+    let hasty = Arc::new(Hasty::default());
+    let builder = Client::builder("tcp://scripted").listener("hasty", hasty.clone()).transport(transport);
+    let (client, _) =
+        tokio::join!(builder.connect(), async { broker.greet(Version::V1_2).await.expect("CONNECT") });
+    let client = client.expect("connected");
+    *hasty.client.lock().expect("no panic") = Some(client.clone());
+    client.subscribe("/topic/a").id("1").listen().await.expect("subscribed");
+    broker.expect("SUBSCRIBE").await.expect("it subscribes");
+    broker
+        .send("MESSAGE\nsubscription:1\nmessage-id:1\ndestination:/topic/a\n\nhi\0".repeat(3))
+        .await
+        .expect("it listens");
+    broker.expect("UNSUBSCRIBE\nid:1").await.expect("it ends its subscription");
+    let goodbye = broker.expect("DISCONNECT").await.expect("and the session");
+    broker.confirm(&goodbye).await.expect("it waits for that");
+    broker.hang_up();
+    assert!(tokio::time::timeout(HANG, client.closed()).await.expect("no hang").is_none());
+    assert_eq!(hasty.heard.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

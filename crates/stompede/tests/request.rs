@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use stompede::{Client, ErrorKind, ReplyTo, RequestError};
+use stompede::{Client, ErrorKind, ReplyTo, RequestError, SendError};
 use stompede_broker::{Broker, Personality, TestBroker};
 
 /// Far more than anything here takes.
@@ -127,4 +127,34 @@ async fn what_nobody_waits_for_is_not_answered() {
     let error = client.reply(&message).map(drop).expect_err("no reply-to");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("reply-to"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_may_have_an_id_of_its_own_and_goes_under_no_other() {
+    let broker = TestBroker::start().await;
+    let _oracle = oracle(&broker).await;
+    let client = connect(&broker).await;
+    let requests = client.requester(ReplyTo::Temporary).await.expect("ready");
+    let ask = |id: &str, text: &str| client.send("/queue/questions").header("correlation-id", id).text(text);
+    let answer = requests.request(ask("mine", "one")).within(LONG).await.expect("an answer");
+    assert_eq!((answer.text(), answer.header("correlation-id").as_deref()), (Ok("ONE"), Some("mine")));
+    // One of two that wait under the same id would get the answer of the other.
+    let (waiting, refused) = tokio::join!(
+        requests.request(ask("mine", "silence")).within(Duration::from_millis(100)),
+        requests.request(ask("mine", "two"))
+    );
+    assert!(matches!(waiting, Err(RequestError::TimedOut(_))), "{waiting:?}");
+    let elsewhere = ask("other", "three").header("reply-to", "/topic/elsewhere");
+    for (refused, name) in [
+        (refused, "correlation-id"),
+        (requests.request(ask("", "four")).await, "correlation-id"),
+        (requests.request(elsewhere).await, "reply-to"),
+    ] {
+        let Err(RequestError::Send(SendError::NotSent(unsent))) = refused else { panic!("{refused:?}") };
+        assert_eq!(unsent.cause.kind(), ErrorKind::InvalidArgument);
+        assert!(unsent.cause.to_string().contains(name), "{}", unsent.cause);
+    }
+    assert_eq!(requests.outstanding(), 0);
+    let answer = requests.request(ask("mine", "five")).within(LONG).await.expect("the id is free again");
+    assert_eq!(answer.text(), Ok("FIVE"));
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use stompede::transport::server::{AcceptConfig, accept_tcp, accept_ws};
 use stompede::transport::{BoxTransport, Outbound, Transport};
-use stompede::{Client, Endpoint, Error, ErrorKind, TransportError, TransportErrorKind, Version};
+use stompede::{
+    Client, Endpoint, Error, ErrorKind, ReconnectPolicy, TransportError, TransportErrorKind, Version,
+};
+use stompede_broker::scripted::ScriptedListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -81,7 +84,7 @@ where
         script(Peer(transport.expect("accepted"))).await;
     };
     let client = Client::builder(format!("{scheme}://{address}"))
-        .reconnect(stompede::ReconnectPolicy::never())
+        .reconnect(ReconnectPolicy::never())
         .handshake_timeout(limit)
         .connect();
     let (client, ()) =
@@ -342,4 +345,53 @@ async fn a_tcp_peer_that_accepts_and_stays_silent_runs_into_the_time_limit() {
         let _ = stream.read_to_end(&mut sink).await;
     });
     assert_eq!(outcome.await.expect_err("silence").kind(), ErrorKind::HandshakeTimedOut);
+}
+
+/// Whoever waits for a broker that is still starting does not wait for one that has refused him.
+#[tokio::test]
+async fn attempts_at_a_first_connection_end_with_a_refused_login() {
+    for listener in
+        [ScriptedListener::tcp().await.expect("a port"), ScriptedListener::ws().await.expect("a port")]
+    {
+        let mut policy = ReconnectPolicy::default();
+        (policy.retry_initial_connect, policy.initial, policy.max) = (true, SHORT / 100, SHORT / 100);
+        let client = Client::builder(listener.url()).reconnect(policy).connect();
+        let serve = async {
+            for _ in 0..3 {
+                let mut peer = listener.accept().await.expect("a client");
+                peer.expect("CONNECT").await.expect("it begins");
+                peer.hang_up();
+            }
+            let mut peer = listener.accept().await.expect("a client");
+            peer.expect("CONNECT").await.expect("it begins");
+            peer.send("ERROR\nmessage:Bad CONNECT\n\nAccess refused\0").await.expect("it listens");
+            peer.end().await.expect("it hangs up");
+        };
+        let (client, ()) =
+            tokio::time::timeout(HANG, async { tokio::join!(client, serve) }).await.expect("no hang");
+        let error = client.expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::LoginRefused);
+        assert_eq!(error.frame().expect("what the broker said").body_text(), Ok("Access refused"));
+    }
+}
+
+/// Whoever gives up waiting leaves no connection behind, neither before CONNECT was read nor after.
+#[tokio::test]
+async fn a_connect_that_is_dropped_hangs_up() {
+    for listener in
+        [ScriptedListener::tcp().await.expect("a port"), ScriptedListener::ws().await.expect("a port")]
+    {
+        let mut connecting = Box::pin(Client::builder(listener.url()).connect());
+        let met = async {
+            let mut peer = listener.accept().await.expect("a client");
+            peer.expect("CONNECT").await.expect("it begins");
+            peer
+        };
+        let mut peer = tokio::select! {
+            _ = &mut connecting => unreachable!("nobody answers"),
+            peer = met => peer,
+        };
+        drop(connecting);
+        peer.end().await.expect("it hangs up");
+    }
 }

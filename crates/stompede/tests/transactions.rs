@@ -47,6 +47,29 @@ async fn what_is_sent_in_a_transaction_arrives_with_its_commit_and_never_after_a
     }
 }
 
+/// As in other clients, whoever begins a transaction may name it, and send what is part of it by its header.
+#[tokio::test]
+async fn a_transaction_may_be_named() {
+    let broker = TestBroker::start().await;
+    for (n, client) in clients(&broker).await.into_iter().enumerate() {
+        let queue = &*format!("/queue/{n}");
+        let bill =
+            client.begin_with([("transaction", "bill: 7"), ("receipt", "begun")]).await.expect("begun");
+        assert_eq!(bill.name(), "bill: 7");
+        bill.send(queue).text("through it").await.expect("sent");
+        client.send(queue).header("transaction", bill.name()).text("by its name").await.expect("sent");
+        let error = client.begin_with([("transaction", "bill: 7")]).await.expect_err("open");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        bill.commit().await.expect("committed");
+        let again = client.begin_with([("transaction", "bill: 7")]).await.expect("it has ended");
+        again.send(queue).text("aborted").confirm().await.expect("confirmed");
+        again.abort();
+        client.disconnect().await.expect("in order");
+        let texts: Vec<_> = broker.messages(queue).iter().map(|sent| sent.body().clone()).collect();
+        assert_eq!(texts, ["through it", "by its name"]);
+    }
+}
+
 #[tokio::test]
 async fn acknowledgements_take_effect_with_the_commit_and_can_be_given_again_after_an_abort() {
     let broker = TestBroker::start().await;
@@ -155,7 +178,7 @@ async fn listeners_hear_the_frames_of_a_transaction() {
     let client =
         Client::builder(broker.ws_url()).listener("heard", heard.clone()).connect().await.expect("connected");
     let transaction = client.begin().await.expect("begun");
-    let id = transaction.id().to_string();
+    let id = transaction.name().to_owned();
     transaction.send("/topic/a").text("x").await.expect("sent");
     transaction.commit().await.expect("committed");
     client.disconnect().await.expect("in order");

@@ -16,7 +16,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use stompede_codec::Frame;
-use stompede_transport::{BoxTransport, Connector, Transport, TransportError};
+use stompede_transport::{
+    BoxTransport, CloseReason, Connector, Transport, TransportError, TransportErrorKind,
+};
 
 pub(crate) use self::flush::Flush;
 use self::outbox::Storing;
@@ -269,7 +271,10 @@ impl Driver {
             match transport.poll_recv(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Ok(bytes))) => self.feed(Input::Received { now: rt::now(), bytes }),
-                Poll::Ready(None) => self.on_cut(None),
+                Poll::Ready(None) => {
+                    let said = transport.close_reason().and_then(unasked);
+                    self.on_cut(said);
+                }
                 Poll::Ready(Some(Err(error))) => self.on_cut(Some(error)),
             }
         }
@@ -432,6 +437,16 @@ impl Turn {
         self.behind = core.is_behind();
         core.machine.drain_wakers(&mut self.wakers);
     }
+}
+
+/// What a peer said that closed in order while nobody here had asked for it: without that, RabbitMQ's "STOMP died" would be
+/// lost.
+fn unasked(reason: &CloseReason) -> Option<TransportError> {
+    // By any other code the transport would not have called it orderly, or has words of its own for it.
+    let CloseReason { code: code @ (1000 | 1001), requested: false, .. } = *reason else { return None };
+    let context = format!("the broker closed it, with {reason}");
+    let error = TransportError::new(TransportErrorKind::Closed { code }, context);
+    Some(error.with_close_reason(reason.clone()))
 }
 
 /// Chunks read in one turn. With chunks of 16 KiB this is a good hundred small messages: as many as a consumer takes, one by

@@ -54,7 +54,8 @@ pub enum Input {
     Closed {
         /// The time.
         now: Instant,
-        /// Why, unless the peer closed in order.
+        /// Why, unless the peer closed in order. [`Closed`](stompede_transport::TransportErrorKind::Closed) with 1000 or 1001
+        /// is in order too, and the peer's words are not lost.
         error: Option<TransportError>,
     },
     /// The time that [`Output::Wait`](super::Output::Wait) named has come. Early or needless ones do no harm.

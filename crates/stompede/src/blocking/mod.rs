@@ -116,6 +116,20 @@ impl Client {
         Ok(Transaction::new(begun, self.clone()))
     }
 
+    /// As [`begin`](Self::begin), with more headers for BEGIN; see [`crate::Client::begin_with`].
+    ///
+    /// # Errors
+    /// As [`crate::Client::begin_with`], or this is inside an async runtime.
+    pub fn begin_with<N, V>(&self, headers: impl IntoIterator<Item = (N, V)>) -> Result<Transaction, Error>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        refuse_runtime()?;
+        let begun = self.thread.scoped(self.client.begin_with(headers))?;
+        Ok(Transaction::new(begun, self.clone()))
+    }
+
     /// Prepares for requests with replies; see [`crate::Client::requester`].
     ///
     /// # Errors

@@ -57,9 +57,14 @@ impl Transaction {
         Self { inner, client }
     }
 
-    /// The name of this transaction inside its session.
+    /// Which one of its session it is.
     pub fn id(&self) -> TransactionId {
         self.inner.id()
+    }
+
+    /// What stands in `transaction` headers.
+    pub fn name(&self) -> &str {
+        self.inner.name()
     }
 
     /// Hands a message over as part of the transaction; `fill` gives it headers and a body.
@@ -99,7 +104,7 @@ impl Transaction {
         match refuse_runtime() {
             Ok(()) => client.thread.scoped(inner.commit()),
             Err(error) => {
-                let commit = Frame::new(Command::Commit).with_header("transaction", inner.id().to_string());
+                let commit = Frame::new(Command::Commit).with_header("transaction", inner.name());
                 Err(client.client.send_frame(commit).give_up(error))
             }
         }

@@ -108,9 +108,7 @@ impl Machine {
             return Err(Error::invalid(text));
         }
         if let Some(transaction) = how.transaction.filter(|_| !planted!(self, AckOutsideTransaction)) {
-            frame
-                .headers_mut()
-                .push("transaction", self.transactions.check(transaction, self.epoch)?.as_str());
+            frame.headers_mut().push("transaction", self.transactions.check(transaction, self.epoch)?);
         }
         if let Some(headers) = how.headers {
             if headers.contains("transaction") {
@@ -266,6 +264,12 @@ impl Machine {
     }
 
     /// The version for an acknowledgement: legal for as long as DISCONNECT has not been said.
+    /// Whether what delivered the message is gone, so that [`settle`](Self::settle) gives [`ErrorKind::StaleAck`].
+    pub fn is_stale(&self, ticket: &Ticket) -> bool {
+        self.subscriptions.get(ticket.subscription).is_none()
+            || self.settling_version(ticket).is_err_and(|error| error.kind() == ErrorKind::StaleAck)
+    }
+
     fn settling_version(&self, ticket: &Ticket) -> Result<Version, Error> {
         match &self.phase {
             _ if ticket.epoch != self.epoch && !planted!(self, SettleStaleAck) => {

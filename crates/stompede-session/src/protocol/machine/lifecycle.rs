@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use stompede_codec::{Command, Encoder, Frame};
-use stompede_transport::TransportError;
+use stompede_transport::{TransportError, TransportErrorKind};
 
 use super::incoming::stalled;
 use super::planted::planted;
@@ -56,7 +56,7 @@ impl Machine {
         match &self.phase {
             Phase::Connected(Connection {
                 state: State::Open { goodbye: Goodbye::Said { .. }, .. }, ..
-            }) if error.is_none() => {
+            }) if is_orderly(error.as_ref()) => {
                 // RabbitMQ over WebSocket never sends the RECEIPT of a DISCONNECT: its orderly close has to count.
                 self.end(None);
             }
@@ -272,6 +272,11 @@ impl Machine {
         let all = [self.step_deadline(), pulse, stall, hold, restore, receipt, message, outbox];
         all.into_iter().flatten().min()
     }
+}
+
+/// Whether the peer closed in order: without a word, or with one that says so.
+fn is_orderly(error: Option<&TransportError>) -> bool {
+    error.is_none_or(|error| matches!(error.kind(), TransportErrorKind::Closed { code: 1000 | 1001 }))
 }
 
 fn lost(context: &str, error: Option<TransportError>) -> Error {

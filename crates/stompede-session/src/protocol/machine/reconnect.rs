@@ -1,7 +1,7 @@
 //! Whether, when and where to connect again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stompede_transport::{Endpoint, TransportError, TransportErrorKind};
 
@@ -87,6 +87,24 @@ impl Machine {
     pub(super) fn dial_error(&self, error: TransportError) -> Error {
         let context = format!("cannot connect to {}", self.attempt.endpoint);
         Error::with_transport(ErrorKind::DialFailed, context, error)
+    }
+
+    /// Gives the open connection up, without a word to the broker: it is lost, as if it had been cut. Between two attempts,
+    /// the next one begins now. Does nothing while an attempt is under way, and once DISCONNECT has been asked for.
+    pub fn reconnect(&mut self, now: Instant) {
+        self.now = Some(now);
+        match &self.phase {
+            Phase::Connected(Connection { state: State::Open { goodbye: Goodbye::Unsaid, .. }, .. }) => {
+                let text = "this side gave the connection up to make another";
+                self.fail(Error::new(ErrorKind::ConnectionLost, text));
+            }
+            Phase::Waiting { .. } => self.begin_attempt(),
+            Phase::Idle
+            | Phase::Dialing { .. }
+            | Phase::Connected(_)
+            | Phase::Closing { .. }
+            | Phase::Closed(_) => {}
+        }
     }
 
     /// Ends the session for this reason: somebody who was asked does not want to go on.

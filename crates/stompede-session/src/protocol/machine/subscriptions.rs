@@ -38,7 +38,7 @@ pub struct SubscribeRequest {
     pub id: Option<String>,
     /// How messages are acknowledged.
     pub ack: AckMode,
-    /// More headers, in this order: a selector, a priority.
+    /// More headers, in this order: a selector, a priority. None may be `destination`, `id` or `ack`.
     pub headers: Headers,
     /// Whether the broker is told. If not, neither SUBSCRIBE nor UNSUBSCRIBE is sent, and the id is the destination
     /// unless set.
@@ -293,6 +293,7 @@ impl Subscriptions {
         }
         if let Some(RenewHeaders(renew)) = request.renew.as_ref().filter(|_| entry.was_on_wire) {
             renew(&mut request.headers);
+            request.check_headers()?;
         }
         // Where nothing is said, messages may have been missed all the same.
         let frame = request.announce.then(|| request.frame(&entry.wire_id, version, profile)).transpose()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use stompede_codec::Frame;
+use stompede_codec::{Frame, Headers};
 
 use super::planted::planted;
 use super::{Machine, Outcome, ReceiptId, SubscriptionId, Ticket};
@@ -21,6 +21,8 @@ pub struct TransactionId(u64);
 pub(super) struct Transactions {
     last: u64,
     open: HashMap<TransactionId, Open>,
+    /// Somebody has given one a name that could have been made up: from then on those that are have to be looked at.
+    mimicked: bool,
     /// Those up to this one that were open have ended with their connection, which ended for this reason.
     lost: Option<(TransactionId, Error)>,
     /// Those whose COMMIT has not been written, by its receipt: it may still be taken back.
@@ -29,6 +31,8 @@ pub(super) struct Transactions {
 
 #[derive(Debug)]
 struct Open {
+    /// What stands in its `transaction` headers.
+    name: String,
     epoch: u64,
     /// Up to which message of which subscription COMMIT settles: a few subscriptions at most.
     covers: Vec<Ticket>,
@@ -80,20 +84,30 @@ impl Transactions {
         self.open.is_empty() && self.committing.is_empty()
     }
 
-    fn add(&mut self, epoch: u64) -> TransactionId {
+    /// Whether one of this name could still be ended by us.
+    fn has(&self, name: &str) -> bool {
+        self.open.values().chain(self.committing.values().map(|(_, open)| open)).any(|open| open.name == name)
+    }
+
+    fn add(&mut self, epoch: u64, name: Option<&str>) -> TransactionId {
         self.last += 1;
+        self.mimicked |= name.is_some_and(|name| name.starts_with(PREFIX));
+        while self.mimicked && name.is_none() && self.has(&TransactionId(self.last).to_string()) {
+            self.last += 1;
+        }
         let id = TransactionId(self.last);
+        let name = name.map_or_else(|| id.to_string(), str::to_owned);
         let (fate, frames) = (Fate::default(), Unwritten::default());
         let (covers, dropped) = (Vec::new(), Vec::new());
-        self.open.insert(id, Open { epoch, covers, dropped, fate, frames, spoilt: None });
+        self.open.insert(id, Open { name, epoch, covers, dropped, fate, frames, spoilt: None });
         id
     }
 
-    /// The text of an open transaction, or an error that says that it has ended.
-    pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<String, Error> {
+    /// The name of an open transaction, or an error that says that it has ended.
+    pub(super) fn check(&self, id: TransactionId, epoch: u64) -> Result<&str, Error> {
         match self.open.get(&id) {
             Some(Open { spoilt: Some(error), .. }) => Err(error.clone()),
-            Some(open) if open.epoch == epoch => Ok(id.to_string()),
+            Some(open) if open.epoch == epoch => Ok(&open.name),
             _ => Err(self.ended(id)),
         }
     }
@@ -134,11 +148,14 @@ impl Transactions {
     }
 
     pub(super) fn forget_subscription(&mut self, subscription: SubscriptionId) {
-        let committing = self.committing.values_mut().map(|(_, open)| open);
-        for open in self.open.values_mut().chain(committing) {
+        for open in self.open.values_mut().chain(self.committing.values_mut().map(|(_, open)| open)) {
             open.covers.retain(|cover| cover.subscription != subscription);
         }
     }
+}
+
+fn begin_frame(name: &str) -> Result<Frame, Error> {
+    Frame::begin(name).map_err(|error| Error::invalid_because("transaction", error))
 }
 
 impl Machine {
@@ -147,17 +164,38 @@ impl Machine {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn begin(&mut self) -> Result<TransactionId, Error> {
+        self.begin_with(&Headers::new())
+    }
+
+    /// As [`begin`](Self::begin), with more headers for BEGIN. A `transaction` among them is its name; without, one is made
+    /// up.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin); [`ErrorKind::InvalidArgument`] for an empty name, and for one of a transaction that is open
+    /// or whose COMMIT has not been written.
+    pub fn begin_with(&mut self, headers: &Headers) -> Result<TransactionId, Error> {
         let version = self.open_version()?;
-        let id = self.transactions.add(self.epoch);
-        let frame =
-            Frame::begin(&id.to_string()).map_err(|error| Error::invalid_because("transaction", error));
-        match frame.and_then(|frame| self.push_frame(version, &frame, None)) {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                self.transactions.open.remove(&id);
-                Err(error)
-            }
+        let name = headers.get("transaction");
+        if name.as_deref().is_some_and(|name| self.transactions.has(name)) {
+            return Err(Error::invalid("transaction: one of this name has not ended yet"));
         }
+        let id = self.transactions.add(self.epoch, name.as_deref());
+        let begun = self.transaction_name(id).and_then(begin_frame).and_then(|mut frame| {
+            frame.headers_mut().extend(headers.iter().filter(|(name, _)| name != "transaction"));
+            self.push_frame(version, &frame, None)
+        });
+        if begun.is_err() {
+            self.transactions.open.remove(&id);
+        }
+        begun.map(|()| id)
+    }
+
+    /// What stands in the `transaction` headers of an open transaction.
+    ///
+    /// # Errors
+    /// As [`check_transaction`](Self::check_transaction).
+    pub fn transaction_name(&self, id: TransactionId) -> Result<&str, Error> {
+        self.transactions.check(id, self.epoch)
     }
 
     /// Whether a transaction is open: not yet committed or aborted, and its connection still there.
@@ -225,7 +263,7 @@ impl Machine {
     pub fn commit(&mut self, id: TransactionId, deadline: Option<Instant>) -> Result<ReceiptId, Error> {
         let text = match self.transactions.check(id, self.epoch) {
             Err(_) if planted!(self, CommitOldTransaction) => id.to_string(),
-            checked => checked?,
+            checked => checked?.to_owned(),
         };
         if !planted!(self, CommitOvertakesJoinedAck) {
             self.push_pending_acks()?;
@@ -251,7 +289,7 @@ impl Machine {
             open.covers.iter().for_each(|ticket| self.cover(ticket));
         }
         if open.epoch == self.epoch {
-            self.push_abort(id);
+            self.push_abort(&open.name);
         }
         self.tell_unsettled(&open.dropped);
     }
@@ -261,7 +299,7 @@ impl Machine {
         if let Some((id, open)) = self.transactions.committing.remove(&receipt) {
             self.end_one_by_one(id, false);
             open.fate.abort();
-            self.push_abort(id);
+            self.push_abort(&open.name);
             self.tell_unsettled(&open.dropped);
         }
     }
@@ -291,17 +329,20 @@ impl Machine {
         }
     }
 
-    fn push_abort(&mut self, id: TransactionId) {
-        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(&id.to_string())) {
-            // A few bytes, and one for each BEGIN, which did wait for room: the queue stays bounded.
+    fn push_abort(&mut self, name: &str) {
+        if let (Some(version), Ok(frame)) = (self.version_before_goodbye(), Frame::abort(name)) {
+            // As large as its BEGIN, which did wait for room: the queue stays bounded.
             let _ = self.push_frame(version, &frame, None);
         }
     }
 }
 
-/// The id as it stands in a `transaction` header.
+/// What stands in the `transaction` headers of a transaction that was begun without a name.
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tx-{}", self.0)
+        write!(f, "{PREFIX}{}", self.0)
     }
 }
+
+/// What made-up names begin with.
+const PREFIX: &str = "tx-";

@@ -27,6 +27,9 @@ use crate::random::Random;
 
 pub(crate) struct World {
     random: Random,
+    /// For a user that asks for another connection now and then, whether there is one or not. Chance of its own, so that all
+    /// other lives are as they were when their seeds were found.
+    impatience: Option<Random>,
     start: Instant,
     pub(crate) now: Instant,
     pub(crate) machine: Machine,
@@ -64,6 +67,8 @@ const SECOND: Duration = Duration::from_secs(1);
 impl World {
     pub(crate) fn new(seed: u64, prepare: impl FnOnce(&mut Machine)) -> Self {
         let mut random = Random(seed);
+        let mut impatience = Random(!seed);
+        let impatience = impatience.one_in(8).then_some(impatience);
         #[allow(clippy::disallowed_methods, reason = "any start will do: the world moves its clock itself")]
         let start = Instant::now();
         let mut config = Config::for_url("tcp://broker.example").expect("a URL");
@@ -97,6 +102,7 @@ impl World {
         prepare(&mut machine);
         Self {
             random,
+            impatience,
             start,
             now: start,
             machine,
@@ -135,6 +141,10 @@ impl World {
             }
             if self.random.one_in(6) {
                 self.fault()?;
+            }
+            if self.impatience.as_mut().is_some_and(|chance| chance.one_in(6)) {
+                self.machine.reconnect(self.now);
+                self.settle()?;
             }
             for _ in 0..1 + self.random.up_to(3) {
                 self.act()?;
