@@ -61,6 +61,7 @@ pub use input::Input;
 #[cfg(feature = "__planted")]
 #[doc(hidden)]
 pub use machine::Planted;
+#[cfg(feature = "tokio")]
 pub(crate) use machine::{Arrival, Place};
 pub use machine::{
     Batch, Delivery, End, Fate, Gap, Inbox, Machine, OutboxJob, Outcome, Race, ReceiptId, ReceiptName,

@@ -40,12 +40,14 @@ pub use self::inbox::{Delivery, End, Gap, Inbox, WhenFull};
 #[cfg(feature = "__planted")]
 pub use self::planted::Planted;
 use self::planted::planted;
+#[cfg(feature = "tokio")]
 pub(crate) use self::queue::Arrival;
 use self::queue::Chunk;
 use self::receipts::Receipts;
 pub use self::receipts::{Outcome, ReceiptId, ReceiptName};
 pub use self::reconnect::Race;
 use self::restore::Restore;
+#[cfg(feature = "tokio")]
 pub(crate) use self::stage::Place;
 use self::stage::Stage;
 use self::storage::Ledger;
@@ -281,6 +283,7 @@ impl Machine {
     }
 
     /// Whether [`next_output`](Self::next_output) has nothing to give.
+    #[cfg(feature = "tokio")]
     pub(crate) fn is_quiet(&self) -> bool {
         self.outputs.is_empty() && self.has_decoded_all()
     }
