@@ -428,6 +428,8 @@ fn a_refused_subscription_is_suspected_as_long_as_its_receipt_is_awaited() {
 fn a_message_at_which_the_broker_closes_again_and_again_is_given_up() {
     for (how, refused) in [
         (None, true),
+        // RabbitMQ over WebSocket: "STOMP died".
+        (Some(TransportErrorKind::Closed { code: 1000 }), true),
         (Some(TransportErrorKind::Closed { code: 1009 }), true),
         (Some(TransportErrorKind::Closed { code: 1001 }), false),
         (Some(TransportErrorKind::Closed { code: 1012 }), false),

@@ -369,10 +369,13 @@ impl Machine {
 /// network that breaks says nothing, however often, and nobody is to lose a message by it.
 fn may_be_refusal(loss: &Error) -> bool {
     match loss.transport().map(TransportError::kind) {
-        None | Some(TransportErrorKind::Closed { code: PROTOCOL_ERROR..=INTERNAL_ERROR }) => true,
+        None | Some(TransportErrorKind::Closed { code: NORMAL | PROTOCOL_ERROR..=INTERNAL_ERROR }) => true,
         Some(_) => false,
     }
 }
+
+/// RabbitMQ closes a WebSocket so, whatever it is about.
+const NORMAL: u16 = 1000;
 
 /// The first and the last close code of a WebSocket that may be about what was sent (RFC 6455, 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
