@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Shared;
 use super::room::Wait;
-use crate::{Error, ErrorKind, rt};
+use crate::{Error, ErrorKind};
 
 /// Waits until the frame with a number, and all before it, have been flushed to the connection that they are for. Dropped,
 /// nobody waits.
@@ -34,18 +34,10 @@ impl Future for Flush<'_> {
         if let Some(outcome) = core.flush_outcome(this.mark) {
             return Poll::Ready(outcome);
         }
-        if let Some(wait) = this.wait
-            && core.flushers.keep(wait.place, cx.waker())
-        {
-            return Poll::Pending;
-        }
-        let until = this.wait.map_or_else(|| rt::now().checked_add(within), |wait| wait.until);
-        if this.wait.take().is_some() && until.is_some_and(|until| until <= rt::now()) {
+        let Some(soonest) = core.flushers.wait(&mut this.wait, 0, within, cx.waker()) else {
             let text = format!("the connection did not take everything within {within:?}");
             return Poll::Ready(Err(Error::new(ErrorKind::WriteTimedOut, text)));
-        }
-        let (place, soonest) = core.flushers.join(0, until, cx.waker());
-        this.wait = Some(Wait { place, until });
+        };
         let driver = if soonest { core.driver.take() } else { None };
         drop(core);
         driver.into_iter().for_each(Waker::wake);

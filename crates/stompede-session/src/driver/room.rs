@@ -25,7 +25,7 @@ pub(crate) struct Room<'a> {
 pub(super) struct Wait {
     pub(super) place: u64,
     /// `None`: as long as it takes.
-    pub(super) until: Option<Instant>,
+    until: Option<Instant>,
 }
 
 impl<'a> Room<'a> {
@@ -67,19 +67,10 @@ impl<'a> Room<'a> {
             }
             return Poll::Ready(self.shared.finish(core, |core| act(&mut core.machine, cx)));
         }
-        if let Some(wait) = self.wait
-            && core.line.keep(wait.place, cx.waker())
-        {
-            return Poll::Pending;
-        }
-        // It comes for the first time, or was woken in vain. Only now is there a clock to look at.
-        let until = self.wait.map_or_else(|| rt::now().checked_add(self.within), |wait| wait.until);
-        if self.wait.take().is_some() && until.is_some_and(|until| until <= rt::now()) {
+        let Some(soonest) = core.line.wait(&mut self.wait, self.bytes, self.within, cx.waker()) else {
             let text = format!("the connection took no more bytes within {:?}", self.within);
             return Poll::Ready(Err(Error::new(ErrorKind::WriteTimedOut, text)));
-        }
-        let (place, soonest) = core.line.join(self.bytes, until, cx.waker());
-        self.wait = Some(Wait { place, until });
+        };
         // The driver watches the clock for the whole line.
         let driver = if soonest { core.driver.take() } else { None };
         drop(core);
@@ -120,8 +111,32 @@ struct Place {
 }
 
 impl Line {
+    /// Waits on at the place that there is, or else at the end. `true` if nobody's time is over before, so that the driver has to
+    /// look at the clock anew; `None` if the time is over.
+    pub(super) fn wait(
+        &mut self,
+        wait: &mut Option<Wait>,
+        bytes: usize,
+        within: Duration,
+        waker: &Waker,
+    ) -> Option<bool> {
+        if let Some(wait) = wait
+            && self.keep(wait.place, waker)
+        {
+            return Some(false);
+        }
+        // It comes for the first time, or was woken in vain. Only now is there a clock to look at.
+        let until = wait.map_or_else(|| rt::now().checked_add(within), |wait| wait.until);
+        if wait.take().is_some() && until.is_some_and(|until| until <= rt::now()) {
+            return None;
+        }
+        let (place, soonest) = self.join(bytes, until, waker);
+        *wait = Some(Wait { place, until });
+        Some(soonest)
+    }
+
     /// Waits at the end. Gives the place, and whether its time is over before everybody else's.
-    pub(super) fn join(&mut self, bytes: usize, until: Option<Instant>, waker: &Waker) -> (u64, bool) {
+    fn join(&mut self, bytes: usize, until: Option<Instant>, waker: &Waker) -> (u64, bool) {
         self.last += 1;
         self.places.push_back(Place { number: self.last, bytes, until, waker: Some(waker.clone()) });
         let is_soonest = until.is_some_and(|until| self.soonest.is_none_or(|soonest| until < soonest));
@@ -132,7 +147,7 @@ impl Line {
     }
 
     /// Waits on at this place; `false` if there is none any more.
-    pub(super) fn keep(&mut self, number: u64, waker: &Waker) -> bool {
+    fn keep(&mut self, number: u64, waker: &Waker) -> bool {
         let Some(place) = self.find(number) else { return false };
         match &mut place.waker {
             Some(known) => known.clone_from(waker),

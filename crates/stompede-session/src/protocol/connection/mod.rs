@@ -27,8 +27,6 @@ pub(super) struct Connection {
     untouched: bool,
     /// Something has been received since the decoder last wanted more.
     fresh: bool,
-    /// All that was received has been looked at.
-    drained: bool,
 }
 
 /// What the next piece of input amounts to.
@@ -59,20 +57,19 @@ impl Connection {
             pulse: Pulse::new(config, now),
             untouched: false,
             fresh: false,
-            drained: true,
         }
     }
 
     /// Takes bytes in. Gives how long there had been none, and whether that was longer than the peer promised.
     pub(super) fn receive(&mut self, now: Instant, bytes: Bytes) -> (Duration, bool) {
-        (self.untouched, self.fresh, self.drained) = (true, true, false);
+        (self.untouched, self.fresh) = (true, true);
         self.decoder.push(bytes);
         self.pulse.on_received(now)
     }
 
     /// Whether all that was received has been looked at.
     pub(super) fn is_drained(&self) -> bool {
-        self.drained
+        !self.fresh
     }
 
     /// The next thing that what was received amounts to, or `None` until more is received.
@@ -82,7 +79,6 @@ impl Connection {
             let untouched = std::mem::take(&mut self.untouched);
             let frame = match self.decoder.next() {
                 Ok(None) => {
-                    self.drained = true;
                     if std::mem::take(&mut self.fresh) && self.decoder.is_mid_frame() {
                         self.pulse.on_frame(now);
                     }

@@ -7,6 +7,7 @@ use stompede_codec::{Command, Encoder, Frame, Headers, Version};
 
 use super::flow::ACK_BYTES;
 use super::planted::planted;
+use super::subscriptions::Entry;
 use super::{Machine, Phase, ReceiptId, SubscriptionId, TransactionId};
 use crate::protocol::Event;
 use crate::protocol::Output;
@@ -91,11 +92,7 @@ impl Machine {
         let cumulative = entry.request.ack == mode && version >= earliest;
         let mut frame = settling_frame(version, message, how.accept)?;
         let one_by_one = cumulative && self.profile.cumulative.goes_one_by_one(version);
-        let covered = match one_by_one {
-            true => !entry.unsettled.has(ticket.number),
-            false => cumulative && (ticket.number <= entry.covered || self.transactions.will_cover(ticket)),
-        };
-        if covered {
+        if cumulative && self.covers(entry, ticket, one_by_one) {
             let text =
                 "a later message of the subscription was settled, which in ack mode client covers this one";
             return Err(Error::new(ErrorKind::AlreadySettled, text));
@@ -201,10 +198,13 @@ impl Machine {
     fn is_covered(&self, ticket: &Ticket) -> bool {
         let Some(entry) = self.subscriptions.get(ticket.subscription) else { return false };
         let Some(version) = self.version() else { return false };
-        if entry.request.ack != AckMode::Client || version < Version::V1_1 {
-            return false;
-        }
-        if self.profile.cumulative.goes_one_by_one(version) {
+        let cumulative = entry.request.ack == AckMode::Client && version >= Version::V1_1;
+        cumulative && self.covers(entry, ticket, self.profile.cumulative.goes_one_by_one(version))
+    }
+
+    /// Whether an ACK of a later message has settled this one, or will with its transaction, where ACKs are cumulative.
+    fn covers(&self, entry: &Entry, ticket: &Ticket, one_by_one: bool) -> bool {
+        if one_by_one {
             return !entry.unsettled.has(ticket.number);
         }
         ticket.number <= entry.covered || self.transactions.will_cover(ticket)
